@@ -1,0 +1,26 @@
+"""numbafc: the fully-connected layer on the CPU, forward and backward, with one right answer in bits.
+
+    import numbafc as fc
+    Y = fc.forward(W, X, b)                  # Y = W X + b, one sample per column
+    dW, db, dX = fc.backward(dY, X, W)       # the gradients
+
+Formulas: numbafc.formulas. Layer: numbafc.layer. Jacobians: numbafc.jacobian. Networks: numbafc.nn.
+"""
+
+from ._jit import get_num_threads, set_num_threads
+from ._version import __version__
+from .jacobian import (
+    BiasJacobian,
+    InputJacobian,
+    WeightJacobian,
+    chain,
+    jacobian_b,
+    jacobian_cost,
+    jacobian_w,
+    jacobian_x,
+    linear_index,
+    linearize,
+    numeric_jacobian,
+    reroll,
+)
+from .layer import Gradients, backward, forward, grad_b, grad_w, grad_x, per_sample_grad_norms

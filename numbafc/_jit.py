@@ -1,0 +1,291 @@
+"""Where numbafc meets Numba: what a kernel may contain, when it is compiled, where it is cached, how it is launched.
+
+Nothing is compiled, loaded or launched by an import. A kernel is compiled for a dtype on its first call with it, for one
+signature only: read-only inputs of any layout convert to it without a copy.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import hashlib
+import math
+import os
+import struct
+import threading
+import warnings
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numba
+import numpy as np
+from llvmlite import ir
+from numba.core import cgutils, config, types
+from numba.core.caching import FunctionCache, IndexDataCacheFile
+from numba.extending import intrinsic, overload
+
+DTYPES = (np.dtype(np.float32), np.dtype(np.float64))
+
+# No fastmath: reassociation would break the order of sums, and NaN tests would be deleted.
+OPTIONS: dict[str, Any] = {"error_model": "numpy", "nogil": True}
+
+
+# ---- fma: one rounding, in plain Python and in compiled code --------------------------------------------------------
+
+
+def fma(a: np.floating, b: np.floating, c: np.floating) -> Any:
+    """a·b + c rounded once (IEEE-754 fusedMultiplyAdd), in the dtype of c.
+
+    a, b, c: NumPy scalars of one dtype, float32 or float64. Inside a compiled function the same name is the processor's
+    instruction. Python 3.11 has no math.fma, so the plain form is spelled out below.
+    """
+    single = isinstance(c, np.float32)
+    return type(c)((_fma_single if single else _fma_double)(float(a), float(b), float(c)))
+
+
+def _fma_single(a: float, b: float, c: float) -> float:
+    """The float64 whose rounding to float32 is that of the exact a·b + c, for a, b, c that float32 represents.
+
+    The product of two float32 is exact in float64. The sum is rounded to odd: where it is inexact, the neighbour with an
+    odd last bit is taken, which keeps it off every tie of the second rounding (S. Boldo, G. Melquiond, "Emulation of
+    FMA and correctly rounded sums: proved algorithms using rounding to odd", IEEE Trans. Computers 57, 2008).
+    """
+    product = a * b
+    total = product + c
+    if not math.isfinite(total):
+        return total
+    part = total - product
+    error = (product - (total - part)) + (c - part)
+    last_bit = struct.pack("<d", total)[0] & 1
+    if error != 0.0 and last_bit == 0:
+        return math.nextafter(total, math.copysign(math.inf, error))
+    return total
+
+
+def _fma_double(a: float, b: float, c: float) -> float:
+    """a·b + c in exact integers, rounded by Python's integer division, which is correctly rounded."""
+    if not (math.isfinite(a) and math.isfinite(b)):
+        return a * b + c
+    if not math.isfinite(c):
+        return c
+    (an, ad), (bn, bd), (cn, cd) = a.as_integer_ratio(), b.as_integer_ratio(), c.as_integer_ratio()
+    numerator = an * bn * cd + cn * ad * bd
+    if numerator == 0:  # the sign of an exact zero: that of a·b + c if a factor is zero, else + (cancellation)
+        return a * b + c if a == 0.0 or b == 0.0 else 0.0
+    try:
+        return numerator / (ad * bd * cd)
+    except OverflowError:
+        return math.copysign(math.inf, numerator)
+
+
+@intrinsic
+def _llvm_fma(typingctx: Any, a: Any, b: Any, c: Any) -> Any:
+    """LLVM's fma on scalars; a vectorised loop turns it into the vector instruction."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        real = args[2].type
+        name = "llvm.fma.f32" if real == ir.FloatType() else "llvm.fma.f64"
+        return builder.call(
+            cgutils.get_or_insert_function(builder.module, ir.FunctionType(real, [real] * 3), name), args
+        )
+
+    return (c(c, c, c), codegen) if c in (types.float32, types.float64) else None
+
+
+@overload(fma)
+def _compiled_fma(a, b, c):  # Numba compares the arguments with those of the lambda: no annotations
+    return lambda a, b, c: _llvm_fma(a, b, c)
+
+
+# ---- kernels: compiled on first use, once per dtype -----------------------------------------------------------------
+
+
+def array_in(real: Any, axes: int) -> Any:
+    """The type of an input: any strides, read-only. Every aligned array of the dtype converts to it without a copy."""
+    return types.Array(real, axes, "A", readonly=True)
+
+
+def array_out(real: Any, axes: int) -> Any:
+    """The type of an output: any strides."""
+    return types.Array(real, axes, "A")
+
+
+class Kernel:
+    """A function with index loops, compiled once for each dtype, when a call first needs it.
+
+    function: the loops. argument_types: from Numba's scalar type to the types of all arguments. The dtype of a call is
+    that of its first argument.
+    """
+
+    def __init__(self, function: Callable[..., None], argument_types: Callable[[Any], tuple[Any, ...]]) -> None:
+        functools.update_wrapper(self, function)
+        self.function = function
+        self.argument_types = argument_types
+        self.compiled: set[np.dtype] = set()
+        self.dispatcher: Any = None
+
+    def __call__(self, *arguments: Any) -> None:
+        if config.DISABLE_JIT:
+            with np.errstate(all="ignore"):  # compiled code follows IEEE without a word
+                return self.function(*arguments)
+        if arguments[0].dtype not in self.compiled:
+            self._compile(arguments[0].dtype)
+        with _launch():
+            self.dispatcher(*arguments)
+
+    def _compile(self, dtype: np.dtype) -> None:
+        with _compiling:
+            if self.dispatcher is None:
+                self.dispatcher = numba.njit(parallel=True, **OPTIONS)(self.function)
+                self.dispatcher._cache = _cache_for(self.function)
+            if dtype not in self.compiled:
+                self.dispatcher._can_compile = True
+                self.dispatcher.compile(self.argument_types(numba.from_dtype(dtype)))
+                self.dispatcher.disable_compile()  # from here on, arguments convert to the signatures that exist
+                self.compiled.add(dtype)
+
+
+def kernel(argument_types: Callable[[Any], tuple[Any, ...]]) -> Callable[[Callable[..., None]], Kernel]:
+    """Decorator: these loops are a Kernel."""
+    return lambda function: Kernel(function, argument_types)
+
+
+_compiling = threading.RLock()
+
+
+# ---- the cache: never stale, never fatal ----------------------------------------------------------------------------
+
+
+@functools.cache
+def _sources_digest() -> str:
+    """A hash of every source of the package: Numba's own key misses changed constants and callees in other files."""
+    digest = hashlib.sha256()
+    root = Path(__file__).parent
+    for path in sorted(root.rglob("*.py")):
+        digest.update(str(path.relative_to(root)).encode() + b"\0" + path.read_bytes())
+    return digest.hexdigest()[:16]
+
+
+class _Cache(FunctionCache):
+    """Numba's cache under names that hold the digest of the sources; a file that cannot be used is a miss."""
+
+    def __init__(self, function: Callable[..., None]) -> None:
+        super().__init__(function)
+        name = f"{self._impl.filename_base}.{_sources_digest()}"
+        self._cache_file = IndexDataCacheFile(self._cache_path, name, _sources_digest())
+
+    def load_overload(self, sig: Any, target_context: Any) -> Any:
+        try:
+            return super().load_overload(sig, target_context)
+        except Exception:  # a truncated or foreign file fails in many ways; all of them mean: compile again
+            with contextlib.suppress(OSError):
+                self.flush()
+            return None
+
+    def save_overload(self, sig: Any, data: Any) -> None:
+        with contextlib.suppress(OSError):  # a full or read-only disk costs the next start some seconds, no more
+            super().save_overload(sig, data)
+
+
+def _cache_for(function: Callable[..., None]) -> Any:
+    """A cache for the function, or none where no folder can be written."""
+    try:
+        return _Cache(function)
+    except (RuntimeError, OSError):
+        _warn_without_cache()
+        return numba.core.caching.NullCache()
+
+
+@functools.cache
+def _warn_without_cache() -> None:
+    warnings.warn(
+        "numbafc found no folder it may write compiled kernels to, so every process compiles them again; "
+        "set NUMBA_CACHE_DIR to a writable folder",
+        RuntimeWarning,
+        stacklevel=2,
+    )
+
+
+def cache_folder() -> str | None:
+    """Where compiled kernels are kept, or None where no folder can be written."""
+    return _cache_for(fma).cache_path
+
+
+# ---- launching: several Python threads, forked processes ------------------------------------------------------------
+
+
+class _Launches:
+    """What is known of this process's parallel regions."""
+
+    layer: str | None = None  # known after the first launch
+    forked = False  # this process was forked from one whose OpenMP threads it does not have
+    lock = threading.Lock()
+
+
+@contextlib.contextmanager
+def _one_at_a_time() -> Iterator[None]:
+    with _Launches.lock:
+        yield
+        _Launches.layer = numba.threading_layer()
+
+
+_FREE = contextlib.nullcontext()
+
+
+def _launch() -> contextlib.AbstractContextManager[None]:
+    """The context of a parallel region: none under omp and tbb, a lock under workqueue, which aborts on two at once."""
+    if _Launches.forked:
+        raise RuntimeError(
+            "this process was forked after numbafc had started OpenMP threads, which the child does not have; start "
+            "processes with the 'spawn' or 'forkserver' method, or set NUMBA_THREADING_LAYER=workqueue"
+        )
+    return _FREE if _Launches.layer in ("omp", "tbb") else _one_at_a_time()
+
+
+def _after_fork_in_child() -> None:
+    _Launches.forked = _Launches.layer == "omp"
+    _Launches.lock = threading.Lock()  # its owner may be a thread that was not forked
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_after_fork_in_child)
+
+
+# ---- threads --------------------------------------------------------------------------------------------------------
+
+
+def set_num_threads(n: int) -> None:
+    """Use n threads in kernels that this Python thread calls; the bits of every result stay the same.
+
+    n: from 1 to the number Numba started with (all cores, or NUMBA_NUM_THREADS). Raises TypeError or ValueError.
+    """
+    if isinstance(n, bool) or not isinstance(n, int | np.integer):
+        raise TypeError(f"the number of threads must be an integer, got {type(n).__name__} ({n!r})")
+    most = config.NUMBA_NUM_THREADS
+    if not 1 <= n <= most:
+        raise ValueError(
+            f"the number of threads must be from 1 to {most}, got {n}; for more, set NUMBA_NUM_THREADS before the start"
+        )
+    numba.set_num_threads(int(n))
+
+
+def get_num_threads() -> int:
+    """How many threads kernels use that this Python thread calls."""
+    return int(numba.get_num_threads())
+
+
+def environment() -> dict[str, Any]:
+    """What decides how fast this process is: versions, threads, threading layer, CPU, cache folder."""
+    codegen = numba.core.registry.cpu_target.target_context.codegen()
+    _triple, cpu, features = codegen.magic_tuple()
+    numba.set_num_threads(numba.get_num_threads())  # starts the thread pool, which names its layer
+    return {
+        "numba": numba.__version__,
+        "numpy": np.__version__,
+        "threads": get_num_threads(),
+        "threading_layer": numba.threading_layer(),
+        "cpu": cpu,
+        "cpu_features": sorted(name[1:] for name in features.split(",") if name.startswith("+")),
+        "cache_folder": cache_folder(),
+    }

@@ -1,0 +1,182 @@
+"""What an argument must be. Every refusal says what was expected, what came, and how to mend it; nothing is written before.
+
+Read in place: float32 and float64 arrays of any strides, read-only ones and memory maps. Copied, since no processor
+computes on them: byte-swapped and unaligned ones. Refused: everything whose meaning would change on the way.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from typing import Any
+
+import numpy as np
+
+SINGLE, DOUBLE = np.dtype(np.float32), np.dtype(np.float64)
+
+
+def real_array(name: str, value: Any) -> np.ndarray:
+    """The float32 or float64 array that `value` is, in place where its memory allows it. Raises TypeError."""
+    if type(value) is np.ndarray and (value.dtype is SINGLE or value.dtype is DOUBLE) and value.flags.aligned:
+        return value
+    if not isinstance(value, np.ndarray):
+        raise TypeError(
+            f"{name} must be a NumPy array of float32 or float64, got {type(value).__name__}; "
+            f"convert it with np.asarray({name}, dtype=np.float32)"
+        )
+    if isinstance(value, np.ma.MaskedArray):
+        raise TypeError(
+            f"{name} must be a plain array, got a masked one, whose mask would be ignored; "
+            f"decide what the masked elements are with {name}.filled(value)"
+        )
+    if value.dtype.kind != "f" or value.dtype.itemsize not in (4, 8):
+        raise TypeError(
+            f"{name} must be float32 or float64, got {value.dtype}; convert it with {name}.astype(np.float32)"
+        )
+    return np.require(np.asarray(value), dtype=value.dtype.newbyteorder("="), requirements="A")
+
+
+def real_dtype(dtype: Any) -> np.dtype:
+    """The dtype, float32 or float64, that a name or a type stands for. Raises TypeError."""
+    try:
+        real = np.dtype(dtype)
+    except TypeError:
+        real = None
+    if real not in (SINGLE, DOUBLE):
+        raise TypeError(f"dtype must be float32 or float64, got {dtype!r}")
+    return SINGLE if real == SINGLE else DOUBLE
+
+
+def same_dtype(**arrays: np.ndarray | None) -> None:
+    """All arrays have one dtype: a mixed call would round where nobody asked for it. Raises TypeError."""
+    given = [(name, array) for name, array in arrays.items() if array is not None]
+    first, reference = given[0]
+    for name, array in given[1:]:
+        if array.dtype != reference.dtype:
+            raise TypeError(
+                f"{name} is {array.dtype} but {first} is {reference.dtype}; all arrays of a call must have one dtype; "
+                f"convert with {name}.astype({first}.dtype)"
+            )
+
+
+def axes(name: str, array: np.ndarray, form: str, *allowed: int) -> None:
+    """The array has an allowed number of axes. form: its shape in letters. Raises ValueError."""
+    if array.ndim not in allowed:
+        raise ValueError(
+            f"{name} has {array.ndim} axes (shape {array.shape}) but must have {' or '.join(map(str, allowed))}: {form}"
+        )
+
+
+def same_size(got: tuple[str, int], expected: tuple[str, int], fix: str) -> None:
+    """Two axes that the formula pairs have one length. Raises ValueError: "X has 3 rows but W has 4 columns; …"."""
+    if got[1] != expected[1]:
+        raise ValueError(f"{got[0].format(got[1])} but {expected[0].format(expected[1])}; {fix}")
+
+
+def same_form(first: str, one: np.ndarray, second: str, other: np.ndarray) -> None:
+    """Both arrays hold one sample without a sample axis, or both hold a batch. Raises ValueError."""
+    if one.ndim != other.ndim:
+        raise ValueError(
+            f"{first} has shape {one.shape} but {second} has shape {other.shape}; give one sample as two vectors, or "
+            "both arrays with one sample per column"
+        )
+
+
+def choice(name: str, value: Any, known: Iterable[str]) -> str:
+    """The value is one of the known names. Raises ValueError that lists them."""
+    names = list(known)
+    if not isinstance(value, str) or value not in names:
+        raise ValueError(f"{name} must be one of {', '.join(map(repr, names))}, got {value!r}")
+    return value
+
+
+def count(name: str, value: Any, least: int = 0) -> int:
+    """The value is an integer of at least `least`. Raises TypeError or ValueError."""
+    if isinstance(value, bool | np.bool_) or not isinstance(value, int | np.integer):
+        raise TypeError(f"{name} must be an integer, got {type(value).__name__} ({value!r})")
+    if value < least:
+        raise ValueError(f"{name} must be at least {least}, got {value}")
+    return int(value)
+
+
+def number(name: str, value: Any, least: float, *, exclusive: bool = False, below: float = np.inf) -> float:
+    """The value is a finite real number, ≥ least (> least if exclusive) and < below. Raises TypeError or ValueError."""
+    if isinstance(value, bool | np.bool_) or not isinstance(value, int | float | np.integer | np.floating):
+        raise TypeError(f"{name} must be a number, got {type(value).__name__} ({value!r})")
+    if not (np.isfinite(value) and (value > least if exclusive else value >= least) and value < below):
+        limits = f"{'above' if exclusive else 'at least'} {least:g}" + (
+            f" and below {below:g}" if below < np.inf else ""
+        )
+        raise ValueError(f"{name} must be a finite number {limits}, got {value!r}")
+    return float(value)
+
+
+def output(out: Any, shape: tuple[int, ...], dtype: np.dtype, **inputs: np.ndarray | None) -> np.ndarray:
+    """The array to write: `out` if it is given and fits, else a new one. Raises TypeError or ValueError."""
+    if out is None:
+        return np.empty(shape, dtype)
+    if not isinstance(out, np.ndarray) or isinstance(out, np.ma.MaskedArray):
+        raise TypeError(
+            f"out must be a NumPy array of {dtype}, got {type(out).__name__}; pass np.empty({shape}, {dtype})"
+        )
+    if out.dtype != dtype or not out.dtype.isnative:
+        raise TypeError(
+            f"out must have dtype {dtype}, the inputs' own, got {out.dtype}; pass np.empty({shape}, {dtype})"
+        )
+    if out.shape != shape:
+        raise ValueError(f"out has shape {out.shape} but the result has shape {shape}; pass np.empty({shape}, {dtype})")
+    if not out.flags.writeable or not out.flags.aligned:
+        raise ValueError(f"out must be writeable and aligned, got flags {_flags(out)}; pass np.empty({shape}, {dtype})")
+    if _overlaps_itself(out):
+        raise ValueError(
+            f"out has strides {out.strides}, so its elements overlap one another; pass np.empty({shape}, {dtype})"
+        )
+    for name, array in inputs.items():
+        if array is not None and shares_memory(out, array):
+            raise ValueError(
+                f"out shares memory with {name}, which is read while out is written; pass an array of its own"
+            )
+    return out
+
+
+def shares_memory(one: np.ndarray, other: np.ndarray) -> bool:
+    """Whether two arrays have an element in common; yes where that is too hard to tell."""
+    if not np.may_share_memory(one, other):
+        return False
+    try:
+        return np.shares_memory(one, other, max_work=10_000)
+    except np.exceptions.TooHardError:
+        return True
+
+
+def _overlaps_itself(array: np.ndarray) -> bool:
+    """Whether two indices may name one address: in order of stride, each step must leave the smaller axes behind."""
+    if array.size < 2:
+        return False
+    reach = array.itemsize
+    for stride, length in sorted(
+        (abs(stride), length) for stride, length in zip(array.strides, array.shape, strict=True)
+    ):
+        if length > 1:
+            if stride < reach:
+                return True
+            reach += stride * (length - 1)
+    return False
+
+
+def _flags(array: np.ndarray) -> str:
+    return f"writeable={array.flags.writeable}, aligned={array.flags.aligned}"
+
+
+def finite(name: str, array: np.ndarray) -> None:
+    """No NaN and no infinity. Raises ValueError with the first bad place, counted from 0."""
+    if not np.isfinite(array).all():
+        place = tuple(int(axis) for axis in np.argwhere(~np.isfinite(array))[0])
+        words = ("row", "column")[: len(place)] if len(place) <= 2 else [f"axis {axis}" for axis in range(len(place))]
+        where = ", ".join(f"{word} {position}" for word, position in zip(words, place, strict=True))
+        raise ValueError(f"{name} must be finite, got {array[place]} at {where}; remove or fill such values first")
+
+
+def shape_of(name: str, shape: Sequence[int]) -> tuple[int, ...]:
+    """The shape as a tuple of integers ≥ 0. Raises TypeError or ValueError."""
+    lengths = (shape,) if isinstance(shape, int | np.integer) else tuple(shape)
+    return tuple(count(f"{name}[{axis}]", length) for axis, length in enumerate(lengths))

@@ -1,0 +1,244 @@
+"""The layer's Jacobians as operators: applied by the layer itself, so that no matrix is ever in memory.
+
+(I_T ⊗ Xᵀ)·vec(V) = vec(V X), and its transpose: the long way DL(Y)·DY(W) becomes the shortcut dY Xᵀ, bit for bit.
+"""
+
+from __future__ import annotations
+
+import abc
+import math
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from .. import checks, layer
+from . import dense
+from .limits import check_size, zeros
+
+
+class Jacobian(abc.ABC):
+    """A Jacobian that is applied, not stored: J @ v, v @ J, J.T, J.toarray(), J.tosparse().
+
+    v: a vector, or a matrix of columns (J @ v) or of rows (v @ J), float32 or float64; the result has the dtype that holds
+    both. A product of two operators is an operator. Attributes: shape, dtype, nnz, nbytes_dense.
+    """
+
+    __array_ufunc__ = None  # NumPy leaves array @ J to J
+    ndim = 2
+
+    def __init__(self, shape: tuple[int, int], dtype: np.dtype) -> None:
+        self.shape, self.dtype = shape, dtype
+
+    @property
+    def nnz(self) -> int:
+        """How many elements the sparse form stores: all that the formula does not make 0."""
+        return int(self.tosparse().nnz)
+
+    @property
+    def nbytes_dense(self) -> int:
+        """The size of the dense form in bytes."""
+        return math.prod(self.shape) * self.dtype.itemsize
+
+    @property
+    def T(self) -> Jacobian:
+        """The transposed operator: J.T @ v is v @ J."""
+        return _Transposed(self)
+
+    def __matmul__(self, v: Any) -> Any:
+        if isinstance(v, Jacobian):
+            return Composition(self, v)
+        v = self._operand(v, self.shape[1], 0, "J @ v needs as many rows in v as J has columns")
+        return self._apply(v) if v.ndim == 1 else _rows(self._apply, v.T, self.shape[0]).T
+
+    def __rmatmul__(self, v: Any) -> Any:
+        v = self._operand(v, self.shape[0], -1, "v @ J needs as many columns in v as J has rows")
+        return self._apply_transposed(v) if v.ndim == 1 else _rows(self._apply_transposed, v, self.shape[1])
+
+    def _operand(self, v: Any, length: int, axis: int, rule: str) -> np.ndarray:
+        v = checks.real_array("v", v)
+        checks.axes("v", v, "a vector, or a matrix of vectors", 1, 2)
+        if v.shape[axis] != length:
+            raise ValueError(f"v has shape {v.shape} but J has shape {self.shape}; {rule}, {length}")
+        return v.astype(np.result_type(v, self.dtype), copy=False)
+
+    @abc.abstractmethod
+    def toarray(self) -> np.ndarray:
+        """The dense form. Raises MemoryError over jacobian.MAX_BYTES."""
+
+    @abc.abstractmethod
+    def tosparse(self) -> Any:
+        """The form as a scipy.sparse.csr_array. Raises ImportError where SciPy is not installed."""
+
+    @abc.abstractmethod
+    def _apply(self, v: np.ndarray) -> np.ndarray:
+        """J·v for one vector."""
+
+    @abc.abstractmethod
+    def _apply_transposed(self, v: np.ndarray) -> np.ndarray:
+        """Jᵀ·v for one vector."""
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} {self.shape[0]} x {self.shape[1]}, {self.dtype}>"
+
+
+class WeightJacobian(Jacobian):
+    """DY(W) = I_T ⊗ Xᵀ, (T·B, T·N), from X: (N, B), or (N,) for one sample. X is kept, not copied.
+
+    J @ vec(V) = vec(V X) for V: (T, N). vec(dY) @ J = vec(dY Xᵀ), the gradient of the weights. nnz = T·B·N.
+    """
+
+    def __init__(self, X: np.ndarray, T: int) -> None:
+        self._X, self._T = dense.samples("X", X, "N"), checks.count("T", T)
+        N, B = self._X.shape
+        super().__init__((self._T * B, self._T * N), self._X.dtype)
+
+    @property
+    def nnz(self) -> int:
+        return self._T * self._X.size
+
+    def _apply(self, v: np.ndarray) -> np.ndarray:
+        N = self._X.shape[0]
+        return layer.forward(v.reshape(self._T, N), self._X.astype(v.dtype, copy=False)).reshape(-1)
+
+    def _apply_transposed(self, v: np.ndarray) -> np.ndarray:
+        B = self._X.shape[1]
+        return layer.grad_w(v.reshape(self._T, B), self._X.astype(v.dtype, copy=False)).reshape(-1)
+
+    def toarray(self) -> np.ndarray:
+        return dense.jacobian_w(self._X, self._T)
+
+    def tosparse(self) -> Any:
+        N, B = self._X.shape
+        columns = np.arange(self._T * N).reshape(self._T, 1, N).repeat(B, axis=1)  # row t·B+s holds t·N … t·N+N−1
+        return _csr(np.tile(self._X.T.reshape(-1), self._T), columns, N, self.shape)
+
+
+class BiasJacobian(Jacobian):
+    """DY(b) = I_T ⊗ 1_B, (T·B, T).
+
+    J @ v repeats each v[t] for B samples. vec(dY) @ J sums dY over the samples, the gradient of the bias. nnz = T·B.
+    """
+
+    def __init__(self, T: int, B: int = 1, *, dtype: Any = np.float32) -> None:
+        self._T, self._B = checks.count("T", T), checks.count("B", B)
+        super().__init__((self._T * self._B, self._T), checks.real_dtype(dtype))
+
+    @property
+    def nnz(self) -> int:
+        return self._T * self._B
+
+    def _apply(self, v: np.ndarray) -> np.ndarray:
+        return np.repeat(v, self._B)
+
+    def _apply_transposed(self, v: np.ndarray) -> np.ndarray:
+        return layer.grad_b(v.reshape(self._T, self._B))
+
+    def toarray(self) -> np.ndarray:
+        return dense.jacobian_b(self._T, self._B, dtype=self.dtype)
+
+    def tosparse(self) -> Any:
+        return _csr(np.ones(self.nnz, self.dtype), np.arange(self._T).repeat(self._B), 1, self.shape)
+
+
+class InputJacobian(Jacobian):
+    """DY(X) = W ⊗ I_B, (T·B, N·B), from W: (T, N). W is kept, not copied.
+
+    J @ vec(V) = vec(W V) for V: (N, B). vec(dY) @ J = vec(Wᵀ dY), the gradient of the input. nnz = T·B·N.
+    """
+
+    def __init__(self, W: np.ndarray, B: int = 1) -> None:
+        self._W, self._B = dense.weights(W), checks.count("B", B)
+        T, N = self._W.shape
+        super().__init__((T * self._B, N * self._B), self._W.dtype)
+
+    @property
+    def nnz(self) -> int:
+        return self._W.size * self._B
+
+    def _apply(self, v: np.ndarray) -> np.ndarray:
+        N = self._W.shape[1]
+        return layer.forward(self._W.astype(v.dtype, copy=False), v.reshape(N, self._B)).reshape(-1)
+
+    def _apply_transposed(self, v: np.ndarray) -> np.ndarray:
+        T = self._W.shape[0]
+        return layer.grad_x(v.reshape(T, self._B), self._W.astype(v.dtype, copy=False)).reshape(-1)
+
+    def toarray(self) -> np.ndarray:
+        return dense.jacobian_x(self._W, self._B)
+
+    def tosparse(self) -> Any:
+        T, N = self._W.shape
+        columns = np.arange(N * self._B).reshape(N, self._B).T  # row t·B+s holds i·B+s for every i
+        return _csr(self._W.repeat(self._B, axis=0).reshape(-1), np.tile(columns, (T, 1)), N, self.shape)
+
+
+class Composition(Jacobian):
+    """The chain rule on operators: D(f∘g)(a) = Df(g(a))·Dg(a), applied one after the other."""
+
+    def __init__(self, outer: Jacobian, inner: Jacobian) -> None:
+        if outer.shape[1] != inner.shape[0]:
+            raise ValueError(
+                f"outer has shape {outer.shape} but inner has shape {inner.shape}; the chain rule needs as many columns "
+                "in the outer Jacobian as rows in the inner one"
+            )
+        self._outer, self._inner = outer, inner
+        super().__init__((outer.shape[0], inner.shape[1]), np.result_type(outer.dtype, inner.dtype))
+
+    def _apply(self, v: np.ndarray) -> np.ndarray:
+        return self._outer @ (self._inner @ v)
+
+    def _apply_transposed(self, v: np.ndarray) -> np.ndarray:
+        return (v @ self._outer) @ self._inner
+
+    def toarray(self) -> np.ndarray:
+        check_size(self.shape, self.dtype, "the operator itself: J @ v and v @ J")
+        return self._outer.toarray() @ self._inner
+
+    def tosparse(self) -> Any:
+        return self._outer.tosparse() @ self._inner.tosparse()
+
+
+class _Transposed(Jacobian):
+    """Jᵀ: the same Jacobian from the other side."""
+
+    def __init__(self, J: Jacobian) -> None:
+        self._J = J
+        super().__init__(J.shape[::-1], J.dtype)
+
+    @property
+    def nnz(self) -> int:
+        return self._J.nnz
+
+    @property
+    def T(self) -> Jacobian:
+        return self._J
+
+    def _apply(self, v: np.ndarray) -> np.ndarray:
+        return self._J._apply_transposed(v)
+
+    def _apply_transposed(self, v: np.ndarray) -> np.ndarray:
+        return self._J._apply(v)
+
+    def toarray(self) -> np.ndarray:
+        return self._J.toarray().T
+
+    def tosparse(self) -> Any:
+        return self._J.tosparse().T.tocsr()
+
+
+def _rows(apply: Callable[[np.ndarray], np.ndarray], rows: np.ndarray, length: int) -> np.ndarray:
+    """apply(row) for each row, as the rows of one matrix."""
+    result = zeros((len(rows), length), rows.dtype, "one vector at a time")
+    for row, vector in zip(result, rows, strict=True):
+        row[:] = apply(vector)
+    return result
+
+
+def _csr(values: np.ndarray, columns: np.ndarray, per_row: int, shape: tuple[int, int]) -> Any:
+    """A sparse matrix with per_row elements in every row."""
+    try:
+        from scipy.sparse import csr_array
+    except ImportError:
+        raise ImportError("tosparse() needs SciPy, which is not installed: pip install scipy") from None
+    return csr_array((values, columns.reshape(-1), np.arange(shape[0] + 1) * per_row), shape=shape)

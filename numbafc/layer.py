@@ -1,0 +1,185 @@
+"""The public layer: Y = W X + b, its gradients, and nothing else. Check, choose a kernel, allocate, run.
+
+Letters and formulas are those of formulas.py (after Eli Bendersky, "Backpropagation through a fully-connected layer").
+One sample per column; for samples in rows pass the transposed view: forward(W, X.T, b).T copies nothing.
+"""
+
+from __future__ import annotations
+
+from types import ModuleType
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from . import checks, formulas
+from .kernels import loops
+
+# Every kernel returns the same bits. "formula" is the specification itself, in plain Python.
+KERNELS: dict[str, ModuleType] = {"loops": loops, "formula": formulas}
+NAMES = ("auto", *KERNELS)
+
+
+class Gradients(NamedTuple):
+    """The gradients of a loss with respect to the weights (T, N), the bias (T,) and the input (N, B) or (N,)."""
+
+    dW: np.ndarray
+    db: np.ndarray
+    dX: np.ndarray
+
+
+def forward(
+    W: np.ndarray, X: np.ndarray, b: np.ndarray | None = None, *, out: np.ndarray | None = None, kernel: str = "auto"
+) -> np.ndarray:
+    """Y[t,s] = Σ_i W[t,i]·X[i,s] + b[t], the layer's output.
+
+    W: (T, N). X: (N, B), one sample per column, or (N,) for one sample. b: (T,) or None. out: where to write Y.
+    Returns Y: (T, B), or (T,). All arrays have one dtype, float32 or float64, and any strides.
+    Raises TypeError for a dtype, ValueError for a shape or an out that overlaps an input. 2·T·N·B flops.
+    """
+    W, X = checks.real_array("W", W), checks.real_array("X", X)
+    b = None if b is None else checks.real_array("b", b)
+    checks.same_dtype(W=W, X=X, b=b)
+    checks.axes("W", W, "(T, N), one row per output", 2)
+    _check_samples("X", X, "N")
+    _pair_inputs(X, W)
+    if b is not None:
+        checks.axes("b", b, "(T,), one number per output", 1)
+        checks.same_size(("b has {} elements", b.shape[0]), ("W has {} rows", W.shape[0]), "b is (T,) and W is (T, N)")
+    Y = checks.output(out, (W.shape[0], *X.shape[1:]), W.dtype, W=W, X=X, b=b)
+    _run(kernel, "forward", W, _columns(X), b, _columns(Y))
+    return Y
+
+
+def grad_w(
+    dY: np.ndarray, X: np.ndarray, *, reduction: str = "sum", out: np.ndarray | None = None, kernel: str = "auto"
+) -> np.ndarray:
+    """dW[t,i] = Σ_s dY[t,s]·X[i,s], the gradient of the loss with respect to the weights: dW = dY Xᵀ.
+
+    dY: (T, B) and X: (N, B), or (T,) and (N,) for one sample. reduction: "sum" over the samples, or "mean", the sum
+    divided by B (NaN for B = 0). Returns dW: (T, N). Errors as in forward. 2·T·N·B flops.
+    """
+    dY, X = checks.real_array("dY", dY), checks.real_array("X", X)
+    checks.same_dtype(dY=dY, X=X)
+    _check_batch(dY, X)
+    dW = checks.output(out, (dY.shape[0], X.shape[0]), dY.dtype, dY=dY, X=X)
+    checks.choice("reduction", reduction, REDUCTIONS)
+    _run(kernel, "grad_w", _columns(dY), _columns(X), dW)
+    return _reduce(dW, dY, reduction)
+
+
+def grad_b(
+    dY: np.ndarray, *, reduction: str = "sum", out: np.ndarray | None = None, kernel: str = "auto"
+) -> np.ndarray:
+    """db[t] = Σ_s dY[t,s], the gradient of the loss with respect to the bias.
+
+    dY: (T, B), or (T,) for one sample. reduction: "sum" over the samples, or "mean" (NaN for B = 0). Returns db: (T,).
+    Errors as in forward. T·B flops.
+    """
+    dY = checks.real_array("dY", dY)
+    _check_samples("dY", dY, "T")
+    db = checks.output(out, dY.shape[:1], dY.dtype, dY=dY)
+    checks.choice("reduction", reduction, REDUCTIONS)
+    _run(kernel, "grad_b", _columns(dY), db)
+    return _reduce(db, dY, reduction)
+
+
+def grad_x(dY: np.ndarray, W: np.ndarray, *, out: np.ndarray | None = None, kernel: str = "auto") -> np.ndarray:
+    """dX[i,s] = Σ_t W[t,i]·dY[t,s], the gradient of the loss with respect to the input: dX = Wᵀ dY.
+
+    dY: (T, B), or (T,) for one sample. W: (T, N). Returns dX: (N, B), or (N,). Errors as in forward. 2·T·N·B flops.
+    """
+    dY, W = checks.real_array("dY", dY), checks.real_array("W", W)
+    checks.same_dtype(dY=dY, W=W)
+    checks.axes("W", W, "(T, N), one row per output", 2)
+    _check_samples("dY", dY, "T")
+    _pair_outputs(dY, W)
+    dX = checks.output(out, (W.shape[1], *dY.shape[1:]), W.dtype, dY=dY, W=W)
+    _run(kernel, "grad_x", _columns(dY), W, _columns(dX))
+    return dX
+
+
+def backward(
+    dY: np.ndarray, X: np.ndarray, W: np.ndarray, *, reduction: str = "sum", kernel: str = "auto"
+) -> Gradients:
+    """All gradients of the layer from that of its output: dW = dY Xᵀ, db = Σ_s dY[:,s], dX = Wᵀ dY.
+
+    dY: (T, B), X: (N, B), W: (T, N); for one sample dY: (T,) and X: (N,). reduction applies to dW and db; dX has one
+    column per sample. Returns Gradients(dW, db, dX). Errors as in forward. 4·T·N·B + T·B flops.
+    """
+    dY, X, W = checks.real_array("dY", dY), checks.real_array("X", X), checks.real_array("W", W)
+    checks.same_dtype(dY=dY, X=X, W=W)
+    _check_batch(dY, X)
+    checks.axes("W", W, "(T, N), one row per output", 2)
+    _pair_inputs(X, W)
+    _pair_outputs(dY, W)
+    return Gradients(
+        grad_w(dY, X, reduction=reduction, kernel=kernel),
+        grad_b(dY, reduction=reduction, kernel=kernel),
+        grad_x(dY, W, kernel=kernel),
+    )
+
+
+def per_sample_grad_norms(dY: np.ndarray, X: np.ndarray, *, bias: bool = True) -> np.ndarray:
+    """‖dY[:,s]‖·sqrt(‖X[:,s]‖² + 1): the Frobenius norm of each sample's own gradient of weights and bias.
+
+    dY: (T, B) and X: (N, B), or (T,) and (N,) for one sample. bias=False leaves out the bias: ‖dY[:,s]‖·‖X[:,s]‖.
+    Returns (B,), or (1,) for one sample. No gradient is formed. Squares are summed in the arrays' dtype: float32
+    overflows to infinity for norms above 1.8e19. Errors as in forward. 2·(T + N)·B flops.
+    """
+    dY, X = checks.real_array("dY", dY), checks.real_array("X", X)
+    checks.same_dtype(dY=dY, X=X)
+    _check_batch(dY, X)
+    norms = np.empty(_columns(X).shape[1], X.dtype)
+    with np.errstate(all="ignore"):
+        loops.per_sample_grad_norms(_columns(dY), _columns(X), bool(bias), norms)
+    return norms
+
+
+REDUCTIONS = ("sum", "mean")
+
+
+def _check_samples(name: str, array: np.ndarray, rows: str) -> None:
+    checks.axes(name, array, f"({rows}, B), one sample per column, or ({rows},) for one sample", 1, 2)
+
+
+def _check_batch(dY: np.ndarray, X: np.ndarray) -> None:
+    """dY and X hold the same samples."""
+    _check_samples("dY", dY, "T")
+    _check_samples("X", X, "N")
+    checks.same_form("dY", dY, "X", X)
+    if dY.ndim == 2:
+        fix = "dY is (T, B) and X is (N, B), one sample per column; for rows pass dY.T and X.T"
+        checks.same_size(("dY has {} columns", dY.shape[1]), ("X has {} columns", X.shape[1]), fix)
+
+
+def _pair_inputs(X: np.ndarray, W: np.ndarray) -> None:
+    fix = "X is (N, B), one sample per column, and W is (T, N); for rows pass X.T"
+    checks.same_size(("X has {} rows", X.shape[0]), ("W has {} columns", W.shape[1]), fix)
+
+
+def _pair_outputs(dY: np.ndarray, W: np.ndarray) -> None:
+    fix = "dY is (T, B), one sample per column, and W is (T, N); for rows pass dY.T"
+    checks.same_size(("dY has {} rows", dY.shape[0]), ("W has {} rows", W.shape[0]), fix)
+
+
+def _columns(array: np.ndarray) -> np.ndarray:
+    """One sample as a batch of one column: a view."""
+    return array if array.ndim == 2 else array[:, np.newaxis]
+
+
+def _run(kernel: str, operation: str, *arguments: Any) -> None:
+    """Run an operation of the kernel that the name and the shape choose."""
+    if kernel == "auto":
+        getattr(loops, operation)(*arguments)
+        return
+    module = KERNELS[kernel] if kernel in KERNELS else checks.choice("kernel", kernel, NAMES)
+    with np.errstate(all="ignore"):  # NaN and infinity are results here, in plain Python as in compiled code
+        getattr(module, operation)(*arguments)
+
+
+def _reduce(gradient: np.ndarray, dY: np.ndarray, reduction: str) -> np.ndarray:
+    """The finished sum, or the sum divided by B."""
+    if reduction == "mean":
+        with np.errstate(all="ignore"):
+            np.divide(gradient, _columns(dY).shape[1], out=gradient)
+    return gradient
