@@ -9,6 +9,7 @@ Formulas: numbafc.formulas. Layer: numbafc.layer. Jacobians: numbafc.jacobian. N
 
 from ._jit import get_num_threads, set_num_threads
 from ._version import __version__
+from .files import InvalidFile, load
 from .jacobian import (
     BiasJacobian,
     InputJacobian,
@@ -24,3 +25,35 @@ from .jacobian import (
     reroll,
 )
 from .layer import Gradients, backward, forward, grad_b, grad_w, grad_x, per_sample_grad_norms
+from .nn import MLP, SGD, Adam, History
+
+__all__ = [
+    "MLP",
+    "SGD",
+    "Adam",
+    "BiasJacobian",
+    "Gradients",
+    "History",
+    "InputJacobian",
+    "InvalidFile",
+    "WeightJacobian",
+    "__version__",
+    "backward",
+    "chain",
+    "forward",
+    "get_num_threads",
+    "grad_b",
+    "grad_w",
+    "grad_x",
+    "jacobian_b",
+    "jacobian_cost",
+    "jacobian_w",
+    "jacobian_x",
+    "linear_index",
+    "linearize",
+    "load",
+    "numeric_jacobian",
+    "per_sample_grad_norms",
+    "reroll",
+    "set_num_threads",
+]

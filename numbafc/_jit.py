@@ -86,9 +86,7 @@ def _llvm_fma(typingctx: Any, a: Any, b: Any, c: Any) -> Any:
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         real = args[2].type
         name = "llvm.fma.f32" if real == ir.FloatType() else "llvm.fma.f64"
-        return builder.call(
-            cgutils.get_or_insert_function(builder.module, ir.FunctionType(real, [real] * 3), name), args
-        )
+        return builder.call(cgutils.get_or_insert_function(builder.module, ir.FunctionType(real, [real] * 3), name), args)
 
     return (c(c, c, c), codegen) if c in (types.float32, types.float64) else None
 
@@ -128,7 +126,8 @@ class Kernel:
     def __call__(self, *arguments: Any) -> None:
         if config.DISABLE_JIT:
             with np.errstate(all="ignore"):  # compiled code follows IEEE without a word
-                return self.function(*arguments)
+                self.function(*arguments)
+            return
         if arguments[0].dtype not in self.compiled:
             self._compile(arguments[0].dtype)
         with _launch():

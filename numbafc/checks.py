@@ -29,9 +29,7 @@ def real_array(name: str, value: Any) -> np.ndarray:
             f"decide what the masked elements are with {name}.filled(value)"
         )
     if value.dtype.kind != "f" or value.dtype.itemsize not in (4, 8):
-        raise TypeError(
-            f"{name} must be float32 or float64, got {value.dtype}; convert it with {name}.astype(np.float32)"
-        )
+        raise TypeError(f"{name} must be float32 or float64, got {value.dtype}; convert it with {name}.astype(np.float32)")
     return np.require(np.asarray(value), dtype=value.dtype.newbyteorder("="), requirements="A")
 
 
@@ -103,9 +101,7 @@ def number(name: str, value: Any, least: float, *, exclusive: bool = False, belo
     if isinstance(value, bool | np.bool_) or not isinstance(value, int | float | np.integer | np.floating):
         raise TypeError(f"{name} must be a number, got {type(value).__name__} ({value!r})")
     if not (np.isfinite(value) and (value > least if exclusive else value >= least) and value < below):
-        limits = f"{'above' if exclusive else 'at least'} {least:g}" + (
-            f" and below {below:g}" if below < np.inf else ""
-        )
+        limits = f"{'above' if exclusive else 'at least'} {least:g}" + (f" and below {below:g}" if below < np.inf else "")
         raise ValueError(f"{name} must be a finite number {limits}, got {value!r}")
     return float(value)
 
@@ -115,13 +111,9 @@ def output(out: Any, shape: tuple[int, ...], dtype: np.dtype, **inputs: np.ndarr
     if out is None:
         return np.empty(shape, dtype)
     if not isinstance(out, np.ndarray) or isinstance(out, np.ma.MaskedArray):
-        raise TypeError(
-            f"out must be a NumPy array of {dtype}, got {type(out).__name__}; pass np.empty({shape}, {dtype})"
-        )
+        raise TypeError(f"out must be a NumPy array of {dtype}, got {type(out).__name__}; pass np.empty({shape}, {dtype})")
     if out.dtype != dtype or not out.dtype.isnative:
-        raise TypeError(
-            f"out must have dtype {dtype}, the inputs' own, got {out.dtype}; pass np.empty({shape}, {dtype})"
-        )
+        raise TypeError(f"out must have dtype {dtype}, the inputs' own, got {out.dtype}; pass np.empty({shape}, {dtype})")
     if out.shape != shape:
         raise ValueError(f"out has shape {out.shape} but the result has shape {shape}; pass np.empty({shape}, {dtype})")
     if not out.flags.writeable or not out.flags.aligned:
@@ -132,9 +124,7 @@ def output(out: Any, shape: tuple[int, ...], dtype: np.dtype, **inputs: np.ndarr
         )
     for name, array in inputs.items():
         if array is not None and shares_memory(out, array):
-            raise ValueError(
-                f"out shares memory with {name}, which is read while out is written; pass an array of its own"
-            )
+            raise ValueError(f"out shares memory with {name}, which is read while out is written; pass an array of its own")
     return out
 
 
@@ -143,7 +133,7 @@ def shares_memory(one: np.ndarray, other: np.ndarray) -> bool:
     if not np.may_share_memory(one, other):
         return False
     try:
-        return np.shares_memory(one, other, max_work=10_000)
+        return np.shares_memory(one, other, max_work=10_000)  # type: ignore[arg-type]
     except np.exceptions.TooHardError:
         return True
 
@@ -153,9 +143,7 @@ def _overlaps_itself(array: np.ndarray) -> bool:
     if array.size < 2:
         return False
     reach = array.itemsize
-    for stride, length in sorted(
-        (abs(stride), length) for stride, length in zip(array.strides, array.shape, strict=True)
-    ):
+    for stride, length in sorted((abs(stride), length) for stride, length in zip(array.strides, array.shape, strict=True)):
         if length > 1:
             if stride < reach:
                 return True
@@ -176,7 +164,22 @@ def finite(name: str, array: np.ndarray) -> None:
         raise ValueError(f"{name} must be finite, got {array[place]} at {where}; remove or fill such values first")
 
 
-def shape_of(name: str, shape: Sequence[int]) -> tuple[int, ...]:
+def shape_of(name: str, shape: int | Sequence[int]) -> tuple[int, ...]:
     """The shape as a tuple of integers ≥ 0. Raises TypeError or ValueError."""
     lengths = (shape,) if isinstance(shape, int | np.integer) else tuple(shape)
     return tuple(count(f"{name}[{axis}]", length) for axis, length in enumerate(lengths))
+
+
+def real_values(name: str, values: Any, dtype: np.dtype) -> np.ndarray:
+    """Data for a network, in its dtype: real numbers of any kind, all finite. Raises TypeError or ValueError."""
+    if isinstance(values, np.ma.MaskedArray):
+        raise TypeError(f"{name} must be a plain array, got a masked one; decide with {name}.filled(value)")
+    if hasattr(values, "toarray"):
+        raise TypeError(f"{name} must be dense, got a sparse {type(values).__name__}; convert it with {name}.toarray()")
+    array = np.asarray(values)
+    if array.dtype.kind not in "fiub":
+        raise TypeError(f"{name} must be real numbers, got dtype {array.dtype}; convert it with np.asarray({name}, float)")
+    with np.errstate(over="ignore"):
+        converted = array.astype(dtype, copy=False)
+    finite(name, converted)
+    return converted

@@ -67,9 +67,7 @@ def grad_w(
     return _reduce(dW, dY, reduction)
 
 
-def grad_b(
-    dY: np.ndarray, *, reduction: str = "sum", out: np.ndarray | None = None, kernel: str = "auto"
-) -> np.ndarray:
+def grad_b(dY: np.ndarray, *, reduction: str = "sum", out: np.ndarray | None = None, kernel: str = "auto") -> np.ndarray:
     """db[t] = Σ_s dY[t,s], the gradient of the loss with respect to the bias.
 
     dY: (T, B), or (T,) for one sample. reduction: "sum" over the samples, or "mean" (NaN for B = 0). Returns db: (T,).
@@ -98,9 +96,7 @@ def grad_x(dY: np.ndarray, W: np.ndarray, *, out: np.ndarray | None = None, kern
     return dX
 
 
-def backward(
-    dY: np.ndarray, X: np.ndarray, W: np.ndarray, *, reduction: str = "sum", kernel: str = "auto"
-) -> Gradients:
+def backward(dY: np.ndarray, X: np.ndarray, W: np.ndarray, *, reduction: str = "sum", kernel: str = "auto") -> Gradients:
     """All gradients of the layer from that of its output: dW = dY Xᵀ, db = Σ_s dY[:,s], dX = Wᵀ dY.
 
     dY: (T, B), X: (N, B), W: (T, N); for one sample dY: (T,) and X: (N,). reduction applies to dW and db; dX has one

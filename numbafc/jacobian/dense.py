@@ -30,9 +30,7 @@ def jacobian_b(T: int, B: int = 1, *, dtype: Any = np.float32) -> np.ndarray:
     Returns (T·B, T). Raises MemoryError over jacobian.MAX_BYTES.
     """
     T, B = checks.count("T", T), checks.count("B", B)
-    J = zeros(
-        (T * B, T), checks.real_dtype(dtype), "BiasJacobian(T, B), which needs no memory, or the shortcut grad_b(dY)"
-    )
+    J = zeros((T * B, T), checks.real_dtype(dtype), "BiasJacobian(T, B), which needs no memory, or the shortcut grad_b(dY)")
     blocks = J.reshape(T, B, T)
     for t in range(T):
         blocks[t, :, t] = 1

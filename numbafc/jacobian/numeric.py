@@ -24,9 +24,7 @@ def numeric_jacobian(f: Callable[[np.ndarray], Any], a: np.ndarray, step: float 
         step = checks.number("step", step, 0.0, exclusive=True)
     point = np.array(a, order="C")
     flat, original = point.reshape(-1), a.reshape(-1)
-    J = zeros(
-        (np.size(f(point.copy())), a.size), a.dtype, "an operator: its products can be checked in single directions"
-    )
+    J = zeros((np.size(f(point.copy())), a.size), a.dtype, "an operator: its products can be checked in single directions")
     for q in range(a.size):
         h = step or np.finfo(a.dtype).eps ** (1 / 3) * max(1.0, abs(float(original[q])))
         flat[q] = original[q] + h

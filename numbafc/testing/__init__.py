@@ -7,7 +7,7 @@ Needs Hypothesis, the extra `testing`.
 """
 
 try:
-    import hypothesis as _hypothesis
+    import hypothesis  # noqa: F401
 except ImportError:
     raise ImportError("numbafc.testing needs Hypothesis, which is not installed: pip install 'numbafc[testing]'") from None
 

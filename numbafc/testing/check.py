@@ -50,9 +50,7 @@ def check_layer(
     search()
 
 
-def check_problem(
-    forward: Callable[..., Any] | None, backward: Callable[..., Any] | None, problem: LayerProblem
-) -> None:
+def check_problem(forward: Callable[..., Any] | None, backward: Callable[..., Any] | None, problem: LayerProblem) -> None:
     """Raise AssertionError if the layer is wrong on this problem."""
     W, X, b, dY = problem.native()
     if forward is not None:
@@ -89,7 +87,13 @@ def check_product(
 
 
 def _check_special(
-    where: str, name: str, computed: np.ndarray, A: np.ndarray, X: np.ndarray, b: np.ndarray | None, problem: LayerProblem
+    where: str,
+    name: str,
+    computed: np.ndarray,
+    A: np.ndarray,
+    X: np.ndarray,
+    b: np.ndarray | None,
+    problem: LayerProblem,
 ) -> None:
     """NaN and infinities where the plain sum of all products has them: nothing is skipped because a factor is 0."""
     with np.errstate(all="ignore"):

@@ -94,13 +94,14 @@ def layer_problems(
     """
     T, N, B = draw(shapes(min_size, max_volume))
     dtype, kind = np.dtype(draw(st.sampled_from(list(dtypes)))), draw(st.sampled_from(list(values)))
-    names = tuple(draw(st.sampled_from(list(layouts))) for _ in range(4))
+    layout = st.sampled_from(list(layouts))
+    names = draw(layout), draw(layout), draw(layout), draw(layout)
     rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
-    arrays = [
+    W, X, b, dY = (
         LAYOUTS[name](_values(rng, kind, shape, dtype))
         for name, shape in zip(names, [(T, N), (N, B), (T,), (T, B)], strict=True)
-    ]
-    return LayerProblem(*arrays, kind, names)  # type: ignore[arg-type]
+    )
+    return LayerProblem(W, X, b, dY, kind, names)
 
 
 def integer_problems(**options: object) -> st.SearchStrategy[LayerProblem]:

@@ -1,0 +1,21 @@
+"""`numbafc` and `python -m numbafc`: the command line, or one sentence where its extra is not installed."""
+
+from __future__ import annotations
+
+import sys
+
+
+def main() -> None:
+    """Run the command line."""
+    try:
+        from .cli import app
+    except ModuleNotFoundError as error:
+        if error.name is None or error.name.split(".")[0] not in ("typer", "rich", "click"):
+            raise
+        sys.stderr.write(f"numbafc: the command line needs {error.name}: pip install 'numbafc[cli]'\n")
+        raise SystemExit(2) from None
+    app()
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,225 @@
+"""The command `numbafc`: train, evaluate, predict, info.
+
+Exit codes: 0 done, 1 training diverged, 2 bad input (with one sentence), 130 interrupted.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any
+
+import numpy as np
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+from . import __version__, _jit
+from .checks import choice, count, number
+from .files import datasets
+from .files.checkpoint import load
+from .files.invalid import InvalidFile
+from .nn import ACTIVATIONS, LOSSES, MLP, OPTIMIZERS, EpochRecord
+
+app = typer.Typer(
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="rich",
+    help="Fully-connected networks on the CPU: fast, and the same bits every time.",
+)
+
+TEXT = Console(soft_wrap=True, highlight=False, markup=False)
+
+Data = Annotated[Path, typer.Argument(help="A .csv, .npy or .npz file.", show_default=False)]
+Model = Annotated[Path, typer.Argument(help="A model that `numbafc train` saved.", show_default=False)]
+Target = Annotated[
+    str | None, typer.Option(help="The target's column in a csv or npy file: its name or number. [default: last]")
+]
+
+
+def _in_one_sentence(command: Callable[..., None]) -> Callable[..., None]:
+    """Bad input ends a command with one sentence and exit code 2, a divergence with 1; never with a traceback."""
+
+    @functools.wraps(command)
+    def wrapped(*arguments: Any, **options: Any) -> None:
+        try:
+            command(*arguments, **options)
+        except (ValueError, TypeError, OSError, ImportError, MemoryError, FloatingPointError) as error:
+            typer.echo(f"numbafc: {_sentence(error)}", err=True)
+            raise typer.Exit(1 if isinstance(error, FloatingPointError) else 2) from None
+
+    return wrapped
+
+
+def _sentence(error: BaseException) -> str:
+    if isinstance(error, OSError) and error.filename is not None:
+        return f"{error.filename}: {error.strerror}"
+    return " ".join(str(error).split())
+
+
+@app.command(
+    epilog="Examples:  numbafc train  ·  numbafc train iris.csv --target species --hidden 32  ·  "
+    "numbafc train data.npz --epochs 50 --out model.safetensors"
+)
+@_in_one_sentence
+def train(
+    data: Annotated[Path | None, typer.Argument(help="A .csv, .npy or .npz file. [default: the embedded digits]")] = None,
+    target: Target = None,
+    hidden: Annotated[str, typer.Option(help="Sizes of the hidden layers, separated by commas; '' for none.")] = "128",
+    activation: Annotated[str, typer.Option(help=f"One of {', '.join(ACTIVATIONS)}.")] = "relu",
+    loss: Annotated[str, typer.Option(help=f"One of auto, {', '.join(LOSSES)}; mse is for real targets.")] = "auto",
+    optimizer: Annotated[str, typer.Option(help=f"One of {', '.join(OPTIMIZERS)}.")] = "adam",
+    learning_rate: Annotated[float | None, typer.Option(help="[default: the optimizer's own]")] = None,
+    batch_size: Annotated[int, typer.Option(help="Samples in a minibatch.")] = 32,
+    epochs: Annotated[int, typer.Option(help="Passes over the training samples.")] = 20,
+    test_share: Annotated[float, typer.Option(help="Share of the samples that is held out for the test.")] = 0.2,
+    seed: Annotated[int, typer.Option(help="Of the split, the initial weights and the order of samples.")] = 0,
+    dtype: Annotated[str, typer.Option(help="float32 or float64.")] = "float32",
+    threads: Annotated[int | None, typer.Option(help="[default: all cores]")] = None,
+    out: Annotated[Path | None, typer.Option(help="The model's file. [default: NAME.safetensors, here]")] = None,
+) -> None:
+    """Train a network, show how it does on held-out samples, and save it."""
+    task = {"cross_entropy": "classification", "mse": "regression"}.get(choice("--loss", loss, ("auto", *LOSSES)), "auto")
+    dataset = datasets.digits() if data is None else datasets.load(data, target=target, task=task)
+    number("--test-share", test_share, 0, exclusive=True, below=1)
+    if len(dataset.X) < 2:
+        raise InvalidFile(data or "digits", "training needs at least 2 samples, one of them for the test")
+    path = out or Path(f"{Path(dataset.name).stem}.safetensors")
+    _check_writable(path)
+    if threads is not None:
+        _jit.set_num_threads(threads)
+    training, test = dataset.split(test_share, count("--seed", seed))
+    net = _network(dataset, _sizes(hidden), activation, dtype, seed)
+    net.standardize(training.X)
+    TEXT.print(dataset.describe())
+    TEXT.print(f"{net!r}, {net.parameters.size} parameters; {len(training.X)} samples to train on, {len(test.X)} to test")
+    interrupted = False
+    with _display(epochs, LOSSES[net.loss_name].classifies) as show:
+        try:
+            net.fit(
+                training.X,
+                training.y,
+                optimizer=optimizer,
+                learning_rate=learning_rate,
+                batch_size=batch_size,
+                epochs=epochs,
+                validation=(test.X, test.y),
+                callbacks=(show,),
+            )
+        except KeyboardInterrupt:
+            interrupted = True
+    net.save(path)
+    TEXT.print(f"{'interrupted; ' if interrupted else ''}saved {path}; use it:")
+    shown = data or "DATA"
+    TEXT.print(
+        f"  numbafc evaluate {path} {shown}\n  numbafc predict {path} {shown}\n  numbafc.load({str(path)!r}) in Python"
+    )
+    TEXT.print(f"test {_score_name(net)} {net.score(test.X, test.y):.4f}")
+    if interrupted:
+        raise typer.Exit(130)
+
+
+@app.command(epilog="Example:  numbafc evaluate iris.safetensors iris.csv --target species")
+@_in_one_sentence
+def evaluate(model: Model, data: Data, target: Target = None) -> None:
+    """Print a model's loss and accuracy (R² for real targets) on a data set."""
+    net = load(model)
+    dataset = datasets.load(data, target=target, task="classification" if net.classes else "regression")
+    TEXT.print(dataset.describe())
+    y = dataset.y
+    if net.classes is not None and dataset.classes is not None:
+        y = datasets.encode(np.array(dataset.classes)[y], net.classes, data)
+    TEXT.print(f"loss {net.loss(dataset.X, y):.4f}\n{_score_name(net)} {net.score(dataset.X, y):.4f}")
+
+
+@app.command(epilog="Example:  numbafc predict iris.safetensors flowers.csv --out species.csv")
+@_in_one_sentence
+def predict(
+    model: Model,
+    data: Data,
+    out: Annotated[Path | None, typer.Option(help="Where to write the predictions. [default: the screen]")] = None,
+) -> None:
+    """Print a model's prediction for each sample, one per line. A last column with targets may be there; it is not read."""
+    net = load(model)
+    predictions = net.predict(datasets.load_samples(data, net.sizes[0]))
+    rows = [net.classes[k] for k in predictions] if net.classes is not None else predictions.reshape(len(predictions), -1)
+    text = "".join(f"{row if isinstance(row, str) else ','.join(map(repr, row.tolist()))}\n" for row in rows)
+    if out is None:
+        typer.echo(text, nl=False)
+    else:
+        _check_writable(out)
+        out.write_text(text, encoding="utf-8")
+        TEXT.print(f"wrote {len(rows)} predictions to {out}")
+
+
+@app.command()
+@_in_one_sentence
+def info() -> None:
+    """Print what decides how fast this machine trains: versions, threads, CPU features, cache."""
+    table = Table(show_header=False, box=None, pad_edge=False)
+    for name, value in {"numbafc": __version__, **_jit.environment()}.items():
+        table.add_row(name.replace("_", " "), " ".join(value) if isinstance(value, list) else str(value))
+    Console(width=None if Console().is_terminal else 100).print(table)
+
+
+class _display:
+    """The progress of a training: a bar on a terminal, a line per epoch elsewhere. The value is a callback for fit."""
+
+    def __init__(self, epochs: int, classifies: bool) -> None:
+        self.epochs, self.score = epochs, "accuracy" if classifies else "R²"
+        self.bar = Progress(
+            TextColumn("epoch {task.completed}/{task.total}"),
+            BarColumn(bar_width=24),
+            TextColumn("{task.description}"),
+            TimeRemainingColumn(compact=True),
+            console=TEXT,
+            disable=not TEXT.is_terminal,
+        )
+        self.task = self.bar.add_task("compiling", total=epochs)
+
+    def __enter__(self) -> Callable[[EpochRecord], None]:
+        self.bar.start()
+        return self.show
+
+    def __exit__(self, *error: object) -> None:
+        self.bar.stop()
+
+    def show(self, record: EpochRecord) -> None:
+        scores = f"training {record.score:.4f}, held-out" if np.isfinite(record.score) else "held-out"
+        line = (
+            f"loss {record.loss:.4f}, {self.score} {scores} {record.validation_score:.4f}, "
+            f"{record.samples / record.seconds:.0f} samples/s"
+        )
+        self.bar.update(self.task, completed=record.epoch, description=line)
+        if not TEXT.is_terminal:
+            TEXT.print(f"epoch {record.epoch}/{self.epochs}: {line}")
+
+
+def _network(dataset: datasets.Dataset, hidden: list[int], activation: str, dtype: str, seed: int) -> MLP:
+    outputs = len(dataset.classes) if dataset.classes is not None else dataset.y.reshape(len(dataset.y), -1).shape[1]
+    loss = "mse" if dataset.classes is None else "cross_entropy"
+    net = MLP([dataset.X.shape[1], *hidden, outputs], activation, loss, dtype, seed)
+    net.classes = dataset.classes
+    return net
+
+
+def _sizes(text: str) -> list[int]:
+    try:
+        return [int(size) for size in text.split(",") if size.strip()]
+    except ValueError:
+        raise ValueError(f"--hidden must be sizes separated by commas, such as 128,64, got {text!r}") from None
+
+
+def _score_name(net: MLP) -> str:
+    return "accuracy" if LOSSES[net.loss_name].classifies else "R²"
+
+
+def _check_writable(path: Path) -> None:
+    """Refuse a file that cannot be written before the work, not after it. Raises OSError."""
+    folder = path.resolve().parent
+    if path.is_dir() or not folder.is_dir() or not os.access(path if path.exists() else folder, os.W_OK):
+        raise OSError(f"{path} cannot be written: expected a file in a folder that exists and is writable")

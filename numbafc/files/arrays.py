@@ -1,0 +1,64 @@
+"""npy and npz files, read without trusting them: no pickles, and no more memory than the file can fill."""
+
+from __future__ import annotations
+
+import math
+import zipfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+
+from .invalid import InvalidFile
+
+MOST_COMPRESSION = 1100  # deflate cannot do better than 1032 : 1
+
+
+@contextmanager
+def _named(path: Path) -> Iterator[None]:
+    """Every way in which a damaged file fails, as InvalidFile."""
+    try:
+        yield
+    except (InvalidFile, OSError, MemoryError):
+        raise
+    except Exception as error:
+        raise InvalidFile(path, f"not a readable NumPy file ({type(error).__name__}: {error})") from None
+
+
+def read_npy(path: Path) -> np.ndarray:
+    """The array in an npy file."""
+    with _named(path), path.open("rb") as file:
+        return _read(path, file, path.stat().st_size, "the array")
+
+
+def read_npz(path: Path, names: Sequence[str]) -> dict[str, np.ndarray]:
+    """The named arrays in an npz file."""
+    with _named(path), zipfile.ZipFile(path) as archive:
+        members = {member.filename.removesuffix(".npy"): member for member in archive.infolist()}
+        found: dict[str, np.ndarray] = {}
+        for name in names:
+            if name not in members:
+                raise InvalidFile(path, f"expected the arrays {', '.join(names)}, found {', '.join(members) or 'none'}")
+            if members[name].file_size > MOST_COMPRESSION * max(members[name].compress_size, 1):
+                raise InvalidFile(path, f"{name} claims {members[name].file_size} bytes, more than the file can hold")
+            with archive.open(members[name]) as file:
+                found[name] = _read(path, file, members[name].file_size, name)
+        return found
+
+
+def _read(path: Path, file: IO[bytes], size: int, name: str) -> np.ndarray:
+    """One array, after a look at its header."""
+    version = np.lib.format.read_magic(file)
+    read_header: Any = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
+    shape, fortran, dtype = read_header(file)
+    if dtype.hasobject:
+        raise InvalidFile(path, f"{name} holds Python objects, which could run code; save it as numbers")
+    nbytes = math.prod(shape) * dtype.itemsize
+    if nbytes > size:
+        raise InvalidFile(path, f"{name} claims shape {shape}, {nbytes} bytes, but the file holds {size}")
+    data = file.read(nbytes)
+    if len(data) != nbytes:
+        raise InvalidFile(path, f"{name} ends after {len(data)} of {nbytes} bytes")
+    return np.frombuffer(data, dtype).reshape(shape, order="F" if fortran else "C")

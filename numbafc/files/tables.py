@@ -1,0 +1,91 @@
+"""csv files: numbers separated by commas, with or without a header, one column of which is the target."""
+
+from __future__ import annotations
+
+import csv
+from pathlib import Path
+
+import numpy as np
+
+from .invalid import InvalidFile
+
+
+def find_column(path: Path, target: str | None, header: list[str] | None, columns: int) -> int:
+    """The target's column: by its name, by its number from 0 (negative from the end), or the last one."""
+    if target is None:
+        return columns - 1
+    if header is not None and target in header:
+        return header.index(target)
+    try:
+        column = int(target)
+    except ValueError:
+        names = f"one of {', '.join(header)}" if header is not None else "a column's number, for there is no header"
+        raise InvalidFile(path, f"no column is named {target!r}; expected {names}") from None
+    if not -columns <= column < columns:
+        raise InvalidFile(path, f"there is no column {column}; expected one from {-columns} to {columns - 1}")
+    return column % columns
+
+
+def read_table(path: Path, target: str | None) -> tuple[np.ndarray, np.ndarray]:
+    """Features (samples, columns − 1) and the target column, as numbers where all of it are."""
+    header, columns = _look(path)
+    column = find_column(path, target, header, columns)
+    if columns < 2:
+        raise InvalidFile(path, "expected at least one feature and the target, got one column")
+    features = [other for other in range(columns) if other != column]
+    X = _load(path, header, np.float32, features)
+    labels = _load(path, header, np.str_, [column])[:, 0]
+    try:
+        return X, labels.astype(np.float64)
+    except ValueError:
+        return X, labels
+
+
+def read_matrix(path: Path, features: int) -> np.ndarray:
+    """The first `features` columns of a table that has them, and perhaps a target behind."""
+    header, columns = _look(path)
+    if columns not in (features, features + 1):
+        raise InvalidFile(path, f"expected {features} features, as the model has, got {columns} columns")
+    return _load(path, header, np.float32, list(range(features)))
+
+
+def _look(path: Path) -> tuple[list[str] | None, int]:
+    """The header, if the first line is one, and the number of columns."""
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            rows = csv.reader(file)
+            first, second = next(rows, []), next(rows, [])
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise InvalidFile(path, f"not a readable csv file ({error})") from None
+    if not first:
+        raise InvalidFile(path, "expected a table of numbers, got an empty first line")
+    # A header has a word where the line below has a number; labels are words in every line.
+    is_header = any(not _is_number(above) and _is_number(below) for above, below in zip(first, second, strict=False))
+    return ([cell.strip() for cell in first] if is_header else None), len(first)
+
+
+def _is_number(cell: str) -> bool:
+    try:
+        float(cell)
+    except ValueError:
+        return False
+    return True
+
+
+def _load(path: Path, header: list[str] | None, dtype: type, columns: list[int]) -> np.ndarray:
+    """Some columns of all rows, (samples, columns)."""
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file, np.errstate(over="ignore"):
+            return np.loadtxt(
+                file,
+                dtype,
+                delimiter=",",
+                quotechar='"',
+                comments=None,
+                skiprows=int(header is not None),
+                usecols=columns,
+                ndmin=2,
+            )
+    except (ValueError, UnicodeDecodeError) as error:
+        counted = " (rows counted from 0, after the header)" if header is not None else " (rows counted from 0)"
+        raise InvalidFile(path, f"{str(error).rstrip('.')}{counted}") from None

@@ -1,0 +1,115 @@
+"""Optimizers: what becomes of the parameters θ, given the gradient g. One flat array each; all updates are in place.
+
+An optimizer holds its settings only. Its state belongs to a training run: `init` makes it, `update` steps it. The last
+thing an update writes is θ, in one operation, so an interrupted step leaves θ as the step before left it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+import numpy as np
+
+from .. import checks
+
+
+class Optimizer(Protocol):
+    """What training needs."""
+
+    def init(self, parameters: np.ndarray) -> dict[str, Any]:
+        """The state before the first step."""
+
+    def update(self, parameters: np.ndarray, gradients: np.ndarray, state: dict[str, Any]) -> None:
+        """One step: parameters and state change, gradients may be used as scratch."""
+
+
+@dataclass(frozen=True)
+class SGD:
+    """Stochastic gradient descent, with momentum as in PyTorch (I. Sutskever et al., ICML 2013, scales differently).
+
+        g ← g + weight_decay·θ        v ← momentum·v + g        θ ← θ − learning_rate·v
+        Nesterov: θ ← θ − learning_rate·(g + momentum·v)
+
+    learning_rate > 0, 0 ≤ momentum < 1, weight_decay ≥ 0. Raises TypeError or ValueError.
+    """
+
+    learning_rate: float = 0.01
+    momentum: float = 0.0
+    nesterov: bool = False
+    weight_decay: float = 0.0
+
+    def __post_init__(self) -> None:
+        checks.number("learning_rate", self.learning_rate, 0, exclusive=True)
+        checks.number("momentum", self.momentum, 0, below=1)
+        checks.number("weight_decay", self.weight_decay, 0)
+        if self.nesterov and not self.momentum:
+            raise ValueError("nesterov needs a momentum above 0, got 0; pass momentum=0.9")
+
+    def init(self, parameters: np.ndarray) -> dict[str, Any]:
+        return {"velocity": np.zeros_like(parameters)} if self.momentum else {}
+
+    def update(self, parameters: np.ndarray, gradients: np.ndarray, state: dict[str, Any]) -> None:
+        g = gradients
+        if self.weight_decay:
+            g += self.weight_decay * parameters
+        if self.momentum:
+            v = state["velocity"]
+            v *= self.momentum
+            v += g
+            g = g + self.momentum * v if self.nesterov else v
+        parameters -= self.learning_rate * g
+
+
+@dataclass(frozen=True)
+class Adam:
+    """Adam (D. Kingma, J. Ba, ICLR 2015, algorithm 1), with the paper's defaults.
+
+        g ← g + weight_decay·θ        m ← β₁·m + (1 − β₁)·g        v ← β₂·v + (1 − β₂)·g²
+        θ ← θ − learning_rate · m̂/(√v̂ + ε),  m̂ = m/(1 − β₁ⁿ),  v̂ = v/(1 − β₂ⁿ) at step n
+
+    learning_rate > 0, 0 ≤ β < 1, epsilon > 0, weight_decay ≥ 0. Raises TypeError or ValueError.
+    """
+
+    learning_rate: float = 0.001
+    beta1: float = 0.9
+    beta2: float = 0.999
+    epsilon: float = 1e-8
+    weight_decay: float = 0.0
+
+    def __post_init__(self) -> None:
+        checks.number("learning_rate", self.learning_rate, 0, exclusive=True)
+        checks.number("beta1", self.beta1, 0, below=1)
+        checks.number("beta2", self.beta2, 0, below=1)
+        checks.number("epsilon", self.epsilon, 0, exclusive=True)
+        checks.number("weight_decay", self.weight_decay, 0)
+
+    def init(self, parameters: np.ndarray) -> dict[str, Any]:
+        return {"step": 0, "mean": np.zeros_like(parameters), "square": np.zeros_like(parameters)}
+
+    def update(self, parameters: np.ndarray, gradients: np.ndarray, state: dict[str, Any]) -> None:
+        g, m, v = gradients, state["mean"], state["square"]
+        state["step"] += 1
+        if self.weight_decay:
+            g += self.weight_decay * parameters
+        m *= self.beta1
+        m += (1 - self.beta1) * g
+        v *= self.beta2
+        v += (1 - self.beta2) * g * g
+        step_size = self.learning_rate / (1 - self.beta1 ** state["step"])
+        parameters -= step_size * m / (np.sqrt(v / (1 - self.beta2 ** state["step"])) + self.epsilon)
+
+
+OPTIMIZERS: dict[str, type[SGD] | type[Adam]] = {"sgd": SGD, "adam": Adam}
+
+
+def make(optimizer: str | Optimizer, learning_rate: float | None) -> Optimizer:
+    """The optimizer that a name and a learning rate stand for; an instance has its own rate. Raises ValueError."""
+    if not isinstance(optimizer, str):
+        if not (hasattr(optimizer, "init") and hasattr(optimizer, "update")):
+            raise TypeError(f"optimizer must be a name or have init and update, got {type(optimizer).__name__}")
+        if learning_rate is not None:
+            raise ValueError("learning_rate goes with an optimizer's name; give an instance its own learning rate")
+        return optimizer
+    kind = OPTIMIZERS[checks.choice("optimizer", optimizer, OPTIMIZERS)]
+    return kind() if learning_rate is None else kind(learning_rate=learning_rate)
