@@ -15,7 +15,6 @@ import numpy as np
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
-from rich.table import Table
 
 from . import __version__, _jit
 from .checks import choice, count, number
@@ -32,12 +31,13 @@ app = typer.Typer(
     help="Fully-connected networks on the CPU: fast, and the same bits every time.",
 )
 
+DIGITS = Path("digits")  # the word for the embedded data set
 TEXT = Console(soft_wrap=True, highlight=False, markup=False)
 
-Data = Annotated[Path, typer.Argument(help="A .csv, .npy or .npz file.", show_default=False)]
+Data = Annotated[Path, typer.Argument(help="A .csv, .npy or .npz file, or the word digits.", show_default=False)]
 Model = Annotated[Path, typer.Argument(help="A model that `numbafc train` saved.", show_default=False)]
 Target = Annotated[
-    str | None, typer.Option(help="The target's column in a csv or npy file: its name or number. [default: last]")
+    str | None, typer.Option(help="The target's column in a csv or npy file, by name or number. [default: last]")
 ]
 
 
@@ -67,7 +67,7 @@ def _sentence(error: BaseException) -> str:
 )
 @_in_one_sentence
 def train(
-    data: Annotated[Path | None, typer.Argument(help="A .csv, .npy or .npz file. [default: the embedded digits]")] = None,
+    data: Annotated[Path, typer.Argument(help="A .csv, .npy or .npz file, or the word digits: 1797 images.")] = DIGITS,
     target: Target = None,
     hidden: Annotated[str, typer.Option(help="Sizes of the hidden layers, separated by commas; '' for none.")] = "128",
     activation: Annotated[str, typer.Option(help=f"One of {', '.join(ACTIVATIONS)}.")] = "relu",
@@ -84,10 +84,10 @@ def train(
 ) -> None:
     """Train a network, show how it does on held-out samples, and save it."""
     task = {"cross_entropy": "classification", "mse": "regression"}.get(choice("--loss", loss, ("auto", *LOSSES)), "auto")
-    dataset = datasets.digits() if data is None else datasets.load(data, target=target, task=task)
+    dataset = _read(data, target, task)
     number("--test-share", test_share, 0, exclusive=True, below=1)
     if len(dataset.X) < 2:
-        raise InvalidFile(data or "digits", "training needs at least 2 samples, one of them for the test")
+        raise InvalidFile(data, "training needs at least 2 samples, one of them for the test")
     path = out or Path(f"{Path(dataset.name).stem}.safetensors")
     _check_writable(path)
     if threads is not None:
@@ -98,7 +98,7 @@ def train(
     TEXT.print(dataset.describe())
     TEXT.print(f"{net!r}, {net.parameters.size} parameters; {len(training.X)} samples to train on, {len(test.X)} to test")
     interrupted = False
-    with _display(epochs, LOSSES[net.loss_name].classifies) as show:
+    with Display(epochs, LOSSES[net.loss_name].classifies) as show:
         try:
             net.fit(
                 training.X,
@@ -114,10 +114,12 @@ def train(
             interrupted = True
     net.save(path)
     TEXT.print(f"{'interrupted; ' if interrupted else ''}saved {path}; use it:")
-    shown = data or "DATA"
-    TEXT.print(
-        f"  numbafc evaluate {path} {shown}\n  numbafc predict {path} {shown}\n  numbafc.load({str(path)!r}) in Python"
-    )
+    for use in (
+        f"numbafc evaluate {path} {data}",
+        f"numbafc predict {path} {data}",
+        f"numbafc.load({str(path)!r}) in Python",
+    ):
+        TEXT.print(f"  {use}")
     TEXT.print(f"test {_score_name(net)} {net.score(test.X, test.y):.4f}")
     if interrupted:
         raise typer.Exit(130)
@@ -128,7 +130,7 @@ def train(
 def evaluate(model: Model, data: Data, target: Target = None) -> None:
     """Print a model's loss and accuracy (R² for real targets) on a data set."""
     net = load(model)
-    dataset = datasets.load(data, target=target, task="classification" if net.classes else "regression")
+    dataset = _read(data, target, "classification" if net.classes else "regression")
     TEXT.print(dataset.describe())
     y = dataset.y
     if net.classes is not None and dataset.classes is not None:
@@ -145,7 +147,8 @@ def predict(
 ) -> None:
     """Print a model's prediction for each sample, one per line. A last column with targets may be there; it is not read."""
     net = load(model)
-    predictions = net.predict(datasets.load_samples(data, net.sizes[0]))
+    embedded = data == DIGITS and not data.exists()
+    predictions = net.predict(datasets.digits().X if embedded else datasets.load_samples(data, net.sizes[0]))
     rows = [net.classes[k] for k in predictions] if net.classes is not None else predictions.reshape(len(predictions), -1)
     text = "".join(f"{row if isinstance(row, str) else ','.join(map(repr, row.tolist()))}\n" for row in rows)
     if out is None:
@@ -160,13 +163,18 @@ def predict(
 @_in_one_sentence
 def info() -> None:
     """Print what decides how fast this machine trains: versions, threads, CPU features, cache."""
-    table = Table(show_header=False, box=None, pad_edge=False)
     for name, value in {"numbafc": __version__, **_jit.environment()}.items():
-        table.add_row(name.replace("_", " "), " ".join(value) if isinstance(value, list) else str(value))
-    Console(width=None if Console().is_terminal else 100).print(table)
+        TEXT.print(f"{name.replace('_', ' '):16}{' '.join(value) if isinstance(value, list) else value}")
 
 
-class _display:
+def _read(data: Path, target: str | None, task: str) -> datasets.Dataset:
+    """The data set in a file, or the embedded one."""
+    if data == DIGITS and not data.exists():
+        return datasets.digits()
+    return datasets.load(data, target=target, task=task)
+
+
+class Display:
     """The progress of a training: a bar on a terminal, a line per epoch elsewhere. The value is a callback for fit."""
 
     def __init__(self, epochs: int, classifies: bool) -> None:
