@@ -76,23 +76,24 @@ def load(path: str | PathLike[str], *, target: str | None = None, task: str = "a
     return Dataset(name or path.name, X.astype(np.float32, copy=False), targets, classes)
 
 
-def load_samples(path: str | PathLike[str], features: int) -> np.ndarray:
-    """X alone, (samples, features), from a file of load's kinds; a file with a target has it left out.
+def load_samples(path: str | PathLike[str], features: int, *, target: str | None = None) -> np.ndarray:
+    """X alone, (samples, features), from a file of load's kinds.
 
-    A csv or npy file has `features` columns, or one more, the last of which is the target.
+    A csv or npy file has `features` columns, or one more: the target's, named as in load, which is left out.
     """
     path = Path(path)
     if path.suffix.lower() == ".npz":
-        X = arrays.read_npz(path, ("X",))["X"]
+        X = _numbers(path, "X", arrays.read_npz(path, ("X",))["X"])
     elif path.suffix.lower() == ".npy":
         X = _numbers(path, "the matrix", arrays.read_npy(path))
+        if X.ndim == 2 and X.shape[1] == features + 1:
+            X = np.delete(X, tables.find_column(path, target, None, features + 1), axis=1)
     elif path.suffix.lower() == ".csv":
-        X = tables.read_matrix(path, features)
+        X = tables.read_features(path, features, target)
     else:
         raise InvalidFile(path, f"expected a file that ends in {', '.join(READERS)}, got {path.suffix or 'no suffix'!r}")
-    if X.ndim != 2 or X.shape[1] not in (features, features + 1):
+    if X.ndim != 2 or X.shape[1] != features:
         raise InvalidFile(path, f"expected {features} features, as the model has, got shape {X.shape}")
-    X = _numbers(path, "X", X)[:, :features]
     _require_finite(path, "X", X)
     return X
 

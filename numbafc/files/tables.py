@@ -41,12 +41,15 @@ def read_table(path: Path, target: str | None) -> tuple[np.ndarray, np.ndarray]:
         return X, labels
 
 
-def read_matrix(path: Path, features: int) -> np.ndarray:
-    """The first `features` columns of a table that has them, and perhaps a target behind."""
+def read_features(path: Path, features: int, target: str | None) -> np.ndarray:
+    """The features, (samples, features), of a table with as many columns, or with the target's besides."""
     header, columns = _look(path)
-    if columns not in (features, features + 1):
+    if columns == features:
+        return _load(path, header, np.float32, list(range(features)))
+    if columns != features + 1:
         raise InvalidFile(path, f"expected {features} features, as the model has, got {columns} columns")
-    return _load(path, header, np.float32, list(range(features)))
+    left_out = find_column(path, target, header, columns)
+    return _load(path, header, np.float32, [column for column in range(columns) if column != left_out])
 
 
 def _look(path: Path) -> tuple[list[str] | None, int]:

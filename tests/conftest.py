@@ -1,0 +1,18 @@
+"""Hypothesis profiles (HYPOTHESIS_PROFILE=dev, ci or deep), and a count of signatures after everything else."""
+
+import os
+
+import pytest
+from hypothesis import HealthCheck, settings
+
+# deadline=None: the first call of a kernel compiles it.
+_COMMON = {"deadline": None, "suppress_health_check": [HealthCheck.too_slow, HealthCheck.data_too_large]}
+settings.register_profile("dev", max_examples=40, **_COMMON)
+settings.register_profile("ci", max_examples=100, derandomize=True, print_blob=True, **_COMMON)
+settings.register_profile("deep", max_examples=5000, **_COMMON)
+settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci" if os.environ.get("CI") else "dev"))
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """The count of compiled signatures comes last: it is about the whole suite."""
+    items.sort(key=lambda item: "test_signatures" in item.nodeid)
