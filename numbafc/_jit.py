@@ -76,7 +76,7 @@ def _fma_double(a: float, b: float, c: float) -> float:
     try:
         return numerator / (ad * bd * cd)
     except OverflowError:
-        return math.copysign(math.inf, numerator)
+        return math.inf if numerator > 0 else -math.inf
 
 
 @intrinsic

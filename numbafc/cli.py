@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import functools
 import os
+import shlex
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
@@ -114,11 +115,8 @@ def train(
             interrupted = True
     net.save(path)
     TEXT.print(f"{'interrupted; ' if interrupted else ''}saved {path}; use it:")
-    for use in (
-        f"numbafc evaluate {path} {data}",
-        f"numbafc predict {path} {data}",
-        f"numbafc.load({str(path)!r}) in Python",
-    ):
+    arguments = shlex.join([str(path), str(data), *([] if target is None else ["--target", target])])
+    for use in (f"numbafc evaluate {arguments}", f"numbafc predict {arguments}", f"numbafc.load({str(path)!r}) in Python"):
         TEXT.print(f"  {use}")
     TEXT.print(f"test {_score_name(net)} {net.score(test.X, test.y):.4f}")
     if interrupted:
@@ -143,12 +141,13 @@ def evaluate(model: Model, data: Data, target: Target = None) -> None:
 def predict(
     model: Model,
     data: Data,
+    target: Target = None,
     out: Annotated[Path | None, typer.Option(help="Where to write the predictions. [default: the screen]")] = None,
 ) -> None:
-    """Print a model's prediction for each sample, one per line. A last column with targets may be there; it is not read."""
+    """Print a model's prediction for each sample, one per line. A column with targets may be there; it is not used."""
     net = load(model)
     embedded = data == DIGITS and not data.exists()
-    predictions = net.predict(datasets.digits().X if embedded else datasets.load_samples(data, net.sizes[0]))
+    predictions = net.predict(datasets.digits().X if embedded else datasets.load_samples(data, net.sizes[0], target=target))
     rows = [net.classes[k] for k in predictions] if net.classes is not None else predictions.reshape(len(predictions), -1)
     text = "".join(f"{row if isinstance(row, str) else ','.join(map(repr, row.tolist()))}\n" for row in rows)
     if out is None:

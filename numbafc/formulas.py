@@ -22,7 +22,9 @@ import numpy as np
 from ._jit import fma
 
 # How many products one chain of fma adds before its sum joins the total. Part of the definition of every result, the
-# same for every machine, dtype and kernel: changing it changes bits. SUM_BLOCK_REASON
+# same for every machine, dtype and kernel: changing it changes bits. Why 256: of 256, 320, 384 and 512 it alone was never
+# less accurate than OpenBLAS (float32, normal data, sums of 512 to 16 384 products); 512 was 1 to 2 % faster in a tiled
+# kernel, and up to 1.8 times less accurate.
 SUM_BLOCK = 256
 
 
@@ -84,7 +86,7 @@ def per_sample_grad_norms(dY, X, bias, norms):
     for s in range(X.shape[1]):
         squares = sum_of_products(X[:, s], X[:, s])
         if bias:
-            squares += squares.dtype.type(1)
+            squares += X.dtype.type(1)
         norms[s] = np.sqrt(sum_of_products(dY[:, s], dY[:, s])) * np.sqrt(squares)
 
 

@@ -32,16 +32,15 @@ def compiled_formulas(**options: Any) -> SimpleNamespace:
 
     A fresh copy of the module, so that functions that call each other call compiled ones.
     """
-    spec = importlib.util.spec_from_file_location("compiled_formulas", formulas.__file__)
+    spec = importlib.util.spec_from_file_location("numbafc.compiled_formulas", formulas.__file__)
     assert spec is not None
     assert spec.loader is not None
     module = importlib.util.module_from_spec(spec)
-    module.__package__ = "numbafc"
     spec.loader.exec_module(module)
     functions = {
         name: numba.njit(**_jit.OPTIONS, **options)(value)
         for name, value in vars(module).items()
-        if callable(value) and getattr(value, "__module__", None) == "compiled_formulas"
+        if callable(value) and getattr(value, "__module__", None) == module.__name__
     }
     vars(module).update(functions)
     return SimpleNamespace(**functions)

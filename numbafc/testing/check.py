@@ -39,6 +39,7 @@ def check_layer(
         deadline=None,
         derandomize=True,
         database=None,
+        report_multiple_bugs=False,  # one error, the smallest, and not a group of them
         suppress_health_check=list(HealthCheck),
     )
     @given(

@@ -45,10 +45,10 @@ class LayerProblem(NamedTuple):
 
 @st.composite
 def shapes(draw: st.DrawFn, min_size: int = 0, max_volume: int = 20_000) -> tuple[int, int, int]:
-    """(T, N, B) with T·N·B ≤ max_volume: short sizes around the edges of vectors and tiles, at most one long one."""
+    """(T, N, B) with T·N·B ≤ max_volume: sizes around the edges of vectors and tiles, one long one where there is room."""
     short = st.sampled_from([n for n in SHORT if n >= min_size])
     sizes = [draw(short), draw(short), draw(short)]
-    long_axis = draw(st.sampled_from([None, 0, 1, 2]))
+    long_axis = draw(st.sampled_from([None, 0, 1, 2])) if max_volume >= LONG[-1] else None
     if long_axis is not None:
         sizes[long_axis] = draw(st.sampled_from(LONG))
     for axis in sorted(range(3), key=sizes.__getitem__):  # the longest gives way first, but for the long axis
