@@ -10,9 +10,10 @@ def main() -> None:
     try:
         from .cli import app
     except ModuleNotFoundError as error:
-        if error.name is None or error.name.split(".")[0] not in ("typer", "rich", "click"):
+        missing = (error.name or "").split(".")[0]
+        if missing not in ("typer", "rich"):
             raise
-        sys.stderr.write(f"numbafc: the command line needs {error.name}: pip install 'numbafc[cli]'\n")
+        sys.stderr.write(f"numbafc: the command line needs {missing}: pip install 'numbafc[cli]'\n")
         raise SystemExit(2) from None
     app()
 

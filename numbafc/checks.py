@@ -35,13 +35,13 @@ def real_array(name: str, value: Any) -> np.ndarray:
 
 def real_dtype(dtype: Any) -> np.dtype:
     """The dtype, float32 or float64, that a name or a type stands for. Raises TypeError."""
-    try:
-        real = np.dtype(dtype)
-    except TypeError:
-        real = None
-    if real not in (SINGLE, DOUBLE):
-        raise TypeError(f"dtype must be float32 or float64, got {dtype!r}")
-    return SINGLE if real == SINGLE else DOUBLE
+    for real in (SINGLE, DOUBLE):
+        try:
+            if dtype is not None and real == dtype:
+                return real
+        except TypeError:  # a name that no dtype has
+            break
+    raise TypeError(f"dtype must be float32 or float64, got {dtype!r}")
 
 
 def same_dtype(**arrays: np.ndarray | None) -> None:

@@ -47,9 +47,9 @@ def compiled_formulas(**options: Any) -> SimpleNamespace:
 
 
 def run_python(code: str, *arguments: str, timeout: float = 300, **environment: str) -> subprocess.CompletedProcess[str]:
-    """Run code in a Python of its own."""
+    """Run code in a Python of its own, with the installed package (-P: not the one in this folder)."""
     return subprocess.run(
-        [sys.executable, "-W", "error", "-c", code, *arguments],
+        [sys.executable, "-P", "-W", "error", "-c", code, *arguments],
         env={**os.environ, **environment},
         capture_output=True,
         text=True,

@@ -19,7 +19,7 @@ import numpy as np
 from ..nn.mlp import MLP, writers
 from .invalid import InvalidFile
 
-FORMAT = "numbafc 1"  # one number up for whatever an older reader would misunderstand
+FORMAT = 1  # one number up for whatever an older reader would misunderstand
 
 
 def save(net: MLP, path: str | PathLike[str]) -> None:
@@ -27,7 +27,8 @@ def save(net: MLP, path: str | PathLike[str]) -> None:
     tensors = dict(_tensors(net))
     if net.input_mean is not None and net.input_scale is not None:
         tensors |= {"input.mean": net.input_mean, "input.scale": net.input_scale}
-    architecture = {
+    description = {
+        "format": FORMAT,
         "sizes": net.sizes,
         "activation": net.activation,
         "loss": net.loss_name,
@@ -35,7 +36,7 @@ def save(net: MLP, path: str | PathLike[str]) -> None:
         "seed": net.seed,
         "classes": net.classes,
     }
-    metadata = {"format": FORMAT, "architecture": json.dumps(architecture)}
+    metadata = {"numbafc": json.dumps(description)}  # one entry: safetensors shuffles several, and bytes would differ
     # safetensors 0.8 writes wrong data for arrays that are not in C order: always hand it such.
     ordered = {name: np.ascontiguousarray(tensor) for name, tensor in tensors.items()}
     write_whole(path, _safetensors().numpy.save(ordered, metadata))
@@ -51,26 +52,29 @@ def load(path: str | PathLike[str]) -> MLP:
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
     except (_safetensors().SafetensorError, TypeError, ValueError, KeyError) as error:
         raise InvalidFile(path, f"not a readable safetensors file ({error})") from None
-    if metadata.get("format") != FORMAT:
-        raise InvalidFile(path, f"expected a model of format {FORMAT!r}, got {metadata.get('format', 'none')!r}")
+    if "numbafc" not in metadata:
+        raise InvalidFile(path, "a safetensors file, but not of a numbafc network: its metadata say nothing of one")
     try:
-        return _restore(json.loads(metadata["architecture"]), tensors)
+        description = json.loads(metadata["numbafc"])
+        if description["format"] != FORMAT:
+            raise ValueError(f"format {description['format']!r}; this version reads {FORMAT}")
+        return _restore(description, tensors)
     except (KeyError, TypeError, ValueError) as error:
         raise InvalidFile(path, f"the model's description and its contents disagree ({error})") from None
 
 
-def _restore(architecture: dict[str, Any], tensors: dict[str, np.ndarray]) -> MLP:
-    """The network of an architecture and its tensors. Raises KeyError, TypeError or ValueError where they disagree."""
-    sizes, held = architecture["sizes"], sum(tensor.size for tensor in tensors.values())
+def _restore(description: dict[str, Any], tensors: dict[str, np.ndarray]) -> MLP:
+    """The network of a description and its tensors. Raises KeyError, TypeError or ValueError where they disagree."""
+    sizes, held = description["sizes"], sum(tensor.size for tensor in tensors.values())
     if sum(N * T + T for N, T in itertools.pairwise(sizes)) > held:
         raise ValueError(f"layers of sizes {sizes} need more than the {held} numbers in the file")
-    net = MLP(sizes, architecture["activation"], architecture["loss"], architecture["dtype"], architecture["seed"])
+    net = MLP(sizes, description["activation"], description["loss"], description["dtype"], description["seed"])
     for name, parameter in _tensors(net).items():
         parameter[:] = _matching(tensors, name, parameter.shape, net.dtype)
     if "input.mean" in tensors:
         net.input_mean = _matching(tensors, "input.mean", net.sizes[:1], net.dtype)
         net.input_scale = _matching(tensors, "input.scale", net.sizes[:1], net.dtype)
-    classes = architecture["classes"]
+    classes = description["classes"]
     if classes is not None and len(classes) != net.sizes[-1]:
         raise ValueError(f"{len(classes)} classes for {net.sizes[-1]} outputs")
     net.classes = None if classes is None else tuple(map(str, classes))

@@ -1,0 +1,94 @@
+"""python -m perf.loops: GFLOP/s of the three products with kernel="loops", next to NumPy and the FMA peak.
+
+Each product is checked against NumPy's before it is timed. Rounds interleave everything that is compared; a row keeps
+every sample. With --out FILE rows are appended as JSON Lines.
+"""
+
+from __future__ import annotations
+
+import argparse
+import datetime
+import json
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+import numbafc as fc
+from numbafc.testing import error_bound
+
+from . import machine
+
+T, N, B = 512, 512, 128
+
+
+def products(dtype: np.dtype) -> dict[str, tuple[Callable[[], np.ndarray], Callable[[], np.ndarray], np.ndarray]]:
+    """For each product: ours, NumPy's, and how far two right results may lie apart."""
+    rng = np.random.default_rng(0)
+    W, X, dY = (rng.standard_normal(shape).astype(dtype) for shape in ((T, N), (N, B), (T, B)))
+    return {
+        "forward": (lambda: fc.forward(W, X, kernel="loops"), lambda: np.matmul(W, X), 2 * error_bound(W, X)),
+        "grad_w": (lambda: fc.grad_w(dY, X, kernel="loops"), lambda: np.matmul(dY, X.T), 2 * error_bound(dY, X.T)),
+        "grad_x": (lambda: fc.grad_x(dY, W, kernel="loops"), lambda: np.matmul(W.T, dY), 2 * error_bound(W.T, dY)),
+    }
+
+
+def measure(dtype: np.dtype, threads: int, rounds: int) -> list[dict[str, Any]]:
+    """The rows of one dtype."""
+    fc.set_num_threads(threads)
+    rows = []
+    for op, (ours, numpy, bound) in products(dtype).items():
+        verified = bool((np.abs(ours() - numpy()) <= bound).all())
+        if not verified:
+            raise SystemExit(f"{op} is wrong: nothing is timed")
+        samples: dict[str, list[float]] = {"loops": [], "numpy": []}
+        peaks = []
+        for _ in range(rounds):
+            peaks.append(machine.fma_peak(dtype, machine.widest_register_bits(), repeats=2))
+            for kernel, call in (("loops", ours), ("numpy", numpy)):
+                start = time.perf_counter()
+                call()
+                samples[kernel].append(time.perf_counter() - start)
+        for kernel, seconds in samples.items():
+            gflops = 2 * T * N * B / min(seconds) / 1e9
+            rows.append(
+                {
+                    "study": "loops",
+                    "op": op,
+                    "T": T,
+                    "N": N,
+                    "B": B,
+                    "dtype": dtype.name,
+                    "threads": threads if kernel == "loops" else None,
+                    "kernel": kernel,
+                    "gflops": round(gflops, 2),
+                    "fma_peak_gflops": round(max(peaks), 1),
+                    "share_of_peak": round(gflops / max(peaks) / threads, 4),
+                    "verified": verified,
+                    "seconds": seconds,
+                }
+            )
+    return rows
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--rounds", type=int, default=30)
+    parser.add_argument("--out", type=Path)
+    options = parser.parse_args()
+    common = {"machine": machine.describe(), "time": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")}
+    for dtype in (np.dtype(np.float32), np.dtype(np.float64)):
+        for row in measure(dtype, options.threads, options.rounds):
+            print(
+                f"{row['dtype']} {row['op']:8} {row['kernel']:6} {row['gflops']:7.1f} GFLOP/s, peak {row['fma_peak_gflops']}"
+            )  # noqa: T201
+            if options.out is not None:
+                with options.out.open("a", encoding="utf-8") as file:
+                    file.write(json.dumps(row | common) + "\n")
+
+
+if __name__ == "__main__":
+    main()

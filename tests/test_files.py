@@ -1,0 +1,372 @@
+"""Files: what is written comes back, what is damaged is refused by name, and a crash leaves a whole file."""
+
+import contextlib
+import io
+import json
+import os
+import struct
+import zipfile
+
+import numpy as np
+import pytest
+from helpers import assert_same_bits, run_python
+from hypothesis import given
+from hypothesis import strategies as st
+
+import numbafc as fc
+from numbafc.files import InvalidFile, checkpoint, datasets, digits
+
+
+@pytest.fixture
+def net():
+    net = fc.MLP([3, 5, 2], "tanh", "cross_entropy", "float64", seed=4)
+    net.standardize(np.random.default_rng(0).standard_normal((9, 3)))
+    net.classes = ("no", "yes")
+    return net
+
+
+# ---- models ----
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("activation", ["relu", "sigmoid"])
+@pytest.mark.parametrize("loss", ["cross_entropy", "mse"])
+def test_a_saved_network_comes_back_bit_for_bit(tmp_path, dtype, activation, loss):
+    net = fc.MLP([3, 5, 2], activation, loss, dtype, seed=9)
+    net.save(tmp_path / "net.safetensors")
+    back = fc.load(tmp_path / "net.safetensors")
+    assert repr(back) == repr(net)
+    assert_same_bits(back.parameters, net.parameters, "parameters")
+    assert back.input_mean is None
+    assert back.classes is None
+    back.parameters[:] = 0  # its own memory, writeable
+
+
+def test_standardisation_and_classes_are_saved_too(tmp_path, net):
+    net.save(tmp_path / "net.safetensors")
+    back = fc.load(tmp_path / "net.safetensors")
+    assert back.classes == ("no", "yes")
+    X = np.random.default_rng(1).standard_normal((7, 3))
+    assert_same_bits(back.outputs(X), net.outputs(X), "outputs")
+
+
+def test_the_names_and_shapes_are_pytorch_s(tmp_path, net):
+    from safetensors.numpy import load_file
+
+    net.save(tmp_path / "net.safetensors")
+    tensors = load_file(tmp_path / "net.safetensors")
+    assert_same_bits(tensors["layers.0.weight"], net.weights[0], "weight")  # (T, N), as nn.Linear has it
+    assert_same_bits(tensors["layers.1.bias"], net.biases[1], "bias")
+    assert set(tensors) == {f"layers.{n}.{kind}" for n in (0, 1) for kind in ("weight", "bias")} | {
+        "input.mean",
+        "input.scale",
+    }
+
+
+def test_arrays_in_fortran_order_are_written_right(tmp_path, net, monkeypatch):
+    """safetensors 0.8 writes an F-ordered array's memory as if it were in C order, without a word (upstream #825)."""
+    ordered = checkpoint._tensors(net)
+    monkeypatch.setattr(checkpoint, "_tensors", lambda _: {name: np.asfortranarray(A) for name, A in ordered.items()})
+    checkpoint.save(net, tmp_path / "net.safetensors")
+    monkeypatch.undo()
+    assert_same_bits(fc.load(tmp_path / "net.safetensors").parameters, net.parameters, "parameters")
+
+
+def test_files_that_are_no_models_are_refused_by_name(tmp_path, net):
+    path = tmp_path / "net.safetensors"
+    net.save(path)
+    whole = path.read_bytes()
+    length = struct.unpack("<Q", whole[:8])[0]
+    header = json.loads(whole[8 : 8 + length])
+
+    def with_header(change):
+        changed = json.loads(json.dumps(header))
+        change(changed)
+        text = json.dumps(changed).encode()
+        return struct.pack("<Q", len(text)) + text + whole[8 + length :]
+
+    def with_description(**values):
+        def change(h):
+            h["__metadata__"]["numbafc"] = json.dumps(json.loads(h["__metadata__"]["numbafc"]) | values)
+
+        return with_header(change)
+
+    damaged = {
+        "empty": b"",
+        "short": whole[:100],
+        "truncated": whole[:-8],
+        "too long": whole + b"x",
+        "noise": bytes(range(256)) * 4,
+        "huge header": struct.pack("<Q", 2**62) + whole[8:],
+        "no metadata": with_header(lambda h: h.pop("__metadata__")),
+        "other metadata": with_header(lambda h: h.update(__metadata__={"format": "pt"})),
+        "other format": with_description(format=999),
+        "description is a list": with_header(lambda h: h["__metadata__"].update(numbafc="[1]")),
+        "description is no json": with_header(lambda h: h["__metadata__"].update(numbafc="{")),
+        "description lacks its format": with_header(lambda h: h["__metadata__"].update(numbafc="{}")),
+        "missing tensor": with_header(lambda h: h.update({"layers.9.bias": h.pop("layers.0.bias")})),
+        "huge sizes": with_description(sizes=[2**40, 2**40]),
+        "other sizes": with_description(sizes=[5, 3, 2]),
+        "sizes are words": with_description(sizes="abc"),
+        "other dtype": with_description(dtype="float32"),
+        "other activation": with_description(activation="swish"),
+        "too many classes": with_description(classes=["a", "b", "c"]),
+        "classes are a number": with_description(classes=3),
+    }
+    for name, content in damaged.items():
+        path.write_bytes(content)
+        with pytest.raises(InvalidFile, match=r"net\.safetensors: ") as error:
+            fc.load(path)
+        assert len(str(error.value).splitlines()) == 1, name
+    with pytest.raises(FileNotFoundError):
+        fc.load(tmp_path / "missing.safetensors")
+
+
+@given(st.data())
+def test_no_flipped_byte_in_a_header_brings_anything_but_a_network_or_invalid_file(tmp_path_factory, data):
+    folder = tmp_path_factory.mktemp("flip")
+    path = folder / "net.safetensors"
+    fc.MLP([2, 3, 2]).save(path)
+    content = bytearray(path.read_bytes())
+    place = data.draw(st.integers(0, len(content) - 1))
+    content[place] ^= data.draw(st.integers(1, 255))
+    path.write_bytes(content)
+    with contextlib.suppress(InvalidFile):
+        assert isinstance(fc.load(path), fc.MLP)
+
+
+CRASH = """
+import os, sys
+import numbafc as fc
+from numbafc.files import checkpoint
+path, moment = sys.argv[1], int(sys.argv[2])
+count = 0
+def dying(function):
+    def call(*arguments, **options):
+        global count
+        count += 1
+        if count == moment:
+            os._exit(42)          # as kill -9 would: nothing is cleaned up
+        return function(*arguments, **options)
+    return call
+os.fsync, os.fchmod = dying(os.fsync), dying(os.fchmod)
+checkpoint.Path.replace = dying(checkpoint.Path.replace)
+fc.MLP([2, 3, 2], seed=2).save(path)
+print(count)
+"""
+
+
+def test_a_crash_at_any_moment_of_saving_leaves_the_old_or_the_new_network(tmp_path):
+    path = tmp_path / "net.safetensors"
+    old, new = fc.MLP([2, 3, 2], seed=1), fc.MLP([2, 3, 2], seed=2)
+    seen = set()
+    for moment in range(1, 6):
+        old.save(path)
+        done = run_python(CRASH, str(path), str(moment))
+        back = fc.load(path)
+        which = "old" if np.array_equal(back.parameters, old.parameters) else "new"
+        if which == "new":
+            assert_same_bits(back.parameters, new.parameters, "parameters")
+        seen.add((which, done.returncode))
+    assert seen == {("old", 42), ("new", 42), ("new", 0)}
+
+
+def test_a_failed_save_leaves_no_litter(tmp_path, net, monkeypatch):
+    def full(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(os, "fsync", full)
+    with pytest.raises(OSError, match="No space left"):
+        net.save(tmp_path / "net.safetensors")
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_save_through_a_link_keeps_the_link_and_the_permissions(tmp_path, net):
+    target = tmp_path / "target.safetensors"
+    net.save(target)
+    target.chmod(0o640)
+    (tmp_path / "link").symlink_to(target)
+    net.save(tmp_path / "link")
+    assert (tmp_path / "link").is_symlink()
+    assert target.stat().st_mode & 0o777 == 0o640
+
+
+def test_without_safetensors_there_is_one_sentence():
+    code = """
+import sys
+sys.modules["safetensors"] = sys.modules["safetensors.numpy"] = None
+import numbafc as fc
+try:
+    fc.MLP([2, 2]).save("never.safetensors")
+except ImportError as error:
+    print(error)
+"""
+    message = "model files need safetensors, which is not installed: pip install 'numbafc[cli]'\n"
+    assert run_python(code).stdout == message
+
+
+# ---- data ----
+
+
+def test_the_digits_are_those_of_the_repository():
+    data = digits()
+    assert data.describe() == "digits: 1797 samples, 64 features, 10 classes, float32"
+    assert data.classes == tuple("0123456789")
+    assert data.X.min() == 0
+    assert data.X.max() == 16
+    # the first image is a 0, as printed in the source's description: its middle column is empty
+    assert data.y[:10].tolist() == [0, 1, 2, 3, 4, 5, 6, 7, 8, 9]
+    assert data.X[0].reshape(8, 8)[3].tolist() == [0, 4, 12, 0, 0, 8, 8, 0]
+    datasets_sklearn = pytest.importorskip("sklearn.datasets", reason="the same images come with scikit-learn")
+    np.testing.assert_array_equal(data.X, datasets_sklearn.load_digits().data)
+
+
+def test_a_split_is_a_partition_and_the_seed_s():
+    data = digits()
+    training, test = data.split(0.2, seed=1)
+    assert (len(training.X), len(test.X)) == (1438, 359)
+    both = np.concatenate([training.X, test.X])
+    np.testing.assert_array_equal(both[np.lexsort(both.T)], data.X[np.lexsort(data.X.T)])
+    np.testing.assert_array_equal(data.split(0.2, seed=1)[1].X, test.X)
+    assert not np.array_equal(data.split(0.2, seed=2)[1].X, test.X)
+    tiny = data.take(np.arange(2))
+    assert [len(part.X) for part in tiny.split(0.01, 0)] == [len(part.X) for part in tiny.split(0.99, 0)] == [1, 1]
+
+
+TABLES = [
+    ("1,2,0\n3,4,1\n", None, "auto", [[1, 2], [3, 4]], [0, 1], ("0", "1")),
+    ("a,b,c\n1,2,7\n3,4,5\n", None, "auto", [[1, 2], [3, 4]], [1, 0], ("5", "7")),
+    ("a,b,kind\n1,2,cat\n3,4,dog\n", "kind", "auto", [[1, 2], [3, 4]], [0, 1], ("cat", "dog")),
+    ("kind,a,b\ncat,1,2\ndog,3,4\n", "kind", "auto", [[1, 2], [3, 4]], [0, 1], ("cat", "dog")),
+    ("cat,1,2\ndog,3,4\n", "0", "auto", [[1, 2], [3, 4]], [0, 1], ("cat", "dog")),
+    ("1,2,cat\n3,4,dog\n", "-1", "auto", [[1, 2], [3, 4]], [0, 1], ("cat", "dog")),
+    ("1,2,0.5\n3,4,1.5\n", None, "auto", [[1, 2], [3, 4]], [0.5, 1.5], None),
+    ("1,2,0\n3,4,1\n", None, "regression", [[1, 2], [3, 4]], [0, 1], None),
+    ('\ufeff"a","b","the, class"\r\n"1",2,"x"\r\n3,4,"y, z"\r\n', None, "auto", [[1, 2], [3, 4]], [0, 1], ("x", "y, z")),
+]
+
+
+@pytest.mark.parametrize(("text", "target", "task", "X", "y", "classes"), TABLES)
+def test_tables(tmp_path, text, target, task, X, y, classes):
+    path = tmp_path / "table.csv"
+    path.write_text(text, encoding="utf-8", newline="")
+    data = datasets.load(path, target=target, task=task)
+    np.testing.assert_array_equal(data.X, X)
+    np.testing.assert_array_equal(data.y, y)
+    assert data.classes == classes
+    assert data.X.dtype == np.float32
+    np.testing.assert_array_equal(datasets.load_samples(path, 2, target=target), X)
+
+
+def test_arrays_and_archives(tmp_path):
+    X, y = np.arange(6.0).reshape(3, 2), np.array([1, 0, 1])
+    np.save(tmp_path / "m.npy", np.asfortranarray(np.column_stack([X, y])))
+    np.savez(tmp_path / "a.npz", X=X, y=y)
+    np.savez_compressed(tmp_path / "words.npz", X=X.astype(">f4"), y=np.array(["b", "a", "b"]))
+    np.savez(tmp_path / "real.npz", X=X.astype(np.uint8), y=np.array([[0.5, 1], [2, 3], [4, 5]]))
+    for name, classes in (("m.npy", ("0", "1")), ("a.npz", ("0", "1")), ("words.npz", ("a", "b")), ("real.npz", None)):
+        data = datasets.load(tmp_path / name)
+        np.testing.assert_array_equal(data.X, X)
+        assert data.classes == classes
+        if classes:
+            np.testing.assert_array_equal(data.y, y)
+        np.testing.assert_array_equal(datasets.load_samples(tmp_path / name, 2), X)
+    assert datasets.load(tmp_path / "real.npz").y.shape == (3, 2)
+
+
+def npz(**members):
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in members.items():
+            archive.writestr(f"{name}.npy", content)
+    return buffer.getvalue()
+
+
+def npy(array):
+    buffer = io.BytesIO()
+    np.save(buffer, array)
+    return buffer.getvalue()
+
+
+def claiming(shape):
+    buffer = io.BytesIO()
+    np.lib.format.write_array_header_1_0(buffer, {"descr": "<f8", "fortran_order": False, "shape": shape})
+    return buffer.getvalue() + b"\0" * 64
+
+
+GOOD = npy(np.ones((4, 2)))
+BAD_FILES = [
+    ("x.txt", b"", r"expected a file that ends in .npz, .npy, .csv, got '.txt'"),
+    ("x", b"", "got 'no suffix'"),
+    ("x.csv", b"", "expected a table of numbers, got an empty first line"),
+    ("x.csv", b"1\n2\n", "at least one feature and the target, got one column"),
+    ("x.csv", b"1,2,0\n3,oops,1\n", "could not convert string 'oops' to float32 at row 1, column 2"),
+    ("x.csv", b"a,b,c\n1,2,0\n3,,1\n", "could not convert string '' to float32 at row 1, column 2 .*after the header"),
+    ("x.csv", b"1,2,0\n3,4\n", "invalid column index 2 at row 2"),
+    ("x.csv", b"1,nan,0\n3,4,1\n", r"X must be finite, got nan at row 0, column 1"),
+    ("x.csv", b"1,1e99,0\n3,4,1\n", "X must be finite, got inf at row 0, column 1"),
+    ("x.csv", b"1,2,nan\n3,4,1\n", "y must be finite, got nan at row 0"),
+    ("x.csv", b"\xff\xfe\x00,1\n", "not a readable csv file"),
+    ("x.npy", b"", "not a readable NumPy file"),
+    ("x.npy", b"\x93NUMPY\x01\x00", "not a readable NumPy file"),
+    ("x.npy", claiming((2**40, 2**20)), "claims shape .* bytes, but the file holds"),
+    ("x.npy", claiming((3, 3)), "the array claims|ends after"),
+    ("x.npy", npy(np.array([{}, {}])), "holds Python objects, which could run code"),
+    ("x.npy", npy(np.ones(3)), r"expected a matrix with at least one feature and the target, got shape \(3,\)"),
+    ("x.npy", npy(np.ones((3, 2), complex)), "expected the matrix to hold real numbers, got dtype complex128"),
+    ("x.npz", b"PK", "not a readable NumPy file"),
+    ("x.npz", npz(X=GOOD), "expected the arrays X, y, found X"),
+    ("x.npz", npz(X=GOOD, y=npy(np.ones(3))), "X has 4 samples but y has 3"),
+    ("x.npz", npz(X=npy(np.ones(4)), y=npy(np.ones(4))), r"expected X of shape \(samples, features\)"),
+    ("x.npz", npz(X=claiming((2**40, 8)), y=npy(np.ones(4))), "X claims shape"),
+    ("x.npz", npz(X=GOOD, y=npy(np.array([None] * 4))), "y holds Python objects"),
+    ("x.npz", npz(X=GOOD, y=npy(np.ones((4, 2), int))), "expected one class per sample"),
+    ("x.npz", npz(X=GOOD[:-8], y=npy(np.ones(4))), "X ends after 56 of 64 bytes"),
+]
+
+
+@pytest.mark.parametrize(("name", "content", "message"), BAD_FILES)
+def test_bad_data_is_refused_by_name_and_reason(tmp_path, name, content, message):
+    path = tmp_path / name
+    path.write_bytes(content)
+    with pytest.raises(InvalidFile, match=message) as error:
+        datasets.load(path)
+    assert str(path) in str(error.value)
+    assert len(str(error.value).splitlines()) == 1
+
+
+def test_a_bomb_is_not_unpacked(tmp_path):
+    """An archive whose directory claims a size that compression cannot reach."""
+    whole = npz(X=GOOD, y=npy(np.ones(4)))
+    size = struct.pack("<I", len(GOOD))
+    path = tmp_path / "bomb.npz"
+    path.write_bytes(whole.replace(size, struct.pack("<I", 2**31)))
+    with pytest.raises(InvalidFile, match="claims 2147483648 bytes, more than the file can hold"):
+        datasets.load(path)
+
+
+def test_targets_that_do_not_fit_are_refused(tmp_path):
+    path = tmp_path / "x.csv"
+    path.write_text("a,b\n1,2\n3,4\n")
+    with pytest.raises(InvalidFile, match="no column is named 'c'; expected one of a, b"):
+        datasets.load(path, target="c")
+    with pytest.raises(InvalidFile, match="there is no column 2; expected one from -2 to 1"):
+        datasets.load(path, target="2")
+    path.write_text("1,0.5\n2,1.5\n")
+    with pytest.raises(InvalidFile, match="no column is named 'c'; expected a column's number, for there is no header"):
+        datasets.load(path, target="c")
+    with pytest.raises(InvalidFile, match="expected classes, words or whole numbers, as targets, got fractions"):
+        datasets.load(path, task="classification")
+    path.write_text("1,cat\n2,dog\n")
+    with pytest.raises(InvalidFile, match="expected real targets for regression, got words"):
+        datasets.load(path, task="regression")
+    path.write_text("".join(f"1,{n}\n" for n in range(1001)))
+    with pytest.raises(InvalidFile, match="1001 different values, too many for classes; pass --loss mse"):
+        datasets.load(path)
+    np.savez(tmp_path / "x.npz", X=np.ones((2, 2)), y=np.ones(2))
+    with pytest.raises(InvalidFile, match="an npz file names its target"):
+        datasets.load(tmp_path / "x.npz", target="y")
+    with pytest.raises(InvalidFile, match="expected 3 features, as the model has"):
+        datasets.load_samples(tmp_path / "x.npz", 3)
+    with pytest.raises(InvalidFile, match="expected 5 features, as the model has, got 2 columns"):
+        datasets.load_samples(path, 5)

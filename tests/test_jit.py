@@ -1,0 +1,276 @@
+"""The ground floor: the cache is never stale or fatal, imports compile nothing, threads and forks are safe."""
+
+import json
+import os
+import shutil
+import stat
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+from helpers import compiled_formulas, run_python
+
+import numbafc as fc
+
+PACKAGE = Path(fc.__file__).parent
+USE = """
+import json, sys
+import numpy as np
+import numbafc as fc
+from numbafc.kernels import loops
+Y = fc.forward(np.ones((2, 3)), np.ones((3, 4)))
+stats = loops._block_product.dispatcher.stats
+hits, misses = (sum(count.values()) for count in (stats.cache_hits, stats.cache_misses))
+print(json.dumps({"sum": float(Y.sum()), "hits": hits, "misses": misses}))
+"""
+
+
+def use(cache, package=None, **environment):
+    """One product in a process of its own: its result, and whether the kernel came from the cache."""
+    if package is not None:
+        environment["PYTHONPATH"] = str(package)
+    done = run_python(USE, NUMBA_CACHE_DIR=str(cache), **environment)
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout)
+
+
+def test_a_second_process_takes_the_kernel_from_the_cache(tmp_path):
+    assert use(tmp_path) == {"sum": 24.0, "hits": 0, "misses": 1}
+    assert use(tmp_path) == {"sum": 24.0, "hits": 1, "misses": 0}
+
+
+def test_a_change_in_another_file_is_never_answered_from_the_cache(tmp_path):
+    """Numba's key is the kernel's own file: a constant from formulas.py would stay as it was."""
+    shutil.copytree(PACKAGE, tmp_path / "source" / "numbafc", ignore=shutil.ignore_patterns("__pycache__"))
+    cache, source = tmp_path / "cache", tmp_path / "source"
+    assert use(cache, source) == {"sum": 24.0, "hits": 0, "misses": 1}
+    assert use(cache, source)["hits"] == 1
+    jit = source / "numbafc" / "_jit.py"
+    text = jit.read_text(encoding="utf-8")
+    changed = text.replace("    return lambda a, b, c: _llvm_fma(a, b, c)", "    return lambda a, b, c: _llvm_fma(a, b, b)")
+    assert changed != text
+    jit.write_text(changed, encoding="utf-8")
+    assert use(cache, source) == {"sum": 16.0, "hits": 0, "misses": 1}
+
+
+@pytest.mark.parametrize("damage", ["truncated", "noise", "empty"])
+@pytest.mark.parametrize("suffix", [".nbi", ".nbc"])
+def test_a_damaged_cache_is_compiled_again_and_healed(tmp_path, damage, suffix):
+    use(tmp_path)
+    files = list(tmp_path.rglob(f"*{suffix}"))
+    assert files
+    for file in files:
+        content = file.read_bytes()
+        file.write_bytes({"truncated": content[: len(content) // 2], "noise": bytes(len(content)), "empty": b""}[damage])
+    assert use(tmp_path) == {"sum": 24.0, "hits": 0, "misses": 1}
+    assert use(tmp_path) == {"sum": 24.0, "hits": 1, "misses": 0}
+
+
+def test_without_a_folder_to_write_to_there_is_one_warning_and_no_cache(tmp_path):
+    """As root every folder can be written, so files stand where the folders would be."""
+    (tmp_path / "file").write_text("")
+    shutil.copytree(PACKAGE, tmp_path / "numbafc", ignore=shutil.ignore_patterns("__pycache__"))
+    for folder in (tmp_path / "numbafc").rglob("*.py"):
+        (folder.parent / "__pycache__").touch()
+    blocked = str(tmp_path / "file" / "below")
+    code = f"""
+import warnings
+with warnings.catch_warnings(record=True) as seen:
+    warnings.simplefilter("always")
+    exec({USE!r})
+print([str(w.message) for w in seen if "numbafc" in str(w.message)])
+"""
+    done = run_python(code, PYTHONPATH=str(tmp_path), NUMBA_CACHE_DIR=blocked, HOME=blocked, XDG_CACHE_HOME=blocked)
+    assert done.returncode == 0, done.stderr
+    assert '"sum": 24.0' in done.stdout
+    assert done.stdout.count("set NUMBA_CACHE_DIR to a writable folder") == 1
+
+
+def test_a_full_disk_costs_no_result(tmp_path, monkeypatch):
+    code = """
+from numba.core.caching import IndexDataCacheFile
+def full(*_):
+    raise OSError(28, "No space left on device")
+IndexDataCacheFile.save = full
+"""
+    done = run_python(code + USE, NUMBA_CACHE_DIR=str(tmp_path))
+    assert done.returncode == 0, done.stderr
+    assert '"sum": 24.0' in done.stdout
+
+
+def test_an_import_compiles_and_writes_nothing(tmp_path):
+    code = """
+import sys
+import numba
+before = set(sys.modules)
+from numba.core import event
+with event.install_recorder("numba:compile") as seen:
+    import numbafc, numbafc.nn, numbafc.files, numbafc.jacobian
+print(len(seen.buffer))
+extras = {"scipy", "sklearn", "torch", "hypothesis", "typer", "rich", "safetensors", "matplotlib"}
+print(sorted(extras & (set(sys.modules) - before)))
+"""
+    done = run_python(code, NUMBA_CACHE_DIR=str(tmp_path))
+    assert done.stdout.split("\n")[:2] == ["0", "[]"], done.stderr
+    assert list(tmp_path.iterdir()) == []
+
+
+LAYERS = ["workqueue", "omp"]
+TWO_AT_ONCE = """
+import threading
+import numpy as np
+import numbafc as fc
+rng = np.random.default_rng(0)
+W, X = rng.standard_normal((200, 300)), rng.standard_normal((300, 50))
+expected = fc.forward(W, X).tobytes()
+wrong = []
+def work():
+    for _ in range(60):
+        if fc.forward(W, X).tobytes() != expected:
+            wrong.append(1)
+threads = [threading.Thread(target=work) for _ in range(4)]
+[thread.start() for thread in threads]
+[thread.join() for thread in threads]
+import numba
+print(numba.threading_layer(), len(wrong))
+"""
+
+
+@pytest.mark.parametrize("layer", LAYERS)
+def test_four_python_threads_at_once_get_right_results(layer):
+    done = run_python(TWO_AT_ONCE, NUMBA_THREADING_LAYER=layer)
+    if "No threading layer could be loaded" in done.stderr:
+        pytest.skip(f"{layer} is not on this machine")
+    assert done.returncode == 0, done.stderr
+    assert done.stdout == f"{layer} 0\n"
+
+
+FORK = """
+import os, sys
+import numpy as np
+import numbafc as fc
+W, X = np.ones((200, 300)), np.ones((300, 50))
+fc.forward(W, X)
+child = os.fork()
+if child == 0:
+    try:
+        print("result", fc.forward(W, X).sum(), flush=True)
+    except RuntimeError as error:
+        print("refused", error, flush=True)
+    os._exit(0)
+_, status = os.waitpid(child, 0)
+print("status", status, fc.forward(W, X).sum())
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
+@pytest.mark.parametrize("layer", LAYERS)
+def test_a_forked_child_computes_or_says_why_not(layer):
+    done = run_python(FORK, NUMBA_THREADING_LAYER=layer, timeout=120, PYTHONWARNINGS="ignore")
+    if "No threading layer could be loaded" in done.stderr:
+        pytest.skip(f"{layer} is not on this machine")
+    child, parent = done.stdout.splitlines()
+    assert parent == f"status 0 {200 * 300 * 50}.0"
+    if layer == "omp":
+        assert child.startswith("refused this process was forked after numbafc had started OpenMP threads")
+        assert "spawn" in child
+    else:
+        assert child == f"result {200 * 300 * 50}.0"
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
+def test_a_child_forked_before_the_first_call_computes():
+    done = run_python(FORK.replace("fc.forward(W, X)\nchild", "child"), timeout=120, PYTHONWARNINGS="ignore")
+    assert done.stdout.splitlines()[0] == f"result {200 * 300 * 50}.0", done.stderr
+
+
+def test_threads_are_counted():
+    before = fc.get_num_threads()
+    try:
+        fc.set_num_threads(1)
+        assert fc.get_num_threads() == 1
+        fc.set_num_threads(np.int64(before))
+        assert fc.get_num_threads() == before
+    finally:
+        fc.set_num_threads(before)
+
+
+def test_the_compiled_specification_checks_its_bounds():
+    """The bounds build of formulas.py sees an index outside, also in the helper that sums."""
+    checked = compiled_formulas(boundscheck=True)
+    W, X = np.ones((2, 3)), np.ones((3, 4))
+    checked.forward(W, X, None, np.empty((2, 4)))
+    with pytest.raises(IndexError):
+        checked.forward(W, X, None, np.empty((2, 3)))
+    with pytest.raises(IndexError):
+        checked.forward(W, X[:2], None, np.empty((2, 4)))
+    with pytest.raises(IndexError):
+        checked.sum_of_products(np.ones(5), np.ones(4))
+
+
+def test_no_formula_reads_or_writes_outside_its_arrays():
+    checked = compiled_formulas(boundscheck=True)
+    rng = np.random.default_rng(0)
+    for T, N, B in [
+        (1, 1, 1),
+        (2, 3, 5),
+        (3, 1, 2),
+        (0, 2, 3),
+        (2, 0, 3),
+        (2, 3, 0),
+        (2, 300, 1),
+        (1, 2, 300),
+        (300, 1, 2),
+    ]:
+        W, X, b, dY = (rng.standard_normal(shape) for shape in ((T, N), (N, B), T, (T, B)))
+        checked.forward(W, X, b, np.empty((T, B)))
+        checked.grad_w(dY, X, np.empty((T, N)))
+        checked.grad_b(dY, np.empty(T))
+        checked.grad_x(dY, W, np.empty((N, B)))
+        checked.per_sample_grad_norms(dY, X, True, np.empty(B))
+        checked.softmax_jacobian(b, np.empty((T, T)))
+        if T * T * N * B < 10_000:
+            checked.weight_jacobian(X, T, np.empty((T * B, T * N)))
+            checked.bias_jacobian(T, B, np.empty((T * B, T)))
+            checked.input_jacobian(W, B, np.empty((T * B, N * B)))
+            checked.chain(W, X, np.empty((T, B)))
+
+
+SMALL_RUN = """
+import numpy as np
+from numba.core import config
+assert config.DISABLE_JIT
+import numbafc as fc
+from numbafc.testing import check_layer, LAYOUTS
+check_layer(fc.forward, fc.backward, max_volume=300, max_examples=30, layouts=list(LAYOUTS))
+for kernel in ("loops", "formula"):
+    rng = np.random.default_rng(0)
+    W, X, b, dY = (rng.standard_normal(shape, np.float32) for shape in ((3, 260), (260, 2), 3, (3, 2)))
+    results = fc.forward(W, X, b, kernel=kernel), *fc.backward(dY, X, W, kernel=kernel)
+    print(*(result.tobytes().hex() for result in results))
+print(fc.per_sample_grad_norms(dY, X).tobytes().hex())
+net = fc.MLP([3, 4, 2])
+print(net.fit(np.eye(3), [0, 1, 1], epochs=2)[-1].epoch)
+"""
+
+
+def test_a_small_run_without_the_compiler_has_the_same_bits():
+    done = run_python(SMALL_RUN, NUMBA_DISABLE_JIT="1")
+    assert done.returncode == 0, done.stderr
+    loops, formula, norms, epoch = done.stdout.splitlines()
+    assert loops == formula
+    rng = np.random.default_rng(0)
+    W, X, b, dY = (rng.standard_normal(shape, np.float32) for shape in ((3, 260), (260, 2), 3, (3, 2)))
+    compiled = [fc.forward(W, X, b), *fc.backward(dY, X, W)]
+    assert loops.split() == [result.tobytes().hex() for result in compiled]
+    assert norms == fc.per_sample_grad_norms(dY, X).tobytes().hex()
+    assert epoch == "2"
+
+
+def test_cache_files_are_not_for_others_to_write():
+    """Numba's cache is pickle: whoever may write it may run code. It lies where only its owner writes."""
+    folder = fc._jit.cache_folder()
+    assert folder is not None
+    assert not Path(folder).stat().st_mode & stat.S_IWOTH
+    assert sys.platform != "win32"

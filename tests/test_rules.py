@@ -1,0 +1,178 @@
+"""The house rules, as tests: who imports whom, no BLAS, shapes in docstrings, the top level."""
+
+import ast
+import subprocess
+from pathlib import Path
+
+import pytest
+
+import numbafc
+
+PACKAGE = Path(numbafc.__file__).parent
+ROOT = Path(__file__).parent.parent
+FILES = sorted(PACKAGE.rglob("*.py"))
+
+# From the ground up: a room imports only rooms above it in this list, and itself.
+ROOMS = (
+    "_version",
+    "_jit",
+    "formulas",
+    "checks",
+    "kernels",
+    "layer",
+    "jacobian",
+    "nn",
+    "files",
+    "testing",
+    "interop",
+    "cli",
+    "__main__",
+    "__init__",
+)
+
+
+def room_of(parts):
+    """The room of a dotted path inside the package."""
+    return parts[0] if parts else "__init__"
+
+
+def imports(tree, path):
+    """The rooms that a file imports, anywhere in it."""
+    here = path.relative_to(PACKAGE).with_suffix("").parts
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and node.level:
+            base = here[: len(here) - node.level] if here[-1] != "__init__" else here[:-1][: len(here) - node.level]
+            if node.module:
+                yield room_of((*base, *node.module.split(".")))
+            else:
+                yield from (room_of((*base, alias.name)) for alias in node.names)
+        elif isinstance(node, ast.ImportFrom) and node.module and node.module.split(".")[0] == "numbafc":
+            yield room_of(tuple(node.module.split(".")[1:]))
+        elif isinstance(node, ast.Import):
+            yield from (room_of(tuple(a.name.split(".")[1:])) for a in node.names if a.name.split(".")[0] == "numbafc")
+
+
+def wrong_arrows(tree, path):
+    parts = path.relative_to(PACKAGE).with_suffix("").parts
+    own = room_of(parts)
+    assert own in ROOMS, f"{path}: no room is called {own}"
+    for other in imports(tree, path):
+        if other in ROOMS and ROOMS.index(other) > ROOMS.index(own):
+            yield f"{'/'.join(parts)} imports {other}"
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_imports_go_one_way(path):
+    assert not list(wrong_arrows(ast.parse(path.read_text(encoding="utf-8")), path))
+
+
+def test_an_arrow_the_wrong_way_is_seen():
+    for room, code in (
+        ("layer.py", "from . import nn"),
+        ("layer.py", "from .nn.mlp import MLP"),
+        ("nn/mlp.py", "from ..files import checkpoint"),
+        ("kernels/loops.py", "from ..layer import forward"),
+        ("formulas.py", "def f():\n    import numbafc.layer"),
+        ("nn/__init__.py", "from ..files.checkpoint import load"),
+    ):
+        assert list(wrong_arrows(ast.parse(code), PACKAGE / room)), (room, code)
+
+
+BLAS = {"dot", "vdot", "matmul", "einsum", "tensordot", "inner", "linalg", "multi_dot", "matvec", "vecmat", "vecdot"}
+
+
+def blas_calls(tree):
+    """`@`, np.dot and their like. Operators on Jacobians are our own: @ is theirs in jacobian/."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.BinOp | ast.AugAssign) and isinstance(node.op, ast.MatMult):
+            yield f"line {node.lineno}: @"
+        if isinstance(node, ast.Attribute) and node.attr in BLAS:
+            yield f"line {node.lineno}: .{node.attr}"
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_no_blas_in_the_package(path):
+    parts = path.relative_to(PACKAGE).parts
+    if parts[0] == "testing":
+        return
+    found = list(blas_calls(ast.parse(path.read_text(encoding="utf-8"))))
+    if parts[0] == "jacobian":
+        found = [call for call in found if not call.endswith(": @")]  # test_jacobian_products_need_no_blas covers these
+    assert not found
+
+
+def test_a_blas_call_is_seen():
+    for code in ("A @ B", "A @= B", "np.dot(A, B)", "A.dot(B)", "np.linalg.norm(A)", "np.einsum('ij,jk', A, B)"):
+        assert list(blas_calls(ast.parse(code))), code
+
+
+def test_jacobian_products_need_no_blas(monkeypatch):
+    """Every @ in jacobian/ has an operator on one side: NumPy's matmul is never reached."""
+    import numpy as np
+
+    def refuse(*arguments, **options):
+        raise AssertionError("NumPy's matmul was called")
+
+    class Watched(np.ndarray):
+        def __array_ufunc__(self, ufunc, method, *inputs, **options):
+            if ufunc is np.matmul:
+                refuse()
+            inputs = [x.view(np.ndarray) if isinstance(x, Watched) else x for x in inputs]
+            return getattr(ufunc, method)(*inputs, **options)
+
+    X, W, row = (np.ones(shape).view(Watched) for shape in ((3, 2), (4, 3), (1, 8)))
+    both = numbafc.chain(numbafc.InputJacobian(W, 2), numbafc.WeightJacobian(X, 3))
+    assert numbafc.chain(row, both).shape == (1, 9)
+    assert both.toarray().shape == (8, 9)
+    assert numbafc.chain(row, numbafc.jacobian_x(W, 2)).shape == (1, 6)
+    with pytest.raises(AssertionError, match="matmul was called"):
+        row @ row.T
+
+
+def public_functions():
+    for name in numbafc.__all__:
+        value = getattr(numbafc, name)
+        if callable(value):
+            yield name, value
+
+
+@pytest.mark.parametrize(("name", "value"), list(public_functions()))
+def test_public_docstrings_say_what_how_large_and_what_goes_wrong(name, value):
+    text = value.__doc__ or ""
+    assert len(text) > 40, f"{name} has no docstring"
+    if name in ("forward", "grad_w", "grad_b", "grad_x", "backward", "jacobian_w", "jacobian_b", "jacobian_x"):
+        for word in (
+            "(T",
+            "Returns",
+            "Raises" if name in ("forward", "jacobian_w", "jacobian_b", "jacobian_x") else "Errors",
+        ):
+            assert word in text, f"{name}: its docstring does not say {word!r}"
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_every_file_says_what_it_is(path):
+    assert ast.get_docstring(ast.parse(path.read_text(encoding="utf-8")))
+
+
+def test_init_files_only_re_export():
+    for path in PACKAGE.rglob("__init__.py"):
+        for node in ast.parse(path.read_text(encoding="utf-8")).body:
+            guard = isinstance(node, ast.Try)  # numbafc.testing says in one sentence that Hypothesis is missing
+            assert guard or isinstance(node, ast.Expr | ast.Import | ast.ImportFrom | ast.Assign), (
+                f"{path}: line {node.lineno}"
+            )
+
+
+def test_the_top_level_is_fixed():
+    listed = subprocess.run(["git", "ls-files"], cwd=ROOT, capture_output=True, text=True, check=False)
+    if listed.returncode:
+        pytest.skip("not a git checkout")
+    top = {name.split("/")[0] for name in listed.stdout.splitlines()}
+    assert {name for name in top if not name.startswith(".")} == {
+        "numbafc",
+        "tests",
+        "perf",
+        "pyproject.toml",
+        "README.md",
+        "LICENSE",
+    }
