@@ -84,7 +84,7 @@ def main() -> None:
         for row in measure(dtype, options.threads, options.rounds):
             print(
                 f"{row['dtype']} {row['op']:8} {row['kernel']:6} {row['gflops']:7.1f} GFLOP/s, peak {row['fma_peak_gflops']}"
-            )  # noqa: T201
+            )
             if options.out is not None:
                 with options.out.open("a", encoding="utf-8") as file:
                     file.write(json.dumps(row | common) + "\n")

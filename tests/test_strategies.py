@@ -54,7 +54,7 @@ def test_values_are_what_their_names_say():
         if problem.values in FINITE:
             assert all(np.isfinite(A).all() and (A != 0).all() for A in arrays)
         if problem.values == "integers":
-            assert all((A == np.round(A)).all() and (np.abs(A) <= 8).all() for A in arrays)
+            assert all((np.round(A) == A).all() and (np.abs(A) <= 8).all() for A in arrays)
     everything = np.concatenate(
         [p.X.ravel().astype(float) for p in drawn(layer_problems(values=("special",), max_volume=500))]
     )
