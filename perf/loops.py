@@ -82,9 +82,8 @@ def main() -> None:
     common = {"machine": machine.describe(), "time": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")}
     for dtype in (np.dtype(np.float32), np.dtype(np.float64)):
         for row in measure(dtype, options.threads, options.rounds):
-            print(
-                f"{row['dtype']} {row['op']:8} {row['kernel']:6} {row['gflops']:7.1f} GFLOP/s, peak {row['fma_peak_gflops']}"
-            )
+            speed = f"{row['gflops']:7.1f} GFLOP/s, {row['share_of_peak']:6.1%} of the FMA peak"
+            print(f"{row['dtype']} {row['op']:8} {row['kernel']:6} {speed}")
             if options.out is not None:
                 with options.out.open("a", encoding="utf-8") as file:
                     file.write(json.dumps(row | common) + "\n")
