@@ -113,41 +113,47 @@ class Kernel:
     """A function with index loops, compiled once for each dtype, when a call first needs it.
 
     function: the loops. argument_types: from Numba's scalar type to the types of all arguments. The dtype of a call is
-    that of its first argument.
+    that of its first argument. parallel: whether it has parallel regions.
     """
 
-    def __init__(self, function: Callable[..., None], argument_types: Callable[[Any], tuple[Any, ...]]) -> None:
+    def __init__(
+        self, function: Callable[..., Any], argument_types: Callable[[Any], tuple[Any, ...]], parallel: bool
+    ) -> None:
         functools.update_wrapper(self, function)
         self.function = function
         self.argument_types = argument_types
-        self.compiled: set[np.dtype] = set()
+        self.parallel = parallel
+        self.compiled: set[int] = set()  # by itemsize, which is faster to look up than a dtype
         self.dispatcher: Any = None
 
-    def __call__(self, *arguments: Any) -> None:
+    def __call__(self, *arguments: Any) -> Any:
         if config.DISABLE_JIT:
             with np.errstate(all="ignore"):  # compiled code follows IEEE without a word
-                self.function(*arguments)
-            return
-        if arguments[0].dtype not in self.compiled:
+                return self.function(*arguments)
+        if arguments[0].itemsize not in self.compiled:
             self._compile(arguments[0].dtype)
+        if not self.parallel:
+            return self.dispatcher(*arguments)
         with _launch():
-            self.dispatcher(*arguments)
+            return self.dispatcher(*arguments)
 
     def _compile(self, dtype: np.dtype) -> None:
         with _compiling:
             if self.dispatcher is None:
-                self.dispatcher = numba.njit(parallel=True, **OPTIONS)(self.function)
+                self.dispatcher = numba.njit(parallel=self.parallel, **OPTIONS)(self.function)
                 self.dispatcher._cache = _cache_for(self.function)
-            if dtype not in self.compiled:
+            if dtype.itemsize not in self.compiled:
                 self.dispatcher._can_compile = True
                 self.dispatcher.compile(self.argument_types(numba.from_dtype(dtype)))
                 self.dispatcher.disable_compile()  # from here on, arguments convert to the signatures that exist
-                self.compiled.add(dtype)
+                self.compiled.add(dtype.itemsize)
 
 
-def kernel(argument_types: Callable[[Any], tuple[Any, ...]]) -> Callable[[Callable[..., None]], Kernel]:
+def kernel(
+    argument_types: Callable[[Any], tuple[Any, ...]], *, parallel: bool = True
+) -> Callable[[Callable[..., Any]], Kernel]:
     """Decorator: these loops are a Kernel."""
-    return lambda function: Kernel(function, argument_types)
+    return lambda function: Kernel(function, argument_types, parallel)
 
 
 _compiling = threading.RLock()

@@ -1,5 +1,6 @@
 """The command line, as its users run it: a process, its output and its exit code."""
 
+import functools
 import os
 import re
 import signal
@@ -162,7 +163,9 @@ def test_help_has_examples(tmp_path):
 
 def test_ctrl_c_saves_what_was_learnt(tmp_path):
     command = [sys.executable, "-u", "-m", "numbafc", "train", "--epochs", "1000000"]
-    with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, text=True) as running:
+    # a background job of a shell inherits that Ctrl-C is ignored, and hands it on
+    hear = functools.partial(signal.signal, signal.SIGINT, signal.default_int_handler)
+    with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, text=True, preexec_fn=hear) as running:
         assert running.stdout is not None
         for line in running.stdout:
             if line.startswith("epoch 3/"):

@@ -1,0 +1,57 @@
+"""Sizes of the register tile and of the blocks around it, for the processor that Numba compiles for.
+
+A tile is rows × vectors of accumulators. Each of its steps loads `vectors` vectors of X, broadcasts `rows` numbers of A
+and does rows·vectors fma, so a tile should be as square, in registers, as the register file allows.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numba
+import numpy as np
+
+
+@dataclass(frozen=True)
+class Tile:
+    """The tiles of one dtype on one instruction set.
+
+    lanes: numbers in a vector. most_rows: for each number of vectors, the most rows. row_vectors: how wide a tile of one
+    row is, which streams X past a single row of A. masked_loads: a masked load costs no more than a plain one, so X can be
+    read in place up to its last lane.
+    """
+
+    lanes: int
+    most_rows: dict[int, int]
+    row_vectors: int
+    masked_loads: bool
+
+    @property
+    def most_vectors(self) -> int:
+        """The width of the widest tile in vectors."""
+        return max(self.most_rows)
+
+    def tiles(self) -> dict[int, int]:
+        """All tiles there are: for each number of vectors, the most rows."""
+        return {**self.most_rows, self.row_vectors // 2: 1, self.row_vectors: 1}
+
+
+def tile_for(dtype: np.dtype, features: frozenset[str]) -> Tile:
+    """The tiles for a dtype and the processor's features, as LLVM names them."""
+    if "avx512f" in features:
+        # 32 registers: 24 accumulators, the vectors of X, a broadcast. One vector: 12 chains hide the latency of fma
+        # (4 cycles, 2 units), and more rows would run out of registers for addresses.
+        return Tile(64 // dtype.itemsize, {4: 6, 3: 8, 2: 12, 1: 12}, 16, masked_loads=True)
+    if "avx2" in features and "fma" in features:
+        # 16 registers: 12 accumulators, 2 vectors of X, a broadcast, and the mask of the last vector.
+        return Tile(32 // dtype.itemsize, {2: 6, 1: 8}, 8, masked_loads=True)
+    if "neon" in features or "fp-armv8" in features:
+        # 32 registers of 128 bits; a masked load would be one branch per lane.
+        return Tile(16 // dtype.itemsize, {4: 6, 3: 8, 2: 12, 1: 12}, 16, masked_loads=False)
+    return Tile(16 // dtype.itemsize, {2: 4, 1: 8}, 8, masked_loads=False)  # 128-bit vectors and 16 registers everywhere else
+
+
+def target_features() -> frozenset[str]:
+    """The features Numba compiles for: the host's, or what NUMBA_CPU_NAME and NUMBA_CPU_FEATURES say."""
+    _triple, _cpu, features = numba.core.registry.cpu_target.target_context.codegen().magic_tuple()
+    return frozenset(name[1:] for name in features.split(",") if name.startswith("+"))

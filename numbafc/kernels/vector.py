@@ -1,0 +1,521 @@
+"""The register tile as LLVM vector code: the only file with IR.
+
+A tile is rows × vectors of accumulators that stay in registers while k runs over a block:
+
+    for each block of SUM_BLOCK indices k:    acc[t,j] = +0;  acc[t,j] = fma(A[t,k], X[k,j], acc[t,j]) for k in order
+                                              Y[t,j] = acc[t,j] for the first block, else Y[t,j] + acc[t,j]
+    after the last one                        Y[t,j] = Y[t,j] + b[t]
+
+which is formulas.sum_of_products for every element of the tile: a vector holds neighbouring j, never products of one sum.
+A is read in place through two strides and broadcast. X has unit stride in j. The last vector may be partly outside: its
+lanes are masked, and the others run the same chains. One lane beyond the last may go elsewhere (`extra`): with a 1 in
+that lane of X it is the sum of A[t,:], which is how a gradient of weights brings that of the bias along.
+
+x + (−0.0) is x for every x, so "no earlier block" and "no bias" are the number −0.0 and need no code of their own.
+
+Two more functions move X into panels, and one is the tile for a single column: there the neighbouring outputs t lie one
+row of A apart, so squares of A are transposed in registers on their way.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils
+from numba.extending import intrinsic
+
+from ..formulas import SUM_BLOCK
+from .tile import Tile, target_features, tile_for
+
+I1, I8, I32, I64 = (ir.IntType(bits) for bits in (1, 8, 32, 64))
+POINTER = ir.PointerType()
+GROUP = 3  # rows of A that share a pointer: their offsets, 0, 1 and 2 rows, are addressing modes; one for all is a chain
+AHEAD = 8  # rows that a copy asks for before it needs them: no prefetcher follows steps across pages
+UNROLL = 2  # steps of k per turn: one leaves loop overhead, four make LLVM run out of registers
+
+
+def i64(n: int) -> ir.Constant:
+    return ir.Constant(I64, n)
+
+
+class _Function:
+    """An LLVM function on vectors, made once in a module. Subclasses give its name, its arguments and its body."""
+
+    def __init__(self, module: Any, sizes: Tile, bits: int) -> None:
+        self.module, self.sizes, self.bits, self.size = module, sizes, bits, bits // 8
+        self.scalar: Any = ir.FloatType() if bits == 32 else ir.DoubleType()
+        self.vector = ir.VectorType(self.scalar, sizes.lanes)
+        self.kind = f"v{sizes.lanes}f{bits}"
+        self.lane = ir.Constant(ir.VectorType(I64, sizes.lanes), list(range(sizes.lanes)))
+
+    def define(self, name: str, arguments: list[Any]) -> Any:
+        """The function `name`: what the module has of it, or the body that `body` builds."""
+        name = f"numbafc_{name}_{self.kind}"
+        if name not in self.module.globals:
+            self.function = ir.Function(self.module, ir.FunctionType(ir.VoidType(), arguments), name)
+            self.function.linkage = "internal"
+            for attribute in ("noinline", "nounwind"):
+                self.function.attributes.add(attribute)
+            for argument in self.function.args:
+                if argument.type is POINTER:
+                    argument.add_attribute("noalias")
+            self.builder = ir.IRBuilder(self.function.append_basic_block("entry"))
+            self.body(*self.function.args)
+            self.builder.ret_void()
+        return self.module.globals[name]
+
+    def body(self, *arguments: Any) -> None:
+        """Build the function's code."""
+        raise TypeError("a subclass says what the function does")
+
+    def _at(self, pointer: Any, offset: Any) -> Any:
+        return self.builder.gep(pointer, [offset], source_etype=I8)
+
+    def _prefetch(self, pointer: Any, write: int = 0, level: int = 3) -> None:
+        hints = ir.Constant(I32, write), ir.Constant(I32, level), ir.Constant(I32, 1)  # 3: to L1, 2: to L2; it is data
+        self._call("llvm.prefetch.p0", ir.VoidType(), pointer, *hints)
+
+    def _splat(self, value: Any) -> Any:
+        kind = ir.VectorType(value.type, self.sizes.lanes)
+        first = self.builder.insert_element(ir.Constant(kind, ir.Undefined), value, ir.Constant(I32, 0))
+        zeros = ir.Constant(ir.VectorType(I32, self.sizes.lanes), [0] * self.sizes.lanes)
+        return self.builder.shuffle_vector(first, ir.Constant(kind, ir.Undefined), zeros)
+
+    def _call(self, name: str, returns: Any, *arguments: Any) -> Any:
+        kind = ir.FunctionType(returns, [argument.type for argument in arguments])
+        return self.builder.call(cgutils.get_or_insert_function(self.module, kind, name), arguments)
+
+    def _load(self, pointer: Any, mask: Any = None, otherwise: Any = None) -> Any:
+        if mask is None:
+            return self.builder.load(pointer, align=self.size, typ=self.vector)
+        otherwise = ir.Constant(self.vector, [0.0] * self.sizes.lanes) if otherwise is None else otherwise
+        name = f"llvm.masked.load.{self.kind}.p0"
+        return self._call(name, self.vector, pointer, ir.Constant(I32, self.size), mask, otherwise)
+
+    def _store(self, value: Any, pointer: Any, mask: Any = None) -> None:
+        if mask is None:
+            self.builder.store(value, pointer, align=self.size)
+        else:
+            name = f"llvm.masked.store.{self.kind}.p0"
+            self._call(name, ir.VoidType(), value, pointer, ir.Constant(I32, self.size), mask)
+
+    def _transposed(self, rows: list[Any]) -> list[Any]:
+        """`lanes` vectors as the columns of the square they are: each of log2(lanes) rounds exchanges blocks twice as large."""
+        lanes, half = self.sizes.lanes, 1
+        while half < lanes:
+            low = [n - half + lanes if n & half else n for n in range(lanes)]
+            high = [n + lanes if n & half else n + half for n in range(lanes)]
+            exchanged = list(rows)
+            for n in range(lanes):
+                if not n & half:
+                    for target, order in ((n, low), (n + half, high)):
+                        pattern = ir.Constant(ir.VectorType(I32, lanes), order)
+                        exchanged[target] = self.builder.shuffle_vector(rows[n], rows[n + half], pattern)
+            rows, half = exchanged, 2 * half
+        return rows
+
+
+class _TileFunction(_Function):
+    """One tile: rows × vectors. A, X, Y, b, E: where the tile starts. All steps are in bytes.
+
+    K: how many k. last: lanes of the last vector that belong to Y. accumulate: add the first block to Y too. biased: add b
+    after the last block. E[t]: takes lane `extra` of the last vector, if extra ≥ 0.
+    """
+
+    def __init__(self, module: Any, sizes: Tile, bits: int, rows: int, vectors: int) -> None:
+        super().__init__(module, sizes, bits)
+        self.rows, self.vectors = rows, vectors
+
+    def build(self) -> Any:
+        """The function."""
+        arguments = [POINTER, I64, I64, POINTER, I64, I64, POINTER, I64, I64, I64, POINTER, I64, I64, POINTER, I64, I64]
+        return self.define(f"tile_{self.rows}x{self.vectors}", arguments)
+
+    def body(self, a, a_row, a_step, x, x_step, K, y, y_row, last, accumulate, b, b_step, biased, e, e_step, extra) -> None:
+        build, self.a_step, self.x_step = self.builder, a_step, x_step
+        self.inside = build.icmp_signed("<", self.lane, self._splat(last))
+        self.outside = build.icmp_signed("==", self.lane, self._splat(extra))
+        self.loaded = build.or_(self.inside, self.outside)  # the lanes of X that there are
+        self.y = [self._at(y, build.mul(y_row, i64(t))) for t in range(self.rows)]
+        # E is written through the last vector's mask: lane `extra` of the pointer is E[t]
+        shift = build.sub(i64(0), build.mul(extra, i64(self.size)))
+        self.e = [self._at(e, build.add(build.mul(e_step, i64(t)), shift)) for t in range(self.rows)]
+        self.biased, self.has_extra = build.icmp_signed("!=", biased, i64(0)), build.icmp_signed(">=", extra, i64(0))
+        self.b = [self._at(b, build.mul(b_step, i64(t))) for t in range(self.rows)]
+        self.a_offsets = [build.mul(a_row, i64(t)) for t in range(GROUP)]
+        group = build.mul(a_row, i64(GROUP))
+        starts = [self._at(a, build.mul(group, i64(n))) for n in range(-(-self.rows // GROUP))]
+        self._prefetch_y()
+        self._blocks(starts, x, K, accumulate)
+
+    def _opaque(self, pointer: Any) -> Any:
+        """The same pointer, of which LLVM knows nothing: it would otherwise give each row a register, and spill them."""
+        kind = ir.FunctionType(POINTER, [POINTER])
+        return self.builder.call(ir.InlineAsm(kind, "", "=r,0", side_effect=False), [pointer])
+
+    def _places(self) -> Any:
+        """(t, j, byte offset of vector j, whether it is the last of its row) for each accumulator."""
+        for t in range(self.rows):
+            for j in range(self.vectors):
+                yield t, j, i64(j * self.sizes.lanes * self.size), j == self.vectors - 1
+
+    def _prefetch_y(self) -> None:
+        """Y's lines are asked for before the sums, so that they are there after them."""
+        for t, _, offset, _ in self._places():
+            self._prefetch(self._at(self.y[t], offset), 1)
+
+    def _blocks(self, starts: list[Any], x: Any, K: Any, accumulate: Any) -> None:
+        """The loop over blocks of k. starts: where each group of rows of A begins. K = 0 has one block, of no elements."""
+        build = self.builder
+        before, body, after = build.block, *(self.function.append_basic_block(name) for name in ("block", "done"))
+        build.branch(body)
+        build.position_at_end(body)
+        initial = (K, accumulate, *starts, x)
+        left, add, *pointers = phis = [build.phi(value.type) for value in initial]
+        for phi, value in zip(phis, initial, strict=True):
+            phi.add_incoming(value, before)
+        whole = build.icmp_signed("<", i64(SUM_BLOCK), left)
+        count = build.select(whole, i64(SUM_BLOCK), left)
+        sums: list[Any] = [ir.Constant(self.vector, [0.0] * self.sizes.lanes)] * (self.rows * self.vectors)
+        pointers, sums = self._steps("many", UNROLL, build.sdiv(count, i64(UNROLL)), pointers, sums)
+        pointers, sums = self._steps("rest", 1, build.srem(count, i64(UNROLL)), pointers, sums)
+        self._finish(sums, build.icmp_signed("!=", add, i64(0)), build.not_(whole))
+        for phi, value in zip(phis, (build.sub(left, count), i64(1), *pointers), strict=True):
+            phi.add_incoming(value, build.block)
+        build.cbranch(whole, body, after)
+        build.position_at_end(after)
+
+    def _steps(
+        self, name: str, unroll: int, turns: Any, pointers: list[Any], sums: list[Any]
+    ) -> tuple[list[Any], list[Any]]:
+        """A loop of `turns` turns, each `unroll` steps of k; the pointers and sums after it."""
+        build, initial = self.builder, [*pointers, *sums]
+        before, body, after = build.block, *(self.function.append_basic_block(name + part) for part in ("", "_done"))
+        build.cbranch(build.icmp_signed(">", turns, i64(0)), body, after)
+        build.position_at_end(body)
+        left, *phis = [build.phi(value.type) for value in (turns, *initial)]
+        for phi, value in zip((left, *phis), (turns, *initial), strict=True):
+            phi.add_incoming(value, before)
+        (*a_k, x_k), new = phis[: len(pointers)], phis[len(pointers) :]
+        for _ in range(unroll):
+            a_k = [self._opaque(pointer) for pointer in a_k]
+            new = self._step(a_k, x_k, new)
+            a_k, x_k = [self._at(pointer, self.a_step) for pointer in a_k], self._at(x_k, self.x_step)
+        fewer = build.sub(left, i64(1))
+        for phi, value in zip((left, *phis), (fewer, *a_k, x_k, *new), strict=True):
+            phi.add_incoming(value, build.block)
+        build.cbranch(build.icmp_signed(">", fewer, i64(0)), body, after)
+        last = build.block
+        build.position_at_end(after)
+        results = []
+        for start, value in zip(initial, (*a_k, x_k, *new), strict=True):
+            results.append(build.phi(value.type))
+            results[-1].add_incoming(start, before)
+            results[-1].add_incoming(value, last)
+        return results[: len(pointers)], results[len(pointers) :]
+
+    def _step(self, a_k: list[Any], x_k: Any, sums: list[Any]) -> list[Any]:
+        """One k: acc[t,j] = fma(A[t,k], X[k,j], acc[t,j]) for the whole tile."""
+        xs = []
+        for j in range(self.vectors):
+            masked = self.sizes.masked_loads and j == self.vectors - 1
+            xs.append(self._load(self._at(x_k, i64(j * self.sizes.lanes * self.size)), self.loaded if masked else None))
+        new = []
+        for t in range(self.rows):
+            place = self._at(a_k[t // GROUP], self.a_offsets[t % GROUP])
+            a = self._splat(self.builder.load(place, align=self.size, typ=self.scalar))
+            name = f"llvm.fma.{self.kind}"
+            new += [self._call(name, self.vector, a, x, sums[t * self.vectors + j]) for j, x in enumerate(xs)]
+        return new
+
+    def _finish(self, sums: list[Any], add: Any, last_block: Any) -> None:
+        """Join the block's sums with Y, and with b after the last block."""
+        sums = self._when(add, "add", self._plus_old, sums)
+        sums = self._when(self.builder.and_(last_block, self.biased), "bias", self._plus_bias, sums)
+        for t, j, offset, last in self._places():
+            self._store(sums[t * self.vectors + j], self._at(self.y[t], offset), self.inside if last else None)
+        with self.builder.if_then(self.has_extra, likely=False):
+            for t in range(self.rows):
+                last = sums[(t + 1) * self.vectors - 1]
+                with self.builder.if_then(add):
+                    self._store(self.builder.fadd(self._load(self.e[t], self.outside), last), self.e[t], self.outside)
+                with self.builder.if_then(self.builder.not_(add)):
+                    self._store(last, self.e[t], self.outside)
+
+    def _when(self, condition: Any, name: str, change: Callable[[list[Any]], list[Any]], sums: list[Any]) -> list[Any]:
+        """change(sums) where the condition holds, else sums."""
+        build = self.builder
+        before, then, after = build.block, *(self.function.append_basic_block(name + part) for part in ("", "_done"))
+        build.cbranch(condition, then, after)
+        build.position_at_end(then)
+        changed = change(sums)
+        build.branch(after)
+        build.position_at_end(after)
+        results = []
+        for old, new in zip(sums, changed, strict=True):
+            results.append(build.phi(self.vector))
+            results[-1].add_incoming(old, before)
+            results[-1].add_incoming(new, then)
+        return results
+
+    def _plus_old(self, sums: list[Any]) -> list[Any]:
+        """Y[t,j] + acc[t,j]."""
+        return [
+            self.builder.fadd(self._load(self._at(self.y[t], offset), self.inside if last else None), total)
+            for (t, _, offset, last), total in zip(self._places(), sums, strict=True)
+        ]
+
+    def _plus_bias(self, sums: list[Any]) -> list[Any]:
+        """acc[t,j] + b[t]."""
+        b = [self._splat(self.builder.load(pointer, align=self.size, typ=self.scalar)) for pointer in self.b]
+        return [self.builder.fadd(total, b[t]) for (t, *_), total in zip(self._places(), sums, strict=True)]
+
+
+class _TransposeFunction(_Function):
+    """out[k, j] = X[j, k] for one square of lanes × lanes, through registers.
+
+    `columns` vectors along k are loaded from X, of `rows` numbers each, and `rows` vectors along j are stored.
+    """
+
+    def build(self) -> Any:
+        """The function."""
+        return self.define("transpose", [POINTER, I64, I64, I64, POINTER, I64])
+
+    def body(self, x, x_step, columns, rows, out, out_step) -> None:
+        build, lanes = self.builder, self.sizes.lanes
+        inside = build.icmp_signed("<", self.lane, self._splat(rows))
+        vectors = []
+        for j in range(lanes):
+            # a column that is not there is read where the first one is, which always is, and its lane is never used
+            there = build.icmp_signed("<", i64(j), columns)
+            vectors.append(self._load(self._at(x, build.select(there, build.mul(x_step, i64(j)), i64(0))), inside))
+        vectors = self._transposed(vectors)
+        for k, vector in enumerate(vectors):
+            with build.if_then(build.icmp_signed("<", i64(k), rows)):
+                self._store(vector, self._at(out, build.mul(out_step, i64(k))))
+
+
+class _CopyFunction(_Function):
+    """`rows` rows of `width` numbers, x_step and out_step bytes apart; whole vectors are written to out."""
+
+    def build(self) -> Any:
+        """The function."""
+        return self.define("copy", [POINTER, I64, I64, I64, POINTER, I64])
+
+    def body(self, x, x_step, width, rows, out, out_step) -> None:
+        build, lanes = self.builder, self.sizes.lanes
+        with cgutils.for_range(build, rows) as row:
+            source = self._at(x, build.mul(row.index, x_step))
+            target = self._at(out, build.mul(row.index, out_step))
+            whole = build.sdiv(width, i64(lanes))
+            ahead = self._at(source, build.mul(x_step, i64(AHEAD)))
+            with cgutils.for_range(build, whole) as vector:
+                offset = build.mul(vector.index, i64(lanes * self.size))
+                self._prefetch(self._at(ahead, offset))
+                self._store(self._load(self._at(source, offset)), self._at(target, offset))
+            rest = build.srem(width, i64(lanes))
+            with build.if_then(build.icmp_signed(">", rest, i64(0))):
+                offset = build.mul(whole, i64(lanes * self.size))
+                inside = build.icmp_signed("<", self.lane, self._splat(rest))
+                self._store(self._load(self._at(source, offset), inside), self._at(target, offset))
+
+
+class _FetchFunction(_Function):
+    """Ask for `rows` rows of `width` numbers, x_step bytes apart, to be in the L2 cache soon."""
+
+    def build(self) -> Any:
+        """The function."""
+        return self.define("fetch", [POINTER, I64, I64, I64])
+
+    def body(self, x, x_step, width, rows) -> None:
+        build = self.builder
+        lines = build.sdiv(build.add(build.mul(width, i64(self.size)), i64(63)), i64(64))
+        with cgutils.for_range(build, rows) as row:
+            start = self._at(x, build.mul(row.index, x_step))
+            with cgutils.for_range(build, lines) as line:
+                self._prefetch(self._at(start, build.mul(line.index, i64(64))), level=2)
+
+
+class _ColumnFunction(_Function):
+    """`lanes` rows of y = A x + b at a time, for A whose rows lie along k: squares of A are transposed in registers.
+
+    rows: how many rows there are. Steps in bytes; A has unit stride in k.
+    """
+
+    def build(self) -> Any:
+        """The function."""
+        return self.define("column", [POINTER, I64, POINTER, I64, I64, POINTER, I64, POINTER, I64, I64, I64])
+
+    def body(self, a, a_row, x, x_step, K, y, y_step, b, b_step, biased, rows) -> None:
+        build, lanes = self.builder, self.sizes.lanes
+        zero, nothing = (ir.Constant(self.vector, [sign * 0.0] * lanes) for sign in (1.0, -1.0))
+        # a row that is not there is read where the first one is, and its lane is not stored
+        offsets = [
+            build.select(build.icmp_signed("<", i64(t), rows), build.mul(a_row, i64(t)), i64(0)) for t in range(lanes)
+        ]
+        total, acc = cgutils.alloca_once_value(build, nothing), cgutils.alloca_once_value(build, zero)
+        squares = build.sdiv(build.add(K, i64(lanes - 1)), i64(lanes))
+        with cgutils.for_range(build, squares) as square:
+            k0 = build.mul(square.index, i64(lanes))
+            left = build.sub(K, k0)
+            whole = build.icmp_signed(">=", left, i64(lanes))
+            with build.if_else(whole) as (then, otherwise):
+                with then:
+                    self._square(a, offsets, x, x_step, k0, acc, None)
+                with otherwise:
+                    self._square(a, offsets, x, x_step, k0, acc, left)
+            ends = build.icmp_signed("==", build.srem(build.add(k0, i64(lanes)), i64(SUM_BLOCK)), i64(0))
+            with build.if_then(build.or_(ends, build.icmp_signed("<=", left, i64(lanes)))):
+                build.store(build.fadd(build.load(total), build.load(acc)), total)
+                build.store(zero, acc)
+        result = build.select(build.icmp_signed("==", K, i64(0)), zero, build.load(total))
+        for t in range(lanes):
+            with build.if_then(build.icmp_signed("<", i64(t), rows)):
+                number = build.extract_element(result, ir.Constant(I32, t))
+                bias = build.load(self._at(b, build.mul(b_step, i64(t))), align=self.size, typ=self.scalar)
+                bias = build.select(build.icmp_signed("!=", biased, i64(0)), bias, ir.Constant(self.scalar, -0.0))
+                build.store(build.fadd(number, bias), self._at(y, build.mul(y_step, i64(t))), align=self.size)
+
+    def _square(self, a: Any, offsets: list[Any], x: Any, x_step: Any, k0: Any, acc: Any, left: Any) -> None:
+        """acc[t] = fma(A[t,k], x[k], acc[t]) for one square of lanes × lanes, or for the `left` columns there are."""
+        build, lanes = self.builder, self.sizes.lanes
+        start = self._at(a, build.mul(k0, i64(self.size)))
+        inside = None if left is None else build.icmp_signed("<", self.lane, self._splat(left))
+        columns = self._transposed([self._load(self._at(start, offset), inside) for offset in offsets])
+        sums = build.load(acc)
+        for n in range(lanes):
+            there = None if left is None else build.icmp_signed("<", i64(n), left)
+            k = build.add(k0, i64(n)) if there is None else build.select(there, build.add(k0, i64(n)), k0)
+            number = build.load(self._at(x, build.mul(k, x_step)), align=self.size, typ=self.scalar)
+            new = self._call(f"llvm.fma.{self.kind}", self.vector, columns[n], self._splat(number), sums)
+            sums = new if there is None else build.select(there, new, sums)
+        build.store(sums, acc)
+
+
+# ---- intrinsics: what compiled code calls. The dtype of the first array and the processor decide what they become. ----
+
+
+def _tile_of(array: Any) -> tuple[Tile, int]:
+    """The tiles for arrays of this Numba type, and the bits of one number."""
+    bits = array.dtype.bitwidth
+    return tile_for(np.dtype(f"f{bits // 8}"), target_features()), bits
+
+
+def _constant(value: Callable[[Tile], int]) -> Any:
+    """An intrinsic f(A) that is a number of the tile for A's dtype."""
+
+    @intrinsic
+    def constant(typingctx: Any, A: Any) -> Any:
+        return types.intp(A), lambda context, builder, signature, args: i64(value(_tile_of(signature.args[0])[0]))
+
+    return constant
+
+
+lanes_in = _constant(lambda tile: tile.lanes)
+most_vectors = _constant(lambda tile: tile.most_vectors)
+masked_loads = _constant(lambda tile: int(tile.masked_loads))
+row_vectors = _constant(lambda tile: tile.row_vectors)
+
+
+@intrinsic
+def most_rows(typingctx: Any, A: Any, vectors: Any) -> Any:
+    """The most rows a tile of so many vectors may have."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        rows: Any = i64(1)
+        for width, most in _tile_of(signature.args[0])[0].tiles().items():
+            rows = builder.select(builder.icmp_signed("==", args[1], i64(width)), i64(most), rows)
+        return rows
+
+    return types.intp(A, types.intp), codegen
+
+
+def _start(context: Any, builder: Any, signature: Any, args: Any, array: int, offset: int) -> Any:
+    """The address `offset` bytes into an array, both given as positions of arguments."""
+    data = context.make_array(signature.args[array])(context, builder, args[array]).data
+    return builder.gep(builder.bitcast(data, POINTER), [args[offset]], source_etype=I8)
+
+
+@intrinsic
+def tile(typingctx: Any, rows, vectors, A, a_at, a_row, a_step, X, x_at, x_step, K, Y, y_at, y_row, last, add, b, b_at, b_step, biased, E, e_at, e_step, extra):  # fmt: skip
+    """One tile of Y = A X + b. Each array comes with where the tile starts in it and its steps, in bytes; the rest as in
+    _TileFunction. rows and vectors must be in the processor's table.
+    """
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        sizes, bits = _tile_of(signature.args[2])
+        a, x, y, b, e = (_start(context, builder, signature, args, n, n + 1) for n in (2, 6, 10, 15, 19))
+        common = [a, *args[4:6], x, *args[8:10], y, *args[12:15], b, *args[17:19], e, *args[21:23]]
+        done = builder.append_basic_block("tile_done")
+        switch = builder.switch(builder.add(builder.mul(args[1], i64(64)), args[0]), done)
+        for width, most in sizes.tiles().items():
+            for height in range(1, most + 1):
+                block = builder.append_basic_block(f"tile_{height}x{width}")
+                switch.add_case(i64(width * 64 + height), block)
+                with builder.goto_block(block):
+                    builder.call(_TileFunction(builder.module, sizes, bits, height, width).build(), common)
+                    builder.branch(done)
+        builder.position_at_end(done)
+        return context.get_dummy_value()
+
+    n = types.intp
+    return types.void(n, n, A, n, n, n, X, n, n, n, Y, n, n, n, n, b, n, n, n, E, n, n, n), codegen
+
+
+@intrinsic
+def transpose(typingctx: Any, X, x_at, x_step, columns, rows, out, out_at, out_step):
+    """out[k, j] = X[j, k] for one square of lanes × lanes, or the part of it there is. Offsets and steps in bytes."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        x, to = (_start(context, builder, signature, args, n, n + 1) for n in (0, 5))
+        function = _TransposeFunction(builder.module, *_tile_of(signature.args[0])).build()
+        builder.call(function, [x, *args[2:5], to, args[7]])
+        return context.get_dummy_value()
+
+    n = types.intp
+    return types.void(X, n, n, n, n, out, n, n), codegen
+
+
+@intrinsic
+def copy_rows(typingctx: Any, X, x_at, x_step, width, rows, out, out_at, out_step):
+    """out[k, j] = X[k, j] for `rows` rows of `width` numbers. Offsets and steps in bytes. out has room for whole vectors."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        x, to = (_start(context, builder, signature, args, n, n + 1) for n in (0, 5))
+        function = _CopyFunction(builder.module, *_tile_of(signature.args[0])).build()
+        builder.call(function, [x, *args[2:5], to, args[7]])
+        return context.get_dummy_value()
+
+    n = types.intp
+    return types.void(X, n, n, n, n, out, n, n), codegen
+
+
+@intrinsic
+def fetch_rows(typingctx: Any, X, x_at, x_step, width, rows):
+    """Ask for `rows` rows of `width` numbers of X to be in the L2 cache soon. Offset and step in bytes."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        x = _start(context, builder, signature, args, 0, 1)
+        builder.call(_FetchFunction(builder.module, *_tile_of(signature.args[0])).build(), [x, *args[2:5]])
+        return context.get_dummy_value()
+
+    n = types.intp
+    return types.void(X, n, n, n, n), codegen
+
+
+@intrinsic
+def column(typingctx: Any, A, a_at, a_row, X, x_at, x_step, K, Y, y_at, y_step, b, b_at, b_step, biased, rows):
+    """`rows` ≤ lanes rows of y = A x + b, for A with unit stride in k. Offsets and steps in bytes."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        a, x, y, bias = (_start(context, builder, signature, args, n, n + 1) for n in (0, 3, 7, 10))
+        function = _ColumnFunction(builder.module, *_tile_of(signature.args[0])).build()
+        builder.call(function, [a, args[2], x, *args[5:7], y, args[9], bias, *args[12:15]])
+        return context.get_dummy_value()
+
+    n = types.intp
+    return types.void(A, n, n, X, n, n, n, Y, n, n, b, n, n, n, n), codegen
