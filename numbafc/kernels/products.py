@@ -24,7 +24,7 @@ from .._jit import DTYPES, array_in, array_out, get_num_threads, kernel
 from ..formulas import SUM_BLOCK
 from . import loops
 from .loops import per_sample_grad_norms
-from .vector import column, copy_rows, fetch_rows, lanes_in, masked_loads, most_rows, most_vectors, row_vectors, tile, transpose
+from .vector import column, copy_rows, lanes_in, masked_loads, most_rows, most_vectors, row_vectors, tile, transpose
 
 __all__ = ["forward", "grad_b", "grad_w", "grad_w_and_b", "grad_x", "per_sample_grad_norms"]
 
@@ -75,7 +75,7 @@ def _packs_x(X, Y, extra, rows, vectors):
 @register_jitable
 def _packs_a(A, rows):
     """Whether so many rows of A are packed: they lie side by side, and from k to k it is far."""
-    return A.strides[0] == A.itemsize and abs(A.strides[1]) >= 512 and rows > FEW_ROWS
+    return A.strides[0] == A.itemsize and abs(A.strides[1]) % 4096 == 0 and rows > FEW_ROWS
 
 
 @register_jitable
@@ -98,15 +98,16 @@ def _panel(first, last, panels, p):
 
 
 @register_jitable
-def _tiles(A, a_at, a_row, a_step, X, x_at, x_panel, x_step, b, biased, Y, E, extra, t0, t1, size, add, first, width, panels, S, F, f_at, f_step, f_width):
+def _tiles(
+    A, a_at, a_row, a_step, X, x_at, x_panel, x_step, b, biased, Y, E, extra, t0, t1, size, add, first, width, panels, S
+):
     """Rows t0…t1 of `panels` panels of one width, from vector `first`, over `size` summands.
 
     A: from byte a_at, with its steps. X: the panels, x_panel bytes from one to the next, x_step from one k to the next, from
-    byte x_at. add: Y holds the sum of the summands before. biased: these are the last ones, and b is to be added. F: what is
-    packed next, f_width numbers from byte f_at for each summand: asked for piece by piece, while the tiles compute.
+    byte x_at. add: Y holds the sum of the summands before. biased: these are the last ones, and b is to be added.
     """
     lanes, itemsize, most = lanes_in(Y), Y.itemsize, most_rows(Y, width)
-    t, asked = t0, 0
+    t = t0
     while t < t1:
         tiles = (t1 - t + most - 1) // most
         rows = (t1 - t + tiles - 1) // tiles  # ten rows are five and five, not eight and two
@@ -120,10 +121,6 @@ def _tiles(A, a_at, a_row, a_step, X, x_at, x_panel, x_step, b, biased, Y, E, ex
                 b, t * b.strides[0], b.strides[0], biased, E, t * E.strides[0], E.strides[0], e_lane,
             )  # fmt: skip
         t += rows
-        if f_width > 0:
-            due = size * (t - t0) // (t1 - t0)
-            fetch_rows(F, f_at + asked * f_step, f_step, f_width, due - asked)
-            asked = due
 
 
 @register_jitable
@@ -180,9 +177,16 @@ def _part(A, X, b, biased, Y, E, extra, t0, t1, v0, v1, work, work_at):
             for band in range(t0, t1, BAND if packs_a else max(t1 - t0, 1)):
                 end = min(band + BAND, t1) if packs_a else t1
                 if packs_a:
-                    copy_rows(A, band * itemsize + k0 * A.strides[1], A.strides[1], end - band, size, work, band_at, BAND * itemsize)
-                following = max(0, min(BAND, t1 - end)) if packs_a else 0
-                next_at = end * itemsize + k0 * A.strides[1]
+                    copy_rows(
+                        A,
+                        band * itemsize + k0 * A.strides[1],
+                        A.strides[1],
+                        end - band,
+                        size,
+                        work,
+                        band_at,
+                        BAND * itemsize,
+                    )
                 at = panel_at
                 for wide in range(2):  # panels of one width share the split of the rows; there are two widths at most
                     p, same = (0, wider) if wide == 0 else (wider, panels - wider)
@@ -193,15 +197,14 @@ def _part(A, X, b, biased, Y, E, extra, t0, t1, v0, v1, work, work_at):
                     x_at = k0 * X.strides[0] + first * lanes * itemsize
                     a_at = band * A.strides[0] + k0 * A.strides[1]
                     if packs_x and packs_a:
-                        _tiles(work, band_at, itemsize, BAND * itemsize, work, at, size * step, step, b, last, Y, E, extra, band, end, size, k0, first, width, same, S, A, next_at, A.strides[1], following)  # fmt: skip
+                        _tiles(work, band_at, itemsize, BAND * itemsize, work, at, size * step, step, b, last, Y, E, extra, band, end, size, k0, first, width, same, S)  # fmt: skip
                     elif packs_x:
-                        _tiles(A, a_at, A.strides[0], A.strides[1], work, at, size * step, step, b, last, Y, E, extra, band, end, size, k0, first, width, same, S, A, next_at, A.strides[1], following)  # fmt: skip
+                        _tiles(A, a_at, A.strides[0], A.strides[1], work, at, size * step, step, b, last, Y, E, extra, band, end, size, k0, first, width, same, S)  # fmt: skip
                     elif packs_a:
-                        _tiles(work, band_at, itemsize, BAND * itemsize, X, x_at, step, X.strides[0], b, last, Y, E, extra, band, end, size, k0, first, width, same, S, A, next_at, A.strides[1], following)  # fmt: skip
+                        _tiles(work, band_at, itemsize, BAND * itemsize, X, x_at, step, X.strides[0], b, last, Y, E, extra, band, end, size, k0, first, width, same, S)  # fmt: skip
                     else:
-                        _tiles(A, a_at, A.strides[0], A.strides[1], X, x_at, step, X.strides[0], b, last, Y, E, extra, band, end, size, k0, first, width, same, S, A, next_at, A.strides[1], following)  # fmt: skip
+                        _tiles(A, a_at, A.strides[0], A.strides[1], X, x_at, step, X.strides[0], b, last, Y, E, extra, band, end, size, k0, first, width, same, S)  # fmt: skip
                     at += same * size * step
-                    following = 0
 
 
 # ---- all of Y -------------------------------------------------------------------------------------------------------

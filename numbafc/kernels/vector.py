@@ -35,6 +35,7 @@ I1, I8, I32, I64 = (ir.IntType(bits) for bits in (1, 8, 32, 64))
 POINTER = ir.PointerType()
 GROUP = 3  # rows of A that share a pointer: their offsets, 0, 1 and 2 rows, are addressing modes; one for all is a chain
 AHEAD = 8  # rows that a copy asks for before it needs them: no prefetcher follows steps across pages
+A_AHEAD = 24  # summands of A that a tile asks for before it needs them
 UNROLL = 2  # steps of k per turn: one leaves loop overhead, four make LLVM run out of registers
 
 
@@ -75,8 +76,8 @@ class _Function:
     def _at(self, pointer: Any, offset: Any) -> Any:
         return self.builder.gep(pointer, [offset], source_etype=I8)
 
-    def _prefetch(self, pointer: Any, write: int = 0, level: int = 3) -> None:
-        hints = ir.Constant(I32, write), ir.Constant(I32, level), ir.Constant(I32, 1)  # 3: to L1, 2: to L2; it is data
+    def _prefetch(self, pointer: Any, write: int = 0) -> None:
+        hints = ir.Constant(I32, write), ir.Constant(I32, 3), ir.Constant(I32, 1)  # keep it, it is data
         self._call("llvm.prefetch.p0", ir.VoidType(), pointer, *hints)
 
     def _splat(self, value: Any) -> Any:
@@ -147,6 +148,7 @@ class _TileFunction(_Function):
         self.biased, self.has_extra = build.icmp_signed("!=", biased, i64(0)), build.icmp_signed(">=", extra, i64(0))
         self.b = [self._at(b, build.mul(b_step, i64(t))) for t in range(self.rows)]
         self.a_offsets = [build.mul(a_row, i64(t)) for t in range(GROUP)]
+        self.a_ahead = build.mul(a_step, i64(A_AHEAD))
         group = build.mul(a_row, i64(GROUP))
         starts = [self._at(a, build.mul(group, i64(n))) for n in range(-(-self.rows // GROUP))]
         self._prefetch_y()
@@ -220,6 +222,8 @@ class _TileFunction(_Function):
 
     def _step(self, a_k: list[Any], x_k: Any, sums: list[Any]) -> list[Any]:
         """One k: acc[t,j] = fma(A[t,k], X[k,j], acc[t,j]) for the whole tile."""
+        for t in {0, self.rows - 1}:  # where rows of A lie side by side, the next k is far, and no prefetcher follows
+            self._prefetch(self._at(self._at(a_k[t // GROUP], self.a_offsets[t % GROUP]), self.a_ahead))
         xs = []
         for j in range(self.vectors):
             masked = self.sizes.masked_loads and j == self.vectors - 1
@@ -322,22 +326,6 @@ class _CopyFunction(_Function):
                 offset = build.mul(whole, i64(lanes * self.size))
                 inside = build.icmp_signed("<", self.lane, self._splat(rest))
                 self._store(self._load(self._at(source, offset), inside), self._at(target, offset))
-
-
-class _FetchFunction(_Function):
-    """Ask for `rows` rows of `width` numbers, x_step bytes apart, to be in the L2 cache soon."""
-
-    def build(self) -> Any:
-        """The function."""
-        return self.define("fetch", [POINTER, I64, I64, I64])
-
-    def body(self, x, x_step, width, rows) -> None:
-        build = self.builder
-        lines = build.sdiv(build.add(build.mul(width, i64(self.size)), i64(63)), i64(64))
-        with cgutils.for_range(build, rows) as row:
-            start = self._at(x, build.mul(row.index, x_step))
-            with cgutils.for_range(build, lines) as line:
-                self._prefetch(self._at(start, build.mul(line.index, i64(64))), level=2)
 
 
 class _ColumnFunction(_Function):
@@ -492,19 +480,6 @@ def copy_rows(typingctx: Any, X, x_at, x_step, width, rows, out, out_at, out_ste
 
     n = types.intp
     return types.void(X, n, n, n, n, out, n, n), codegen
-
-
-@intrinsic
-def fetch_rows(typingctx: Any, X, x_at, x_step, width, rows):
-    """Ask for `rows` rows of `width` numbers of X to be in the L2 cache soon. Offset and step in bytes."""
-
-    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        x = _start(context, builder, signature, args, 0, 1)
-        builder.call(_FetchFunction(builder.module, *_tile_of(signature.args[0])).build(), [x, *args[2:5]])
-        return context.get_dummy_value()
-
-    n = types.intp
-    return types.void(X, n, n, n, n), codegen
 
 
 @intrinsic
