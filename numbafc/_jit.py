@@ -113,7 +113,7 @@ class Kernel:
     """A function with index loops, compiled once for each dtype, when a call first needs it.
 
     function: the loops. argument_types: from Numba's scalar type to the types of all arguments. The dtype of a call is
-    that of its first argument. parallel: whether it has parallel regions.
+    that of its first argument. parallel: whether its prange loops are parallel regions.
     """
 
     def __init__(
@@ -123,30 +123,29 @@ class Kernel:
         self.function = function
         self.argument_types = argument_types
         self.parallel = parallel
-        self.compiled: set[int] = set()  # by itemsize, which is faster to look up than a dtype
-        self.dispatcher: Any = None
+        self.dispatchers: dict[int, Any] = {}  # by itemsize, which is faster to look up than a dtype; complete ones only
 
     def __call__(self, *arguments: Any) -> Any:
         if config.DISABLE_JIT:
             with np.errstate(all="ignore"):  # compiled code follows IEEE without a word
                 return self.function(*arguments)
-        if arguments[0].itemsize not in self.compiled:
-            self._compile(arguments[0].dtype)
+        dispatcher = self.dispatchers.get(arguments[0].itemsize)
+        if dispatcher is None:
+            dispatcher = self._compile(arguments[0].dtype)
         if not self.parallel:
-            return self.dispatcher(*arguments)
+            return dispatcher(*arguments)
         with _launch():
-            return self.dispatcher(*arguments)
+            return dispatcher(*arguments)
 
-    def _compile(self, dtype: np.dtype) -> None:
+    def _compile(self, dtype: np.dtype) -> Any:
         with _compiling:
-            if self.dispatcher is None:
-                self.dispatcher = numba.njit(parallel=self.parallel, **OPTIONS)(self.function)
-                self.dispatcher._cache = _cache_for(self.function)
-            if dtype.itemsize not in self.compiled:
-                self.dispatcher._can_compile = True
-                self.dispatcher.compile(self.argument_types(numba.from_dtype(dtype)))
-                self.dispatcher.disable_compile()  # from here on, arguments convert to the signatures that exist
-                self.compiled.add(dtype.itemsize)
+            if dtype.itemsize not in self.dispatchers:
+                dispatcher: Any = numba.njit(parallel=self.parallel, **OPTIONS)(self.function)
+                dispatcher._cache = _cache_for(self.function)
+                dispatcher.compile(self.argument_types(numba.from_dtype(dtype)))
+                dispatcher.disable_compile()  # from here on, arguments convert to the one signature
+                self.dispatchers[dtype.itemsize] = dispatcher
+            return self.dispatchers[dtype.itemsize]
 
 
 def kernel(
@@ -242,19 +241,38 @@ def _launch() -> contextlib.AbstractContextManager[None]:
     """The context of a parallel region: none under omp and tbb, a lock under workqueue, which aborts on two at once."""
     if _Launches.forked:
         raise RuntimeError(
-            "this process was forked after numbafc had started OpenMP threads, which the child does not have; start "
+            "this process was forked after Numba had started OpenMP threads, which the child does not have; start "
             "processes with the 'spawn' or 'forkserver' method, or set NUMBA_THREADING_LAYER=workqueue"
         )
     return _FREE if _Launches.layer in ("omp", "tbb") else _one_at_a_time()
 
 
+def _threads_started_with() -> str | None:
+    """The threading layer that anybody in this process has started, or None."""
+    try:
+        return numba.threading_layer()
+    except ValueError:  # none yet
+        return None
+
+
+def _before_fork() -> None:
+    """No fork while a kernel compiles or, under workqueue, runs: the child would wait for a thread it does not have."""
+    _compiling.acquire()
+    _Launches.lock.acquire()
+
+
+def _after_fork() -> None:
+    _Launches.lock.release()
+    _compiling.release()
+
+
 def _after_fork_in_child() -> None:
-    _Launches.forked = _Launches.layer == "omp"
-    _Launches.lock = threading.Lock()  # its owner may be a thread that was not forked
+    _after_fork()
+    _Launches.forked = _Launches.forked or _threads_started_with() == "omp"
 
 
 if hasattr(os, "register_at_fork"):
-    os.register_at_fork(after_in_child=_after_fork_in_child)
+    os.register_at_fork(before=_before_fork, after_in_parent=_after_fork, after_in_child=_after_fork_in_child)
 
 
 # ---- threads --------------------------------------------------------------------------------------------------------
@@ -272,12 +290,14 @@ def set_num_threads(n: int) -> None:
         raise ValueError(
             f"the number of threads must be from 1 to {most}, got {n}; for more, set NUMBA_NUM_THREADS before the start"
         )
+    if _Launches.forked:
+        return  # there is one thread, this one, and Numba would abort the process
     numba.set_num_threads(int(n))
 
 
 def get_num_threads() -> int:
     """How many threads kernels use that this Python thread calls."""
-    return int(numba.get_num_threads())
+    return 1 if _Launches.forked else int(numba.get_num_threads())
 
 
 def environment() -> dict[str, Any]:

@@ -23,14 +23,19 @@ def real_array(name: str, value: Any) -> np.ndarray:
             f"{name} must be a NumPy array of float32 or float64, got {type(value).__name__}; "
             f"convert it with np.asarray({name}, dtype=np.float32)"
         )
+    not_masked(name, value)
+    if value.dtype.kind != "f" or value.dtype.itemsize not in (4, 8):
+        raise TypeError(f"{name} must be float32 or float64, got {value.dtype}; convert it with {name}.astype(np.float32)")
+    return np.require(np.asarray(value), dtype=value.dtype.newbyteorder("="), requirements="A")
+
+
+def not_masked(name: str, value: Any) -> None:
+    """The value is no masked array. Raises TypeError."""
     if isinstance(value, np.ma.MaskedArray):
         raise TypeError(
             f"{name} must be a plain array, got a masked one, whose mask would be ignored; "
             f"decide what the masked elements are with {name}.filled(value)"
         )
-    if value.dtype.kind != "f" or value.dtype.itemsize not in (4, 8):
-        raise TypeError(f"{name} must be float32 or float64, got {value.dtype}; convert it with {name}.astype(np.float32)")
-    return np.require(np.asarray(value), dtype=value.dtype.newbyteorder("="), requirements="A")
 
 
 def real_dtype(dtype: Any) -> np.dtype:
@@ -82,7 +87,7 @@ def same_form(first: str, one: np.ndarray, second: str, other: np.ndarray) -> No
 def choice(name: str, value: Any, known: Iterable[str]) -> str:
     """The value is one of the known names. Raises ValueError that lists them."""
     names = list(known)
-    if not isinstance(value, str) or value not in names:
+    if not (isinstance(value, str) and value in names):
         raise ValueError(f"{name} must be one of {', '.join(map(repr, names))}, got {value!r}")
     return value
 
@@ -172,8 +177,7 @@ def shape_of(name: str, shape: int | Sequence[int]) -> tuple[int, ...]:
 
 def real_values(name: str, values: Any, dtype: np.dtype) -> np.ndarray:
     """Data for a network, in its dtype: real numbers of any kind, all finite. Raises TypeError or ValueError."""
-    if isinstance(values, np.ma.MaskedArray):
-        raise TypeError(f"{name} must be a plain array, got a masked one; decide with {name}.filled(value)")
+    not_masked(name, values)
     if hasattr(values, "toarray"):
         raise TypeError(f"{name} must be dense, got a sparse {type(values).__name__}; convert it with {name}.toarray()")
     array = np.asarray(values)

@@ -5,9 +5,12 @@ Exit codes: 0 done, 1 training diverged, 2 bad input (with one sentence), 130 in
 
 from __future__ import annotations
 
+import csv
 import functools
+import io
 import os
 import shlex
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
@@ -20,7 +23,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from . import __version__, _jit
 from .checks import choice, count, number
 from .files import datasets
-from .files.checkpoint import load
+from .files.checkpoint import load, write_whole
 from .files.invalid import InvalidFile
 from .nn import ACTIVATIONS, LOSSES, MLP, OPTIMIZERS, EpochRecord
 
@@ -33,6 +36,9 @@ app = typer.Typer(
 )
 
 DIGITS = Path("digits")  # the word for the embedded data set
+for stream in (sys.stdout, sys.stderr):
+    if isinstance(stream, io.TextIOWrapper):
+        stream.reconfigure(errors="replace")  # a terminal without "²" loses that sign, not the training
 TEXT = Console(soft_wrap=True, highlight=False, markup=False)
 
 Data = Annotated[Path, typer.Argument(help="A .csv, .npy or .npz file, or the word digits.", show_default=False)]
@@ -90,7 +96,7 @@ def train(
     if len(dataset.X) < 2:
         raise InvalidFile(data, "training needs at least 2 samples, one of them for the test")
     path = out or Path(f"{Path(dataset.name).stem}.safetensors")
-    _check_writable(path)
+    _check_writable(path, data)
     if threads is not None:
         _jit.set_num_threads(threads)
     training, test = dataset.split(test_share, count("--seed", seed))
@@ -113,8 +119,12 @@ def train(
             )
         except KeyboardInterrupt:
             interrupted = True
+    if interrupted and show.epoch == 0:
+        TEXT.print("interrupted in the first epoch; nothing is saved")
+        raise typer.Exit(130)
+    verb = "replaced" if path.exists() else "saved"
     net.save(path)
-    TEXT.print(f"{'interrupted; ' if interrupted else ''}saved {path}; use it:")
+    TEXT.print(f"{'interrupted; ' if interrupted else ''}{verb} {path}; use it:")
     arguments = shlex.join([str(path), str(data), *([] if target is None else ["--target", target])])
     for use in (f"numbafc evaluate {arguments}", f"numbafc predict {arguments}", f"numbafc.load({str(path)!r}) in Python"):
         TEXT.print(f"  {use}")
@@ -128,7 +138,7 @@ def train(
 def evaluate(model: Model, data: Data, target: Target = None) -> None:
     """Print a model's loss and accuracy (R² for real targets) on a data set."""
     net = load(model)
-    dataset = _read(data, target, "classification" if net.classes else "regression")
+    dataset = _read(data, target, "classification" if LOSSES[net.loss_name].classifies else "regression")
     TEXT.print(dataset.describe())
     y = dataset.y
     if net.classes is not None and dataset.classes is not None:
@@ -146,15 +156,20 @@ def predict(
 ) -> None:
     """Print a model's prediction for each sample, one per line. A column with targets may be there; it is not used."""
     net = load(model)
-    embedded = data == DIGITS and not data.exists()
+    embedded = data == DIGITS and not data.is_file()
     predictions = net.predict(datasets.digits().X if embedded else datasets.load_samples(data, net.sizes[0], target=target))
-    rows = [net.classes[k] for k in predictions] if net.classes is not None else predictions.reshape(len(predictions), -1)
-    text = "".join(f"{row if isinstance(row, str) else ','.join(map(repr, row.tolist()))}\n" for row in rows)
+    if net.classes is not None:
+        rows = [[net.classes[k]] for k in predictions]
+    else:
+        rows = predictions.reshape(len(predictions), -1).tolist()
+    table = io.StringIO()
+    csv.writer(table, lineterminator="\n").writerows(rows)
+    text = table.getvalue()
     if out is None:
         typer.echo(text, nl=False)
     else:
-        _check_writable(out)
-        out.write_text(text, encoding="utf-8")
+        _check_writable(out, data, model)
+        write_whole(out, text.encode())
         TEXT.print(f"wrote {len(rows)} predictions to {out}")
 
 
@@ -168,7 +183,9 @@ def info() -> None:
 
 def _read(data: Path, target: str | None, task: str) -> datasets.Dataset:
     """The data set in a file, or the embedded one."""
-    if data == DIGITS and not data.exists():
+    if data == DIGITS and not data.is_file():
+        if target is not None or task == "regression":
+            raise ValueError("the embedded digits are images and their classes: neither --target nor --loss mse applies")
         return datasets.digits()
     return datasets.load(data, target=target, task=task)
 
@@ -177,7 +194,7 @@ class Display:
     """The progress of a training: a bar on a terminal, a line per epoch elsewhere. The value is a callback for fit."""
 
     def __init__(self, epochs: int, classifies: bool) -> None:
-        self.epochs, self.score = epochs, "accuracy" if classifies else "R²"
+        self.epoch, self.epochs, self.score = 0, epochs, "accuracy" if classifies else "R²"
         self.bar = Progress(
             TextColumn("epoch {task.completed}/{task.total}"),
             BarColumn(bar_width=24),
@@ -188,14 +205,15 @@ class Display:
         )
         self.task = self.bar.add_task("compiling", total=epochs)
 
-    def __enter__(self) -> Callable[[EpochRecord], None]:
+    def __enter__(self) -> Display:
         self.bar.start()
-        return self.show
+        return self
 
     def __exit__(self, *error: object) -> None:
         self.bar.stop()
 
-    def show(self, record: EpochRecord) -> None:
+    def __call__(self, record: EpochRecord) -> None:
+        self.epoch = record.epoch
         scores = f"training {record.score:.4f}, held-out" if np.isfinite(record.score) else "held-out"
         line = (
             f"loss {record.loss:.4f}, {self.score} {scores} {record.validation_score:.4f}, "
@@ -225,8 +243,12 @@ def _score_name(net: MLP) -> str:
     return "accuracy" if LOSSES[net.loss_name].classifies else "R²"
 
 
-def _check_writable(path: Path) -> None:
-    """Refuse a file that cannot be written before the work, not after it. Raises OSError."""
-    folder = path.resolve().parent
-    if path.is_dir() or not folder.is_dir() or not os.access(path if path.exists() else folder, os.W_OK):
+def _check_writable(path: Path, *inputs: Path) -> None:
+    """Refuse a file that cannot or must not be written before the work, not after it. Raises OSError or ValueError."""
+    folder = Path(os.path.realpath(path)).parent
+    special = path.exists() and not path.is_file()
+    if special or not folder.is_dir() or not os.access(path if path.exists() else folder, os.W_OK):
         raise OSError(f"{path} cannot be written: expected a file in a folder that exists and is writable")
+    for other in inputs:
+        if path.exists() and other.exists() and path.samefile(other):
+            raise ValueError(f"--out {path} is the file that is read; give the output a name of its own")

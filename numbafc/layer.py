@@ -16,7 +16,8 @@ from .kernels import loops, products
 
 # Every kernel returns the same bits. "tiled" is the fastest, "formula" the specification itself, in plain Python.
 KERNELS: dict[str, ModuleType] = {"tiled": products, "loops": loops, "formula": formulas}
-NAMES = ("auto", *KERNELS)
+AUTO = "auto"  # the fastest one
+NAMES = (AUTO, *KERNELS)
 
 
 class Gradients(NamedTuple):
@@ -165,10 +166,10 @@ def _columns(array: np.ndarray) -> np.ndarray:
 
 def _run(kernel: str, operation: str, *arguments: Any) -> None:
     """Run an operation of the kernel that the name and the shape choose."""
-    if kernel == "auto":
-        getattr(products, operation)(*arguments)
+    if kernel is AUTO:
+        getattr(loops, operation)(*arguments)
         return
-    module = KERNELS[kernel] if kernel in KERNELS else checks.choice("kernel", kernel, NAMES)
+    module = KERNELS.get(checks.choice("kernel", kernel, NAMES), loops)
     with np.errstate(all="ignore"):  # NaN and infinity are results here, in plain Python as in compiled code
         getattr(module, operation)(*arguments)
 

@@ -9,6 +9,8 @@ from __future__ import annotations
 import argparse
 import datetime
 import json
+import os
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -61,7 +63,7 @@ def measure(dtype: np.dtype, threads: int, rounds: int) -> list[dict[str, Any]]:
                     "N": N,
                     "B": B,
                     "dtype": dtype.name,
-                    "threads": threads if kernel == "loops" else None,
+                    "threads": threads,
                     "kernel": kernel,
                     "gflops": round(gflops, 2),
                     "fma_peak_gflops": round(max(peaks), 1),
@@ -73,12 +75,20 @@ def measure(dtype: np.dtype, threads: int, rounds: int) -> list[dict[str, Any]]:
     return rows
 
 
+def pin_blas(threads: int) -> None:
+    """Start again with NumPy's BLAS on as many threads as the kernels: it reads its number when it is loaded."""
+    wanted = {name: str(threads) for name in ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OMP_NUM_THREADS")}
+    if any(os.environ.get(name) != value for name, value in wanted.items()):
+        os.execve(sys.executable, [sys.executable, "-m", "perf.loops", *sys.argv[1:]], {**os.environ, **wanted})
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--rounds", type=int, default=30)
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
+    pin_blas(options.threads)
     common = {"machine": machine.describe(), "time": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")}
     for dtype in (np.dtype(np.float32), np.dtype(np.float64)):
         for row in measure(dtype, options.threads, options.rounds):

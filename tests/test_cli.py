@@ -106,9 +106,11 @@ def test_info_says_what_decides_the_speed(tmp_path):
 BAD = [
     (["train", "missing.csv"], "missing.csv: No such file or directory"),
     (["train", "."], r"expected a file that ends in .npz, .npy, .csv"),
-    (["train", "words.csv"], "words.csv: could not convert string 'x' to float32 at row 1, column 1"),
+    (["train", "words.csv"], "words.csv: could not convert string 'x' to float64 at row 1, column 1"),
     (["train", "one.csv"], "training needs at least 2 samples"),
     (["train", "--hidden", "a,b"], "--hidden must be sizes separated by commas, such as 128,64, got 'a,b'"),
+    (["train", "--target", "5"], "neither --target nor --loss mse applies"),
+    (["train", "--out", "loop/m.safetensors"], "cannot be written"),
     (["train", "--hidden", "0"], r"sizes\[1\] must be at least 1, got 0"),
     (["train", "--activation", "swish"], "activation must be one of 'identity', 'relu', 'tanh', 'sigmoid', got 'swish'"),
     (["train", "--optimizer", "x"], "optimizer must be one of 'sgd', 'adam', got 'x'"),
@@ -137,6 +139,7 @@ def test_bad_input_is_one_sentence_and_exit_code_2(tmp_path, arguments, message)
     (tmp_path / "one.csv").write_text("1,2,0\n")
     (tmp_path / "other.csv").write_text("1,2,7\n3,4,7\n")
     (tmp_path / "wide.csv").write_text("1,2,3,0\n3,4,5,1\n")
+    (tmp_path / "loop").symlink_to("loop")
     net = fc.MLP([2, 2])
     net.classes = ("0", "1")
     net.save(tmp_path / "m.safetensors")
@@ -145,6 +148,39 @@ def test_bad_input_is_one_sentence_and_exit_code_2(tmp_path, arguments, message)
     assert done.returncode == 2
     assert re.fullmatch(rf"numbafc: .*{message}.*\n", done.stderr), done.stderr
     assert sorted(path.name for path in tmp_path.iterdir()) == before
+
+
+def test_no_input_is_written_over(tmp_path):
+    (tmp_path / "a.csv").write_text(IRIS)
+    assert numbafc("train", "a.csv", "--epochs", "1", cwd=tmp_path).returncode == 0
+    model = (tmp_path / "a.safetensors").read_bytes()
+    for arguments in (
+        ("train", "a.csv", "--out", "a.csv"),
+        ("predict", "a.safetensors", "a.csv", "--out", "a.csv"),
+        ("predict", "a.safetensors", "a.csv", "--out", "./a.safetensors"),
+    ):
+        done = numbafc(*arguments, cwd=tmp_path)
+        assert done.returncode == 2
+        assert "is the file that is read; give the output a name of its own" in done.stderr
+    assert (tmp_path / "a.csv").read_text() == IRIS
+    assert (tmp_path / "a.safetensors").read_bytes() == model
+    again = numbafc("train", "a.csv", "--epochs", "1", cwd=tmp_path)
+    assert "replaced a.safetensors" in again.stdout
+
+
+def test_labels_with_commas_are_quoted(tmp_path):
+    (tmp_path / "q.csv").write_text('1,"a, b"\n2,c\n' * 5)
+    assert numbafc("train", "q.csv", "--epochs", "1", cwd=tmp_path).returncode == 0
+    lines = set(numbafc("predict", "q.safetensors", "q.csv", cwd=tmp_path).stdout.splitlines())
+    assert lines <= {'"a, b"', "c"}
+
+
+def test_a_terminal_without_the_sign_for_squares_still_trains(tmp_path):
+    X = np.random.default_rng(0).standard_normal((20, 3))
+    np.savez(tmp_path / "r.npz", X=X, y=X[:, 0] + 0.5)
+    done = numbafc("train", "r.npz", "--epochs", "1", cwd=tmp_path, PYTHONIOENCODING="ascii", PYTHONUTF8="0", LC_ALL="C")
+    assert done.returncode == 0, done.stderr
+    assert "test R? " in done.stdout
 
 
 def test_divergence_is_exit_code_1(tmp_path):

@@ -104,6 +104,9 @@ def test_files_that_are_no_models_are_refused_by_name(tmp_path, net):
         "description is a list": with_header(lambda h: h["__metadata__"].update(numbafc="[1]")),
         "description is no json": with_header(lambda h: h["__metadata__"].update(numbafc="{")),
         "description lacks its format": with_header(lambda h: h["__metadata__"].update(numbafc="{}")),
+        "brackets without end": with_header(lambda h: h["__metadata__"].update(numbafc="[" * 100_000)),
+        "classes are one word": with_description(classes="ab"),
+        "classes are no words": with_description(classes=[[1], None]),
         "missing tensor": with_header(lambda h: h.update({"layers.9.bias": h.pop("layers.0.bias")})),
         "huge sizes": with_description(sizes=[2**40, 2**40]),
         "other sizes": with_description(sizes=[5, 3, 2]),
@@ -191,6 +194,15 @@ def test_a_save_through_a_link_keeps_the_link_and_the_permissions(tmp_path, net)
     assert target.stat().st_mode & 0o777 == 0o640
 
 
+def test_what_is_no_file_is_not_replaced(tmp_path, net):
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(OSError, match="is no regular file"):
+        net.save(tmp_path / "pipe")
+    (tmp_path / "loop").symlink_to(tmp_path / "loop")
+    with pytest.raises(OSError, match="loop"):
+        net.save(tmp_path / "loop" / "net.safetensors")
+
+
 def test_without_safetensors_there_is_one_sentence():
     code = """
 import sys
@@ -234,6 +246,18 @@ def test_a_split_is_a_partition_and_the_seed_s():
 
 
 TABLES = [
+    ("1,2,007\n3,4,7\n", None, "auto", [[1, 2], [3, 4]], [0, 1], ("007", "7")),
+    ("1,2, cat\n3,4,cat \n", None, "auto", [[1, 2], [3, 4]], [0, 0], ("cat",)),
+    (
+        "1,2,9007199254740993\n3,4,9007199254740992\n",
+        None,
+        "auto",
+        [[1, 2], [3, 4]],
+        [1, 0],
+        ("9007199254740992", "9007199254740993"),
+    ),
+    ("1,2,nan\n3,4,b\n", None, "auto", [[1, 2], [3, 4]], [1, 0], ("b", "nan")),
+    ("1,2,1e30\n3,4,2\n", None, "auto", [[1, 2], [3, 4]], np.float32([1e30, 2]), None),
     ("1,2,0\n3,4,1\n", None, "auto", [[1, 2], [3, 4]], [0, 1], ("0", "1")),
     ("a,b,c\n1,2,7\n3,4,5\n", None, "auto", [[1, 2], [3, 4]], [1, 0], ("5", "7")),
     ("a,b,kind\n1,2,cat\n3,4,dog\n", "kind", "auto", [[1, 2], [3, 4]], [0, 1], ("cat", "dog")),
@@ -274,6 +298,19 @@ def test_arrays_and_archives(tmp_path):
     assert datasets.load(tmp_path / "real.npz").y.shape == (3, 2)
 
 
+def test_labels_are_never_rounded(tmp_path):
+    X = np.ones((3, 2))
+    for y, classes in (
+        (np.array([2**64 - 1, 2**63, 1], np.uint64), ("1", str(2**63), str(2**64 - 1))),
+        (np.array([b"a", b"b", b"a"]), ("a", "b")),
+        (np.array([True, False, True]), ("0", "1")),
+    ):
+        np.savez(tmp_path / "x.npz", X=X, y=y)
+        assert datasets.load(tmp_path / "x.npz").classes == classes
+    np.save(tmp_path / "x.npy", np.array([[1, 16777217], [2, 16777216]]))
+    assert datasets.load(tmp_path / "x.npy").classes == ("16777216", "16777217")
+
+
 def npz(**members):
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
@@ -300,12 +337,12 @@ BAD_FILES = [
     ("x", b"", "got 'no suffix'"),
     ("x.csv", b"", "expected a table of numbers, got an empty first line"),
     ("x.csv", b"1\n2\n", "at least one feature and the target, got one column"),
-    ("x.csv", b"1,2,0\n3,oops,1\n", "could not convert string 'oops' to float32 at row 1, column 2"),
-    ("x.csv", b"a,b,c\n1,2,0\n3,,1\n", "could not convert string '' to float32 at row 1, column 2 .*after the header"),
-    ("x.csv", b"1,2,0\n3,4\n", "invalid column index 2 at row 2"),
-    ("x.csv", b"1,nan,0\n3,4,1\n", r"X must be finite, got nan at row 0, column 1"),
-    ("x.csv", b"1,1e99,0\n3,4,1\n", "X must be finite, got inf at row 0, column 1"),
-    ("x.csv", b"1,2,nan\n3,4,1\n", "y must be finite, got nan at row 0"),
+    ("x.csv", b"1,2,0\n3,oops,1\n", "could not convert string 'oops' to float64 at row 1, column 2"),
+    ("x.csv", b"a,b,c\n1,2,0\n3,,1\n", "could not convert string '' to float64 at row 1, column 2 .*after the header"),
+    ("x.csv", b"1,2,0\n3,4\n", r"row 1 \(from 0\) has 2 columns, so there is no target in column 2"),
+    ("x.csv", b"1,nan,0\n3,4,1\n", r"X must be finite in float32, got nan at row 0, column 1"),
+    ("x.csv", b"1,1e99,0\n3,4,1\n", "X must be finite in float32, got 1e[+]99 at row 0, column 1"),
+    ("x.csv", b"1,2,nan\n3,4,1\n", "y must be finite in float32, got nan at row 0"),
     ("x.csv", b"\xff\xfe\x00,1\n", "not a readable csv file"),
     ("x.npy", b"", "not a readable NumPy file"),
     ("x.npy", b"\x93NUMPY\x01\x00", "not a readable NumPy file"),
@@ -313,14 +350,20 @@ BAD_FILES = [
     ("x.npy", claiming((3, 3)), "the array claims|ends after"),
     ("x.npy", npy(np.array([{}, {}])), "holds Python objects, which could run code"),
     ("x.npy", npy(np.ones(3)), r"expected a matrix with at least one feature and the target, got shape \(3,\)"),
-    ("x.npy", npy(np.ones((3, 2), complex)), "expected the matrix to hold real numbers, got dtype complex128"),
+    ("x.npy", npy(np.ones((3, 2), complex)), "expected X to hold real numbers, got dtype complex128"),
     ("x.npz", b"PK", "not a readable NumPy file"),
     ("x.npz", npz(X=GOOD), "expected the arrays X, y, found X"),
-    ("x.npz", npz(X=GOOD, y=npy(np.ones(3))), "X has 4 samples but y has 3"),
+    ("x.npz", npz(X=GOOD, y=npy(np.ones(3))), r"X has shape \(4, 2\) but y has \(3,\)"),
     ("x.npz", npz(X=npy(np.ones(4)), y=npy(np.ones(4))), r"expected X of shape \(samples, features\)"),
     ("x.npz", npz(X=claiming((2**40, 8)), y=npy(np.ones(4))), "X claims shape"),
     ("x.npz", npz(X=GOOD, y=npy(np.array([None] * 4))), "y holds Python objects"),
     ("x.npz", npz(X=GOOD, y=npy(np.ones((4, 2), int))), "expected one class per sample"),
+    ("x.npz", npz(X=GOOD, y=npy(np.float64(1))), r"X has shape \(4, 2\) but y has \(\)"),
+    ("x.npz", npz(X=GOOD * 1, y=npy(np.array([0.5, 1e60, 1, 2]))), r"y must be finite in float32, got 1e\+60 at row 1"),
+    ("x.npz", npz(X=npy(np.full((4, 2), 1e300)), y=npy(np.ones(4))), r"X must be finite in float32, got 1e\+300"),
+    ("x.npz", npz(X=GOOD, y=npy(np.array(["a", "", "b", "c"]))), r"the target of row 1 \(from 0\) is empty"),
+    ("x.csv", b"1,a\n2,\n", r"the target of row 1 \(from 0\) is empty"),
+    ("x.csv", b"1,a\n2," + b"b" * 1001, "the target of row 1 .* has 1001 characters, more than 1000"),
     ("x.npz", npz(X=GOOD[:-8], y=npy(np.ones(4))), "X ends after 56 of 64 bytes"),
 ]
 

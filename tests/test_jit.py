@@ -2,9 +2,8 @@
 
 import json
 import os
+import platform
 import shutil
-import stat
-import sys
 from pathlib import Path
 
 import numpy as np
@@ -20,7 +19,7 @@ import numpy as np
 import numbafc as fc
 from numbafc.kernels import loops
 Y = fc.forward(np.ones((2, 3)), np.ones((3, 4)))
-stats = loops._block_product.dispatcher.stats
+stats = loops._block_product_serial.dispatchers[8].stats
 hits, misses = (sum(count.values()) for count in (stats.cache_hits, stats.cache_misses))
 print(json.dumps({"sum": float(Y.sum()), "hits": hits, "misses": misses}))
 """
@@ -173,7 +172,7 @@ def test_a_forked_child_computes_or_says_why_not(layer):
     child, parent = done.stdout.splitlines()
     assert parent == f"status 0 {200 * 300 * 50}.0"
     if layer == "omp":
-        assert child.startswith("refused this process was forked after numbafc had started OpenMP threads")
+        assert child.startswith("refused this process was forked after Numba had started OpenMP threads")
         assert "spawn" in child
     else:
         assert child == f"result {200 * 300 * 50}.0"
@@ -268,9 +267,102 @@ def test_a_small_run_without_the_compiler_has_the_same_bits():
     assert epoch == "2"
 
 
-def test_cache_files_are_not_for_others_to_write():
-    """Numba's cache is pickle: whoever may write it may run code. It lies where only its owner writes."""
-    folder = fc._jit.cache_folder()
-    assert folder is not None
-    assert not Path(folder).stat().st_mode & stat.S_IWOTH
-    assert sys.platform != "win32"
+RACE = """
+import threading
+import numpy as np
+import numbafc as fc
+errors = []
+def work(dtype):
+    try:
+        for _ in range(10):
+            dW, db, dX = fc.backward(np.ones((2, 4), dtype), np.ones((3, 4), dtype), np.ones((2, 3), dtype))
+            assert (dW == 4).all() and (db == 4).all() and (dX == 2).all()
+    except BaseException as error:
+        errors.append(repr(error))
+threads = [threading.Thread(target=work, args=(dtype,)) for dtype in [np.float32, np.float64] * 3]
+[thread.start() for thread in threads]
+[thread.join() for thread in threads]
+print(errors)
+"""
+
+
+@pytest.mark.parametrize("cache", ["cold", "warm"])
+def test_threads_that_compile_at_the_same_time_get_right_results(tmp_path, cache):
+    if cache == "warm":
+        run_python(RACE, NUMBA_CACHE_DIR=str(tmp_path))
+    done = run_python(RACE, NUMBA_CACHE_DIR=str(tmp_path))
+    assert done.stdout == "[]\n", done.stderr
+
+
+OTHER = """
+import numba
+@numba.njit(parallel=True)
+def other():
+    total = 0
+    for n in numba.prange(10):
+        total += n
+    return total
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
+@pytest.mark.parametrize("start", ["fc.get_num_threads()", "fc.set_num_threads(1)", "fc._jit.environment()", "other()"])
+def test_a_child_is_safe_whoever_started_the_threads(start):
+    code = OTHER + FORK.replace("fc.forward(W, X)\nchild", f"{start}\nchild")
+    done = run_python(code, NUMBA_THREADING_LAYER="omp", timeout=120, PYTHONWARNINGS="ignore")
+    if "No threading layer could be loaded" in done.stderr:
+        pytest.skip("omp is not on this machine")
+    child, parent = done.stdout.splitlines()
+    assert parent == f"status 0 {200 * 300 * 50}.0"
+    # threads that were never started are no danger; started ones are refused
+    assert child.startswith("refused") or child == f"result {200 * 300 * 50}.0"
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
+def test_a_fork_waits_for_a_compilation_in_another_thread(tmp_path):
+    code = """
+import os, threading, time
+import numpy as np
+import numbafc as fc
+thread = threading.Thread(target=lambda: fc.forward(np.ones((2, 3)), np.ones((3, 4))))
+thread.start()
+time.sleep(0.3)
+child = os.fork()
+if child == 0:
+    try:
+        fc.grad_x(np.ones((2, 4), np.float32), np.ones((2, 3), np.float32))
+        os._exit(0)
+    except RuntimeError as error:
+        os._exit(7 if "forked" in str(error) else 8)
+print(os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]))
+thread.join()
+"""
+    done = run_python(code, NUMBA_CACHE_DIR=str(tmp_path), timeout=120, PYTHONWARNINGS="ignore")
+    assert done.stdout in ("0\n", "7\n"), done.stderr
+
+
+CPU_HASHES = """
+import hashlib
+import numpy as np
+import numbafc as fc
+digest = hashlib.sha256()
+rng = np.random.default_rng(0)
+for dtype in (np.float32, np.float64):
+    for T, N, B in ((3, 300, 5), (17, 33, 65), (64, 64, 64)):
+        W, X, b, dY = (rng.standard_normal(shape).astype(dtype) for shape in ((T, N), (N, B), T, (T, B)))
+        for result in (fc.forward(W, X, b), *fc.backward(dY, X, W), fc.per_sample_grad_norms(dY, X)):
+            digest.update(result.tobytes())
+print(digest.hexdigest())
+"""
+
+
+def test_the_bits_are_those_of_every_instruction_set():
+    """The same code for this processor, for AVX2 and for the least x86-64, where fma is a function of the C library."""
+    if platform.machine() not in ("x86_64", "AMD64"):
+        pytest.skip("the names of the instruction sets are those of x86-64")
+    targets = [{}, {"NUMBA_CPU_NAME": "generic", "NUMBA_CPU_FEATURES": ""}]
+    if {"avx2", "fma"} <= set(fc._jit.environment()["cpu_features"]):
+        targets.append({"NUMBA_CPU_NAME": "haswell", "NUMBA_CPU_FEATURES": "+avx,+avx2,+fma,+sse4.2"})
+    hashes = [run_python(CPU_HASHES, **target) for target in targets]
+    assert len({done.stdout for done in hashes}) == 1, [done.stderr for done in hashes]
+    assert len(hashes[0].stdout) == 65

@@ -68,9 +68,11 @@ def test_grad_w_is_additive_over_a_split_of_the_batch(problem, data):
 def test_every_operation_is_linear(problem):
     W, X, b, dY = problem[:4]
     np.testing.assert_array_equal(fc.forward(2 * W, X, 2 * b), 2 * fc.forward(W, X, b))
-    np.testing.assert_array_equal(fc.forward(W + W, X), fc.forward(W, X) + fc.forward(W, X))
-    np.testing.assert_array_equal(fc.grad_w(dY, X + X), fc.grad_w(2 * dY, X))
-    np.testing.assert_array_equal(fc.grad_x(dY + dY, W), fc.grad_x(dY, 2 * W))
+    V, Z, dZ = W[::-1, ::-1], X[::-1, ::-1], dY[::-1, ::-1]
+    np.testing.assert_array_equal(fc.forward(W + V, X), fc.forward(W, X) + fc.forward(V, X))
+    np.testing.assert_array_equal(fc.forward(W, X + Z), fc.forward(W, X) + fc.forward(W, Z))
+    np.testing.assert_array_equal(fc.grad_w(dY, X + Z), fc.grad_w(dY, X) + fc.grad_w(dY, Z))
+    np.testing.assert_array_equal(fc.grad_x(dY + dZ, W), fc.grad_x(dY, W) + fc.grad_x(dZ, W))
 
 
 @given(layer_problems(min_size=1))

@@ -1,6 +1,8 @@
 """Networks: gradients against finite differences and the chain of Jacobians, training against its definition."""
 
+import copy
 import itertools
+import pickle
 
 import numpy as np
 import pytest
@@ -315,6 +317,82 @@ def test_weights_and_biases_are_views_into_parameters():
     assert (net.parameters[16:24] == -1).all()
 
 
+@pytest.mark.parametrize("copied", [copy.deepcopy, lambda net: pickle.loads(pickle.dumps(net))])
+def test_a_copy_trains_by_itself(copied):
+    X, y, _ = problem(0, [4, 3], "cross_entropy", samples=40)
+    net = fc.MLP([4, 8, 3])
+    other = copied(net)
+    before = net.parameters.copy()
+    assert_same_bits(other.parameters, before, "parameters")
+    net.fit(X, y, epochs=3)
+    other.fit(X, y, epochs=3)
+    assert_same_bits(other.parameters, net.parameters, "parameters")
+    assert not np.array_equal(net.parameters, before)
+    assert_same_bits(other.weights[1], net.weights[1], "weights")
+
+
+def test_parameters_cannot_come_apart_from_the_weights():
+    net = fc.MLP([4, 3])
+    for name in ("parameters", "weights", "biases"):
+        with pytest.raises(AttributeError):
+            setattr(net, name, net.parameters.copy())
+
+
+def test_a_constant_feature_is_not_blown_up():
+    net = fc.MLP([2, 2], dtype="float64")
+    net.standardize(np.column_stack([np.full(1000, 0.1), np.arange(1000)]))
+    assert net.input_scale[0] == 1
+    assert np.isfinite(net.outputs([[0.2, 3.0]])).all()
+
+
+def test_samples_without_weight_do_not_count():
+    net = fc.MLP([1, 2], dtype="float64")
+    net.parameters[:] = [0, 0, 5, 0]  # always class 0
+    options = {"optimizer": fc.SGD(1e-9), "batch_size": 2, "shuffle": False, "sample_weight": [1, 1, 0, 0]}
+    record = net.fit([[1.0], [1.0], [1.0], [1.0]], [0, 0, 1, 1], **options)[0]
+    assert record.score == 1.0
+    assert record.loss == pytest.approx(np.log1p(np.exp(-5)), rel=1e-6)
+
+
+def test_huge_weights_train_as_small_ones_do():
+    X, y, _ = problem(0, [4, 3], "cross_entropy", samples=20)
+    nets = [fc.MLP([4, 3]) for _ in range(2)]
+    losses = [net.fit(X, y, sample_weight=np.full(20, w)).loss for net, w in zip(nets, (1.0, 2.0**127), strict=True)]
+    assert_same_bits(nets[0].parameters, nets[1].parameters, "parameters")
+    assert losses[0] == pytest.approx(losses[1], rel=1e-12)
+
+
+def test_the_history_is_that_of_the_minibatches():
+    X, y, _ = problem(0, [4, 3], "cross_entropy", samples=10)
+    net, twin = fc.MLP([4, 3], dtype="float64"), fc.MLP([4, 3], dtype="float64")
+    record = net.fit(X, y, optimizer=fc.SGD(0.5), batch_size=4, shuffle=False)[0]
+    loss = hits = 0.0
+    for part in (slice(0, 4), slice(4, 8), slice(8, 10)):
+        loss += twin.loss(X[part], y[part]) * len(X[part])
+        hits += twin.score(X[part], y[part]) * len(X[part])
+        twin.parameters[:] -= 0.5 * twin.gradients(X[part], y[part]).parameters
+    assert record.loss == pytest.approx(loss / 10, rel=1e-12)
+    assert record.score == pytest.approx(hits / 10, rel=1e-12)
+
+
+def test_r_squared_and_the_initial_spread_are_their_formulas():
+    net = fc.MLP([2, 1], loss="mse", dtype="float64")
+    X, y = np.random.default_rng(0).standard_normal((2, 50, 2))
+    y = y[:, 0]
+    expected = 1 - ((y - net.predict(X)) ** 2).sum() / ((y - y.mean()) ** 2).sum()
+    assert net.score(X, y) == pytest.approx(expected, rel=1e-12)
+    for activation, variance in (("relu", 2 / 400), ("tanh", 1 / 400)):
+        W = fc.MLP([400, 1000], activation).weights[0]
+        # the standard deviation of a sample variance of 400 000 normal numbers is 0.22 %
+        assert W.var() == pytest.approx(variance, rel=0.02)
+
+
+def test_the_defaults_are_the_references_and_plain_floats():
+    assert fc.Adam() == fc.Adam(0.001, 0.9, 0.999, 1e-8, 0)
+    # a NumPy float would lift float32 arithmetic to float64
+    assert type(fc.SGD(np.float64(0.1)).learning_rate) is type(fc.Adam(epsilon=np.float64(1e-8)).epsilon) is float
+
+
 def test_standardisation_is_part_of_the_network():
     rng = np.random.default_rng(0)
     X = rng.standard_normal((50, 3)) * [1, 10, 0] + [5, -5, 7]
@@ -351,7 +429,17 @@ MESSAGES = [
     (lambda: NET.fit(X, Y, batch_size=0), ValueError, "batch_size must be at least 1, got 0"),
     (lambda: NET.fit(X, Y, epochs=1.5), TypeError, "epochs must be an integer"),
     (lambda: NET.fit(X, Y, optimizer="adamax"), ValueError, "optimizer must be one of 'sgd', 'adam', got 'adamax'"),
-    (lambda: NET.fit(X, Y, optimizer=3), TypeError, "optimizer must be a name or have init and update, got int"),
+    (
+        lambda: NET.fit(X, Y, optimizer=3),
+        TypeError,
+        "optimizer must be a name, or an instance with init and update, got int",
+    ),
+    (lambda: NET.fit(X, Y, optimizer=fc.Adam), TypeError, "an instance with init and update, got the class Adam"),
+    (lambda: NET.fit(X, np.ma.masked_array(Y)), TypeError, "y must be a plain array, got a masked one"),
+    (lambda: NET.loss(X[:0], Y[:0]), ValueError, "loss needs at least one sample, got 0"),
+    (lambda: NET.score(X[:0], Y[:0]), ValueError, "score needs at least one sample, got 0"),
+    (lambda: NET.gradients(X[:0], Y[:0]), ValueError, "gradients needs at least one sample, got 0"),
+    (lambda: NET.fit(X, Y, validation=(X[:0], Y[:0])), ValueError, "validation needs at least one sample"),
     (
         lambda: NET.fit(X, Y, optimizer=fc.Adam(), learning_rate=1),
         ValueError,

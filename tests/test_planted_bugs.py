@@ -182,6 +182,14 @@ def test_check_layer_accepts_numpy():
         check_layer(right, lambda dY, X, W: (dY @ X.T, dY.sum(axis=1), W.T @ dY), max_examples=60)
 
 
+@pytest.mark.parametrize("wrong", [{"values": ["integer"]}, {"layouts": ["c"]}, {"dtypes": ["float16"]}, {"values": []}])
+def test_check_layer_refuses_names_it_does_not_know(wrong):
+    with pytest.raises(ValueError, match="must be some of"):
+        check_layer(right, **wrong)
+    with pytest.raises(ValueError, match="got neither"):
+        check_layer(None)
+
+
 def test_check_layer_wants_three_gradients():
     assert "backward must return (dW, db, dX)" in raised(
         lambda: check_layer(None, lambda dY, X, W: (dY, W), values=["normal"])

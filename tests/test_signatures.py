@@ -11,9 +11,9 @@ def kernels():
 def test_there_is_one_signature_per_dtype():
     assert kernels()
     for kernel in kernels():
-        signatures = [] if kernel.dispatcher is None else kernel.dispatcher.signatures
-        dtypes = [signature[0].dtype for signature in signatures]
-        assert len(set(dtypes)) == len(dtypes) == len(kernel.compiled) <= len(_jit.DTYPES), kernel.__name__
+        assert set(kernel.dispatchers) <= {dtype.itemsize for dtype in _jit.DTYPES}, kernel.__name__
+        for itemsize, dispatcher in kernel.dispatchers.items():
+            assert [signature[0].dtype.bitwidth for signature in dispatcher.signatures] == [8 * itemsize], kernel.__name__
 
 
 def test_strange_layouts_add_none():
@@ -27,4 +27,4 @@ def test_strange_layouts_add_none():
             fc.backward(make(np.ones((3, 4), dtype)), make(np.ones((5, 4), dtype)), make(np.ones((3, 5), dtype)))
             fc.per_sample_grad_norms(make(np.ones((3, 4), dtype)), make(np.ones((5, 4), dtype)))
     for kernel in kernels():
-        assert len(kernel.dispatcher.signatures) == len(_jit.DTYPES), kernel.__name__
+        assert all(len(dispatcher.signatures) == 1 for dispatcher in kernel.dispatchers.values()), kernel.__name__

@@ -6,6 +6,7 @@ whole. What a file claims is compared with what it holds before a network is mad
 
 from __future__ import annotations
 
+import errno
 import itertools
 import json
 import os
@@ -55,11 +56,11 @@ def load(path: str | PathLike[str]) -> MLP:
     if "numbafc" not in metadata:
         raise InvalidFile(path, "a safetensors file, but not of a numbafc network: its metadata say nothing of one")
     try:
-        description = json.loads(metadata["numbafc"])
+        description = json.loads(metadata["numbafc"])  # RecursionError: brackets without end
         if description["format"] != FORMAT:
             raise ValueError(f"format {description['format']!r}; this version reads {FORMAT}")
         return _restore(description, tensors)
-    except (KeyError, TypeError, ValueError) as error:
+    except (KeyError, TypeError, ValueError, RecursionError) as error:
         raise InvalidFile(path, f"the model's description and its contents disagree ({error})") from None
 
 
@@ -75,9 +76,12 @@ def _restore(description: dict[str, Any], tensors: dict[str, np.ndarray]) -> MLP
         net.input_mean = _matching(tensors, "input.mean", net.sizes[:1], net.dtype)
         net.input_scale = _matching(tensors, "input.scale", net.sizes[:1], net.dtype)
     classes = description["classes"]
-    if classes is not None and len(classes) != net.sizes[-1]:
-        raise ValueError(f"{len(classes)} classes for {net.sizes[-1]} outputs")
-    net.classes = None if classes is None else tuple(map(str, classes))
+    if classes is not None:
+        if not (isinstance(classes, list) and all(isinstance(label, str) for label in classes)):
+            raise ValueError(f"classes must be a list of words, got {classes!r:.80}")
+        if len(classes) != net.sizes[-1]:
+            raise ValueError(f"{len(classes)} classes for {net.sizes[-1]} outputs")
+        net.classes = tuple(classes)
     return net
 
 
@@ -99,7 +103,9 @@ def _matching(tensors: dict[str, np.ndarray], name: str, shape: tuple[int, ...],
 
 def write_whole(path: str | PathLike[str], content: bytes) -> None:
     """Replace a file by new content, so that a crash at any moment leaves the old or the new one."""
-    target = Path(path).resolve()  # through a symbolic link, not over it
+    target = Path(os.path.realpath(path))  # through a symbolic link, not over it
+    if target.exists() and not target.is_file():
+        raise OSError(errno.EINVAL, "is no regular file, so it cannot be replaced by one", str(path))
     handle, temporary = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
     try:
         with os.fdopen(handle, "wb") as file:

@@ -66,14 +66,14 @@ def load(path: str | PathLike[str], *, target: str | None = None, task: str = "a
         raise InvalidFile(path, f"expected a file that ends in {', '.join(READERS)}, got {path.suffix or 'no suffix'!r}")
     if target is not None and path.suffix.lower() == ".npz":
         raise InvalidFile(path, "an npz file names its target, the array y; --target is for csv and npy files")
-    X, y = reader(path, target)
+    features, y = reader(path, target)
+    X = _numbers(path, "X", features)
     if X.ndim != 2 or 0 in X.shape:
         raise InvalidFile(path, f"expected X of shape (samples, features), none of them 0, got {X.shape}")
-    if len(y) != len(X):
-        raise InvalidFile(path, f"X has {len(X)} samples but y has {len(y)}; expected one target per row of X")
-    _require_finite(path, "X", X)
+    if y.ndim == 0 or len(y) != len(X):
+        raise InvalidFile(path, f"X has shape {X.shape} but y has {y.shape}; expected one target per row of X")
     targets, classes = _targets(path, y, task)
-    return Dataset(name or path.name, X.astype(np.float32, copy=False), targets, classes)
+    return Dataset(name or path.name, X, targets, classes)
 
 
 def load_samples(path: str | PathLike[str], features: int, *, target: str | None = None) -> np.ndarray:
@@ -83,9 +83,9 @@ def load_samples(path: str | PathLike[str], features: int, *, target: str | None
     """
     path = Path(path)
     if path.suffix.lower() == ".npz":
-        X = _numbers(path, "X", arrays.read_npz(path, ("X",))["X"])
+        X = arrays.read_npz(path, ("X",))["X"]
     elif path.suffix.lower() == ".npy":
-        X = _numbers(path, "the matrix", arrays.read_npy(path))
+        X = arrays.read_npy(path)
         if X.ndim == 2 and X.shape[1] == features + 1:
             X = np.delete(X, tables.find_column(path, target, None, features + 1), axis=1)
     elif path.suffix.lower() == ".csv":
@@ -94,8 +94,7 @@ def load_samples(path: str | PathLike[str], features: int, *, target: str | None
         raise InvalidFile(path, f"expected a file that ends in {', '.join(READERS)}, got {path.suffix or 'no suffix'!r}")
     if X.ndim != 2 or X.shape[1] != features:
         raise InvalidFile(path, f"expected {features} features, as the model has, got shape {X.shape}")
-    _require_finite(path, "X", X)
-    return X
+    return _numbers(path, "X", X)
 
 
 def encode(labels: np.ndarray, classes: tuple[str, ...], path: str | PathLike[str]) -> np.ndarray:
@@ -109,11 +108,11 @@ def encode(labels: np.ndarray, classes: tuple[str, ...], path: str | PathLike[st
 
 def _read_npz(path: Path, target: str | None) -> tuple[np.ndarray, np.ndarray]:
     found = arrays.read_npz(path, ("X", "y"))
-    return _numbers(path, "X", found["X"]), found["y"]
+    return found["X"], found["y"]
 
 
 def _read_npy(path: Path, target: str | None) -> tuple[np.ndarray, np.ndarray]:
-    matrix = _numbers(path, "the matrix", arrays.read_npy(path))
+    matrix = arrays.read_npy(path)
     if matrix.ndim != 2 or matrix.shape[1] < 2:
         raise InvalidFile(path, f"expected a matrix with at least one feature and the target, got shape {matrix.shape}")
     column = tables.find_column(path, target, None, matrix.shape[1])
@@ -128,40 +127,48 @@ READERS: dict[str, Callable[[Path, str | None], tuple[np.ndarray, np.ndarray]]] 
 
 
 def _numbers(path: Path, name: str, array: np.ndarray) -> np.ndarray:
+    """The array in float32, all finite."""
     if array.dtype.kind not in "fiub":
         raise InvalidFile(path, f"expected {name} to hold real numbers, got dtype {array.dtype}")
     with np.errstate(over="ignore"):  # what float32 cannot hold is reported as not finite, with its place
-        return array.astype(np.float32) if array.dtype != np.float64 else array
-
-
-def _require_finite(path: Path, name: str, array: np.ndarray) -> None:
-    bad = np.argwhere(~np.isfinite(array))
+        numbers = array.astype(np.float32)
+    bad = np.argwhere(~np.isfinite(numbers))
     if len(bad):
-        row, column = bad[0]
-        raise InvalidFile(path, f"{name} must be finite, got {array[row, column]} at row {row}, column {column} (from 0)")
+        place = ", ".join(f"{axis} {at}" for axis, at in zip(("row", "column"), bad[0], strict=False))
+        raise InvalidFile(path, f"{name} must be finite in float32, got {array[tuple(bad[0])]} at {place} (from 0)")
+    return numbers
 
 
 def _targets(path: Path, y: np.ndarray, task: str) -> tuple[np.ndarray, tuple[str, ...] | None]:
     """y as class indices with their labels, or as reals."""
-    words = y.dtype.kind in "US"
-    if words and task == "regression":
-        raise InvalidFile(path, "expected real targets for regression, got words")
+    if y.dtype.kind == "S":
+        y = np.char.decode(y, "utf-8")
+    words = y.dtype.kind == "U"
     if not words and y.dtype.kind not in "fiub":
         raise InvalidFile(path, f"expected y to hold numbers or words, got dtype {y.dtype}")
-    if not words and not np.isfinite(y).all():
-        raise InvalidFile(
-            path, f"y must be finite, got {y[~np.isfinite(y)][0]} at row {np.argwhere(~np.isfinite(y))[0][0]}"
-        )
-    whole = not words and (y.dtype.kind in "iub" or bool((y == np.round(y)).all()))
-    if task == "regression" or not (words or whole):
+    if words and task == "regression":
+        raise InvalidFile(path, "expected real targets for regression, got words")
+    if task == "regression" or not (words or _are_whole(y)):
+        reals = _numbers(path, "y", y)
         if task == "classification":
             raise InvalidFile(path, "expected classes, words or whole numbers, as targets, got fractions")
         if y.ndim > 2:
             raise InvalidFile(path, f"expected y of shape (samples,) or (samples, outputs), got {y.shape}")
-        return y.astype(np.float32), None
+        return reals, None
     if y.ndim != 1:
         raise InvalidFile(path, f"expected one class per sample, y of shape (samples,), got {y.shape}")
-    labels, indices = np.unique(y if words else y.astype(np.int64), return_inverse=True)
+    labels, indices = np.unique(y.astype(np.int64) if y.dtype.kind in "fb" else y, return_inverse=True)
     if len(labels) > MAX_CLASSES:
         raise InvalidFile(path, f"the target has {len(labels)} different values, too many for classes; pass --loss mse")
-    return indices.astype(np.intp), tuple(str(label) for label in labels)
+    names = tuple(str(label) for label in labels)
+    if "" in names:
+        raise InvalidFile(path, f"the target of row {int(np.argmax(y == ''))} (from 0) is empty; remove or fill such rows")
+    return indices.astype(np.intp), names
+
+
+def _are_whole(y: np.ndarray) -> bool:
+    """Whether all numbers are whole, and small enough for a float to tell them from their neighbours."""
+    if y.dtype.kind in "iub":
+        return True
+    exact = 2.0 ** (np.finfo(y.dtype).nmant + 1)
+    return bool((np.isfinite(y) & (y == np.round(y)) & (np.abs(y) < exact)).all())

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import re
 from pathlib import Path
 
 import numpy as np
@@ -32,24 +33,52 @@ def read_table(path: Path, target: str | None) -> tuple[np.ndarray, np.ndarray]:
     column = find_column(path, target, header, columns)
     if columns < 2:
         raise InvalidFile(path, "expected at least one feature and the target, got one column")
-    features = [other for other in range(columns) if other != column]
-    X = _load(path, header, np.float32, features)
-    labels = _load(path, header, np.str_, [column])[:, 0]
+    X = _load(path, header, [other for other in range(columns) if other != column])
+    return X, _labels(path, _column(path, header, column))
+
+
+# A number as people write numbers. Not so 007, which is a name.
+NUMBER = re.compile(r"[+-]?(0|[1-9]\d*)?(\.\d*)?([eE][+-]?\d+)?|[+-]?(nan|inf|infinity)", re.IGNORECASE)
+LONGEST_LABEL = 1000  # characters
+
+
+def _column(path: Path, header: list[str] | None, column: int) -> list[str]:
+    """The cells of one column, without the blanks around them."""
+    with path.open(newline="", encoding="utf-8-sig") as file:
+        rows = [row for row in csv.reader(file) if row][header is not None :]
+    for number, row in enumerate(rows):
+        if len(row) <= column:
+            raise InvalidFile(
+                path, f"row {number} (from 0) has {len(row)} columns, so there is no target in column {column}"
+            )
+    cells = [row[column].strip() for row in rows]
+    for row, cell in enumerate(cells):
+        if len(cell) > LONGEST_LABEL:
+            raise InvalidFile(
+                path, f"the target of row {row} (from 0) has {len(cell)} characters, more than {LONGEST_LABEL}"
+            )
+    return cells
+
+
+def _labels(path: Path, cells: list[str]) -> np.ndarray:
+    """The cells as integers or reals where all of them are, else as words."""
+    if not all(cell and NUMBER.fullmatch(cell) for cell in cells):
+        return np.array(cells)
     try:
-        return X, labels.astype(np.float64)
-    except ValueError:
-        return X, labels
+        return np.array([int(cell) for cell in cells], np.int64)
+    except (ValueError, OverflowError):
+        return np.array([float(cell) for cell in cells])
 
 
 def read_features(path: Path, features: int, target: str | None) -> np.ndarray:
     """The features, (samples, features), of a table with as many columns, or with the target's besides."""
     header, columns = _look(path)
     if columns == features:
-        return _load(path, header, np.float32, list(range(features)))
+        return _load(path, header, list(range(features)))
     if columns != features + 1:
         raise InvalidFile(path, f"expected {features} features, as the model has, got {columns} columns")
     left_out = find_column(path, target, header, columns)
-    return _load(path, header, np.float32, [column for column in range(columns) if column != left_out])
+    return _load(path, header, [column for column in range(columns) if column != left_out])
 
 
 def _look(path: Path) -> tuple[list[str] | None, int]:
@@ -75,13 +104,13 @@ def _is_number(cell: str) -> bool:
     return True
 
 
-def _load(path: Path, header: list[str] | None, dtype: type, columns: list[int]) -> np.ndarray:
-    """Some columns of all rows, (samples, columns)."""
+def _load(path: Path, header: list[str] | None, columns: list[int]) -> np.ndarray:
+    """Some columns of all rows as numbers, (samples, columns)."""
     try:
-        with path.open(newline="", encoding="utf-8-sig") as file, np.errstate(over="ignore"):
+        with path.open(newline="", encoding="utf-8-sig") as file:
             return np.loadtxt(
                 file,
-                dtype,
+                np.float64,
                 delimiter=",",
                 quotechar='"',
                 comments=None,

@@ -35,8 +35,10 @@ def _product(outer: Any, inner: Any) -> Any:
             f"outer has shape {outer.shape} but inner has shape {inner.shape}; the chain rule needs as many columns in "
             "the outer Jacobian as rows in the inner one"
         )
-    if isinstance(outer, Jacobian) or isinstance(inner, Jacobian):
-        return outer @ inner
+    if isinstance(outer, Jacobian):
+        return outer.__matmul__(inner)
+    if isinstance(inner, Jacobian):
+        return inner.__rmatmul__(outer)
     dtype = np.result_type(outer, inner)
     product = zeros((outer.shape[0], inner.shape[1]), dtype, "operators as factors")
     return layer.forward(outer.astype(dtype, copy=False), inner.astype(dtype, copy=False), out=product)

@@ -19,7 +19,7 @@ def jacobian_w(X: np.ndarray, T: int) -> np.ndarray:
     N, B = X.shape
     J = zeros((T * B, T * N), X.dtype, "WeightJacobian(X, T), which needs no memory, or the shortcut grad_w(dY, X)")
     blocks = J.reshape(T, B, T, N)
-    for t in range(T):
+    for t in range(T if J.size else 0):
         blocks[t, :, t, :] = X.T
     return J
 
@@ -32,7 +32,7 @@ def jacobian_b(T: int, B: int = 1, *, dtype: Any = np.float32) -> np.ndarray:
     T, B = checks.count("T", T), checks.count("B", B)
     J = zeros((T * B, T), checks.real_dtype(dtype), "BiasJacobian(T, B), which needs no memory, or the shortcut grad_b(dY)")
     blocks = J.reshape(T, B, T)
-    for t in range(T):
+    for t in range(T if J.size else 0):
         blocks[t, :, t] = 1
     return J
 
@@ -46,7 +46,7 @@ def jacobian_x(W: np.ndarray, B: int = 1) -> np.ndarray:
     T, N = W.shape
     J = zeros((T * B, N * B), W.dtype, "InputJacobian(W, B), which needs no memory, or the shortcut grad_x(dY, W)")
     blocks = J.reshape(T, B, N, B)
-    for s in range(B):
+    for s in range(B if J.size else 0):
         blocks[:, s, :, s] = W
     return J
 

@@ -17,19 +17,30 @@ def numeric_jacobian(f: Callable[[np.ndarray], Any], a: np.ndarray, step: float 
     f: from an array of a's shape to an array or a scalar; it is called twice per element of a, with a copy. a: float32 or
     float64, any rank; f and J keep its dtype. step: h; the default eps^(1/3)·max(1, |a_q|) balances truncation (h²)
     against rounding (eps/h). A function that is linear in a, as the layer is, has no truncation error: step=1 is best.
-    Returns (m, n). Raises MemoryError over jacobian.MAX_BYTES.
+    Returns (m, n). Raises MemoryError over jacobian.MAX_BYTES, ValueError for a step that the dtype loses.
     """
     a = checks.real_array("a", a)
     if step is not None:
         step = checks.number("step", step, 0.0, exclusive=True)
     point = np.array(a, order="C")
     flat, original = point.reshape(-1), a.reshape(-1)
-    J = zeros((np.size(f(point.copy())), a.size), a.dtype, "an operator: its products can be checked in single directions")
+    first = _value(f, point)
+    J = zeros((first.size, a.size), a.dtype, "an operator: its products can be checked in single directions")
     for q in range(a.size):
         h = step or np.finfo(a.dtype).eps ** (1 / 3) * max(1.0, abs(float(original[q])))
         flat[q] = original[q] + h
-        above, value = flat[q], np.ravel(f(point.copy()))
+        above, value = flat[q], _value(f, point)
         flat[q] = original[q] - h
-        J[:, q] = (value - np.ravel(f(point.copy()))) / (above - flat[q])  # the step as the dtype holds it
+        if not above > original[q] > flat[q]:
+            raise ValueError(f"step {h:g} is lost beside element {q}, {original[q]}, in {a.dtype}; choose a larger one")
+        J[:, q] = (value - _value(f, point)) / (above - flat[q])  # the step as the dtype holds it
         flat[q] = original[q]
     return J
+
+
+def _value(f: Callable[[np.ndarray], Any], point: np.ndarray) -> np.ndarray:
+    """f at a copy of the point, flat, in memory of its own: f may change its argument or use one output again."""
+    value = np.array(f(point.copy())).reshape(-1)
+    if value.dtype.kind not in "fiub":
+        raise TypeError(f"f must return real numbers, got dtype {value.dtype}")
+    return value

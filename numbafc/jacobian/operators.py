@@ -21,7 +21,8 @@ class Jacobian(abc.ABC):
     """A Jacobian that is applied, not stored: J @ v, v @ J, J.T, J.toarray(), J.tosparse().
 
     v: a vector, or a matrix of columns (J @ v) or of rows (v @ J), float32 or float64; the result has the dtype that holds
-    both. A product of two operators is an operator. Attributes: shape, dtype, nnz, nbytes_dense.
+    both (where that is not the Jacobian's own, every product converts its array). A product of two operators is an
+    operator. Attributes: shape, dtype, nnz, nbytes_dense.
     """
 
     __array_ufunc__ = None  # NumPy leaves array @ J to J
@@ -186,14 +187,15 @@ class Composition(Jacobian):
         super().__init__((outer.shape[0], inner.shape[1]), np.result_type(outer.dtype, inner.dtype))
 
     def _apply(self, v: np.ndarray) -> np.ndarray:
-        return self._outer @ (self._inner @ v)
+        return self._outer._apply(self._inner._apply(v))
 
     def _apply_transposed(self, v: np.ndarray) -> np.ndarray:
-        return (v @ self._outer) @ self._inner
+        return self._inner._apply_transposed(self._outer._apply_transposed(v))
 
     def toarray(self) -> np.ndarray:
         check_size(self.shape, self.dtype, "the operator itself: J @ v and v @ J")
-        return self._outer.toarray() @ self._inner
+        outer = self._outer.toarray().astype(self.dtype, copy=False)
+        return _rows(self._inner._apply_transposed, outer, self.shape[1])
 
     def tosparse(self) -> Any:
         return self._outer.tosparse() @ self._inner.tosparse()

@@ -21,9 +21,14 @@ from ..formulas import SUM_BLOCK
 # Outputs side by side in one strip. A block of a strip's inputs is SUM_BLOCK·LANES elements, 256 KiB in float32: it stays
 # in the L2 cache while all rows t pass over it, and it is all the memory a call of any size needs.
 LANES = 256
+PARALLEL = 250_000  # multiply-adds from which threads are worth their start: below, the same loops run on one
 
 
-@kernel(lambda real: (array_in(real, 2), array_in(real, 2), array_in(real, 1), array_out(real, 2), intp))
+def _types(real):
+    return array_in(real, 2), array_in(real, 2), array_in(real, 1), array_out(real, 2), intp
+
+
+@kernel(_types)
 def _block_product(A, X, b, Y, workers):
     """Y[t,s] = Σ_k A[t,k]·X[k,s] + b[t].  A: (T, K), X: (K, S), b: (T,) or empty for none, Y: (T, S). 2·T·K·S flops.
 
@@ -56,28 +61,37 @@ def _block_product(A, X, b, Y, workers):
                     Y[t, s0 + s] += b[t]
 
 
-@kernel(lambda real: (array_in(real, 2), array_out(real, 1)))
+_block_product_serial = kernel(_types, parallel=False)(_block_product.function)
+
+
+@kernel(lambda real: (array_in(real, 2), array_out(real, 1)), parallel=False)
 def _squared_norms(X, squares):
     """squares[s] = Σ_i X[i,s]², strip by strip of samples.  X: (N, B), squares: (B,). 2·N·B flops."""
     N, B = X.shape
     strips = (B + LANES - 1) // LANES
-    acc = np.empty((strips, LANES), squares.dtype)
-    for strip in prange(strips):
+    acc = np.empty(LANES, squares.dtype)
+    for strip in range(strips):
         s0 = strip * LANES
         lanes = min(LANES, B - s0)
         for i0 in range(0, max(N, 1), SUM_BLOCK):
             for s in range(lanes):
-                acc[strip, s] = 0
+                acc[s] = 0
             for i in range(i0, min(i0 + SUM_BLOCK, N)):
                 for s in range(lanes):
-                    acc[strip, s] = fma(X[i, s0 + s], X[i, s0 + s], acc[strip, s])
+                    acc[s] = fma(X[i, s0 + s], X[i, s0 + s], acc[s])
             for s in range(lanes):
-                squares[s0 + s] = acc[strip, s] if i0 == 0 else squares[s0 + s] + acc[strip, s]
+                squares[s0 + s] = acc[s] if i0 == 0 else squares[s0 + s] + acc[s]
 
 
 def _product(A, X, b, Y):
     """Y = A X + b; b may be None."""
-    _block_product(A, X, np.empty(0, A.dtype) if b is None else b, Y, min(A.shape[0], get_num_threads()))
+    bias = np.empty(0, A.dtype) if b is None else b
+    if not Y.size:
+        return
+    if A.shape[0] * X.size < PARALLEL:
+        _block_product_serial(A, X, bias, Y, 1)
+    else:
+        _block_product(A, X, bias, Y, min(A.shape[0], get_num_threads()))
 
 
 def forward(W, X, b, Y):

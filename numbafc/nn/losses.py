@@ -32,6 +32,7 @@ def softmax(Y: np.ndarray) -> np.ndarray:
 
 def _classes(y: Any, T: int, dtype: np.dtype) -> np.ndarray:
     """Class indices, (samples,), from 0 to T − 1. Raises TypeError or ValueError."""
+    checks.not_masked("y", y)
     y = np.asarray(y)
     if y.dtype.kind not in "iub":
         raise TypeError(f"y must be class indices, integers from 0 to {T - 1}, got dtype {y.dtype}; use y.astype(int)")

@@ -41,7 +41,8 @@ class MLP:
     "cross_entropy" (outputs are logits, targets class indices) or "mse". dtype: float32 or float64. seed: of the initial
     weights and of the order of samples; the same seed, data and settings give the same bits.
 
-    parameters: one flat array, for each layer W (T, N) in row-major order, then b (T,). weights, biases: views into it.
+    parameters: one flat array, for each layer W (T, N) in row-major order, then b (T,). weights, biases: lists of views
+    into it; change a layer with net.weights[0][:] = W.
     input_mean, input_scale: (features,) or None; inputs are standardised with them first (see standardize).
     classes: names of the outputs, for people and files, or None.
     Raises TypeError or ValueError. Initial weights: normal with variance 2/N for relu (He et al., ICCV 2015), else 1/N
@@ -66,13 +67,27 @@ class MLP:
         self.input_mean: np.ndarray | None = None
         self.input_scale: np.ndarray | None = None
         self.classes: tuple[str, ...] | None = None
-        self.parameters = np.zeros(sum(T * N + T for N, T in self._layer_shapes()), self.dtype)
-        self.weights, self.biases = self.views(self.parameters)
+        self._parameters = np.zeros(sum(T * N + T for N, T in self._layer_shapes()), self.dtype)
         rng = np.random.default_rng(self.seed)
         for W in self.weights:
             deviation = np.sqrt((2 if activation == "relu" else 1) / W.shape[1])
             W[:] = deviation * rng.standard_normal(W.shape)
         self._order = np.random.default_rng([self.seed, 1])  # of samples: its own stream, whatever the sizes
+
+    @property
+    def parameters(self) -> np.ndarray:
+        """All weights and biases, flat. The array itself: net.parameters[:] = … changes the network."""
+        return self._parameters
+
+    @property
+    def weights(self) -> list[np.ndarray]:
+        """Each layer's W, (T, N): views into parameters."""
+        return self.views(self._parameters)[0]
+
+    @property
+    def biases(self) -> list[np.ndarray]:
+        """Each layer's b, (T,): views into parameters."""
+        return self.views(self._parameters)[1]
 
     def _layer_shapes(self) -> Iterable[tuple[int, int]]:
         """(N, T) of each layer."""
@@ -95,11 +110,11 @@ class MLP:
         A feature that does not vary has scale 1.
         """
         X = self._rows(X)
-        if len(X) == 0:
-            raise ValueError("standardize needs at least one sample, got 0")
+        _require_samples("standardize", X)
         deviation = X.std(axis=0, dtype=np.float64)
         self.input_mean = X.mean(axis=0, dtype=np.float64).astype(self.dtype)
-        self.input_scale = np.where(deviation > 0, deviation, 1).astype(self.dtype)
+        varies = X.max(axis=0) > X.min(axis=0)  # rounding alone can give a constant a deviation
+        self.input_scale = np.where(varies & (deviation > 0), deviation, 1).astype(self.dtype)
 
     def _rows(self, X: Any) -> np.ndarray:
         X = checks.real_values("X", X, self.dtype)
@@ -121,9 +136,9 @@ class MLP:
     def forward_pass(self, X: np.ndarray) -> list[np.ndarray]:
         """All h_l, from X: (N, B) to the outputs (T, B)."""
         apply, H = ACTIVATIONS[self.activation].apply, [X]
-        for layer, (W, b) in enumerate(zip(self.weights, self.biases, strict=True)):
+        for layer, (W, b) in enumerate(zip(*self.views(self._parameters), strict=True)):
             Y = forward(W, H[-1], b)
-            if layer < len(self.weights) - 1:
+            if layer < len(self.sizes) - 2:
                 apply(Y)
             H.append(Y)
         return H
@@ -131,11 +146,12 @@ class MLP:
     def backward_pass(self, H: list[np.ndarray], dY: np.ndarray, gradients: np.ndarray) -> None:
         """Fill the flat gradients, from all h_l and the gradient of the outputs."""
         weights, biases = self.views(gradients)
+        W = self.weights
         for layer in reversed(range(len(weights))):
             grad_w(dY, H[layer], out=weights[layer])
             grad_b(dY, out=biases[layer])
             if layer:
-                dY = grad_x(dY, self.weights[layer])
+                dY = grad_x(dY, W[layer])
                 ACTIVATIONS[self.activation].chain(dY, H[layer])
 
     # ---- use ----
@@ -164,12 +180,12 @@ class MLP:
         """
         rows = self._rows(X)
         targets, weight = self._targets(y, len(rows)), self._weight(sample_weight, len(rows))
-        if len(rows) == 0:
-            raise ValueError("fit needs at least one sample, got 0")
+        _require_samples("fit", rows)
         held_out = None
         if validation is not None:
             held_out = self._rows(validation[0]), validation[1]
             self._targets(validation[1], len(held_out[0]))
+            _require_samples("validation", held_out[0])
         return train(
             self,
             rows,
@@ -210,12 +226,16 @@ class MLP:
     def loss(self, X: Any, y: Any, sample_weight: Any = None) -> float:
         """The weighted mean of the samples' losses."""
         Y = self.outputs(X)
+        _require_samples("loss", Y)
         targets, weight = self._targets(y, len(Y)), self._weight(sample_weight, len(Y))
-        return float(np.average(LOSSES[self.loss_name].per_sample(Y.T, targets), weights=weight))
+        with np.errstate(all="ignore"):  # a loss may be infinite
+            losses = LOSSES[self.loss_name].per_sample(Y.T, targets)
+        return float(np.average(losses, weights=weight))
 
     def score(self, X: Any, y: Any) -> float:
         """Accuracy for a classifier; for "mse" R² = 1 − Σ(y − ŷ)²/Σ(y − ȳ)², over all outputs."""
         Y = self.outputs(X)
+        _require_samples("score", Y)
         targets = self._targets(y, len(Y))
         if LOSSES[self.loss_name].classifies:
             return float(np.mean(Y.argmax(axis=1) == targets))
@@ -226,6 +246,7 @@ class MLP:
     def gradients(self, X: Any, y: Any, sample_weight: Any = None) -> NetworkGradients:
         """The loss on all samples as one batch, and its gradient with respect to every parameter."""
         rows = self._rows(X)
+        _require_samples("gradients", rows)
         targets, weight = self._targets(y, len(rows)), self._weight(sample_weight, len(rows))
         flat = np.empty_like(self.parameters)
         loss = self.step_gradients(rows, targets, weight, flat)[0]
@@ -237,7 +258,8 @@ class MLP:
         """Fill the flat gradients of the mean loss over the rows X; returns the loss and the outputs (T, B)."""
         loss = LOSSES[self.loss_name]
         H = self.forward_pass(self.columns(X))
-        share = np.full(len(X), 1 / len(X), self.dtype) if weight is None else weight / weight.sum()
+        share = np.full(len(X), 1 / len(X)) if weight is None else weight / weight.sum()
+        share = share.astype(self.dtype)
         value = float(np.sum(loss.per_sample(H[-1], targets) * share))
         self.backward_pass(H, loss.gradient(H[-1], targets) * share, gradients)
         return value, H[-1]
@@ -253,9 +275,10 @@ class MLP:
         return targets
 
     def _weight(self, sample_weight: Any, samples: int) -> np.ndarray | None:
+        """The weights, (samples,), in float64: no sum of them overflows."""
         if sample_weight is None:
             return None
-        weight = checks.real_values("sample_weight", sample_weight, self.dtype)
+        weight = checks.real_values("sample_weight", sample_weight, np.dtype(np.float64))
         if weight.shape != (samples,) or (weight < 0).any() or not weight.any():
             raise ValueError(
                 f"sample_weight must have shape ({samples},), no negative and at least one positive weight, got shape "
@@ -268,3 +291,8 @@ class MLP:
             f"MLP({list(self.sizes)}, activation={self.activation!r}, loss={self.loss_name!r}, "
             f"dtype={self.dtype.name!r}, seed={self.seed})"
         )
+
+
+def _require_samples(name: str, rows: np.ndarray) -> None:
+    if len(rows) == 0:
+        raise ValueError(f"{name} needs at least one sample, got 0")

@@ -1,7 +1,8 @@
 """Optimizers: what becomes of the parameters θ, given the gradient g. One flat array each; all updates are in place.
 
 An optimizer holds its settings only. Its state belongs to a training run: `init` makes it, `update` steps it. The last
-thing an update writes is θ, in one operation, so an interrupted step leaves θ as the step before left it.
+thing an update writes is θ, in one operation, so an interrupted step leaves θ as the step before left it (its state may
+be ahead by one; fit starts with a new one).
 """
 
 from __future__ import annotations
@@ -24,6 +25,11 @@ class Optimizer(Protocol):
         """One step: parameters and state change, gradients may be used as scratch."""
 
 
+def _settle(settings: Any, name: str, least: float, **limits: Any) -> None:
+    """The setting, checked, as a Python float: a NumPy one would lift float32 arithmetic to float64, and change bits."""
+    object.__setattr__(settings, name, checks.number(name, getattr(settings, name), least, **limits))
+
+
 @dataclass(frozen=True)
 class SGD:
     """Stochastic gradient descent, with momentum as in PyTorch (I. Sutskever et al., ICML 2013, scales differently).
@@ -40,9 +46,9 @@ class SGD:
     weight_decay: float = 0.0
 
     def __post_init__(self) -> None:
-        checks.number("learning_rate", self.learning_rate, 0, exclusive=True)
-        checks.number("momentum", self.momentum, 0, below=1)
-        checks.number("weight_decay", self.weight_decay, 0)
+        _settle(self, "learning_rate", 0, exclusive=True)
+        _settle(self, "momentum", 0, below=1)
+        _settle(self, "weight_decay", 0)
         if self.nesterov and not self.momentum:
             raise ValueError("nesterov needs a momentum above 0, got 0; pass momentum=0.9")
 
@@ -78,11 +84,11 @@ class Adam:
     weight_decay: float = 0.0
 
     def __post_init__(self) -> None:
-        checks.number("learning_rate", self.learning_rate, 0, exclusive=True)
-        checks.number("beta1", self.beta1, 0, below=1)
-        checks.number("beta2", self.beta2, 0, below=1)
-        checks.number("epsilon", self.epsilon, 0, exclusive=True)
-        checks.number("weight_decay", self.weight_decay, 0)
+        _settle(self, "learning_rate", 0, exclusive=True)
+        _settle(self, "beta1", 0, below=1)
+        _settle(self, "beta2", 0, below=1)
+        _settle(self, "epsilon", 0, exclusive=True)
+        _settle(self, "weight_decay", 0)
 
     def init(self, parameters: np.ndarray) -> dict[str, Any]:
         return {"step": 0, "mean": np.zeros_like(parameters), "square": np.zeros_like(parameters)}
@@ -106,8 +112,9 @@ OPTIMIZERS: dict[str, type[SGD] | type[Adam]] = {"sgd": SGD, "adam": Adam}
 def make(optimizer: str | Optimizer, learning_rate: float | None) -> Optimizer:
     """The optimizer that a name and a learning rate stand for; an instance has its own rate. Raises ValueError."""
     if not isinstance(optimizer, str):
-        if not (hasattr(optimizer, "init") and hasattr(optimizer, "update")):
-            raise TypeError(f"optimizer must be a name or have init and update, got {type(optimizer).__name__}")
+        if isinstance(optimizer, type) or not (hasattr(optimizer, "init") and hasattr(optimizer, "update")):
+            got = f"the class {optimizer.__name__}" if isinstance(optimizer, type) else type(optimizer).__name__
+            raise TypeError(f"optimizer must be a name, or an instance with init and update, got {got}")
         if learning_rate is not None:
             raise ValueError("learning_rate goes with an optimizer's name; give an instance its own learning rate")
         return optimizer

@@ -87,7 +87,7 @@ def _epoch(
     """One pass over the samples in the given order; the mean loss and score of its minibatches."""
     gradients, last_good = np.empty_like(net.parameters), net.parameters.copy()
     classifies = LOSSES[net.loss_name].classifies
-    losses, hits, mass = 0.0, 0, 0.0
+    losses, hits, mass, seen = 0.0, 0, 0.0, 0
     for batch, first in enumerate(range(0, len(samples), batch_size), 1):
         chosen = samples[first : first + batch_size]
         batch_weight = None if weight is None else weight[chosen]
@@ -101,12 +101,12 @@ def _epoch(
             last_good[:] = net.parameters
             step.update(net.parameters, gradients, state)
         losses += loss * share
-        mass += share
+        mass, seen = mass + share, seen + len(chosen)
         if classifies:
             hits += int(np.count_nonzero(Y.argmax(axis=0) == targets[chosen]))
     if not np.isfinite(net.parameters).all():
         raise _diverged(net, last_good, "infinite parameters", epoch, batch)
-    return losses / mass, hits / len(samples) if classifies else float("nan")
+    return losses / mass, hits / seen if classifies else float("nan")
 
 
 def _diverged(net: MLP, last_good: np.ndarray, what: str, epoch: int, batch: int) -> FloatingPointError:

@@ -31,6 +31,8 @@ def error_bound(A: np.ndarray, X: np.ndarray, b: np.ndarray | None = None) -> np
 
 def _gamma(n: int, dtype: np.dtype | type) -> float:
     u = float(np.finfo(dtype).eps) / 2
+    if n * u >= 1:
+        raise ValueError(f"no bound holds for sums of {n} products in {np.dtype(dtype)}: K must be below {int(1 / u)}")
     return n * u / (1 - n * u)
 
 

@@ -31,8 +31,12 @@ def check_layer(
     Each result must have its shape and dtype, be the exact one on small integers, stay within error_bound of the exact
     one on other finite data, be NaN or infinite just where IEEE arithmetic is, and be the same again on a second call;
     no argument may change. The other options are those of layer_problems; max_examples: how many problems to try.
-    The search is the same in every run. The message says shapes, index, expected, got and bound.
+    The search is the same in every run; a bug that only shows above max_volume = T·N·B is not found. The message says
+    shapes, index, expected, got and bound.
     """
+
+    if forward is None and backward is None:
+        raise ValueError("check_layer needs a forward, a backward or both, got neither")
 
     @settings(
         max_examples=max_examples,

@@ -21,6 +21,7 @@ SHORT = tuple(sorted({0, 1, 3, *(width + d for width in WIDTHS for d in (-1, 0, 
 LONG = tuple(sorted({edge + d for edge in (LANES, SUM_BLOCK, 2 * SUM_BLOCK) for d in (-1, 0, 1)}))
 FINITE = ("integers", "normal", "wide", "subnormal")
 VALUES = (*FINITE, "special")
+DTYPES = ("float32", "float64")
 
 
 class LayerProblem(NamedTuple):
@@ -80,7 +81,7 @@ def _values(rng: np.random.Generator, kind: str, shape: tuple[int, ...], dtype: 
 def layer_problems(
     draw: st.DrawFn,
     *,
-    dtypes: Sequence[str] = ("float32", "float64"),
+    dtypes: Sequence[str] = DTYPES,
     values: Sequence[str] = FINITE,
     layouts: Sequence[str] = ("C",),
     min_size: int = 0,
@@ -92,6 +93,9 @@ def layer_problems(
     the range), "subnormal", "special" (NaN, infinities and zeros among normal data). layouts: names in
     testing.LAYOUTS, drawn for each array. min_size: of T, N and B. max_volume: of T·N·B.
     """
+    for name, got, known in (("values", values, VALUES), ("layouts", layouts, LAYOUTS), ("dtypes", dtypes, DTYPES)):
+        if not got or not set(got) <= set(known):
+            raise ValueError(f"{name} must be some of {', '.join(known)}, got {', '.join(map(str, got)) or 'none'}")
     T, N, B = draw(shapes(min_size, max_volume))
     dtype, kind = np.dtype(draw(st.sampled_from(list(dtypes)))), draw(st.sampled_from(list(values)))
     layout = st.sampled_from(list(layouts))
