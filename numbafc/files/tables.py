@@ -51,13 +51,9 @@ def _column(path: Path, header: list[str] | None, column: int) -> list[str]:
             raise InvalidFile(
                 path, f"row {number} (from 0) has {len(row)} columns, so there is no target in column {column}"
             )
-    cells = [row[column].strip() for row in rows]
-    for row, cell in enumerate(cells):
-        if len(cell) > LONGEST_LABEL:
-            raise InvalidFile(
-                path, f"the target of row {row} (from 0) has {len(cell)} characters, more than {LONGEST_LABEL}"
-            )
-    return cells
+        if (size := len(row[column])) > LONGEST_LABEL:
+            raise InvalidFile(path, f"the target of row {number} (from 0) has {size} characters, more than {LONGEST_LABEL}")
+    return [row[column].strip() for row in rows]
 
 
 def _labels(path: Path, cells: list[str]) -> np.ndarray:
