@@ -25,6 +25,7 @@ from .._jit import DTYPES, array_in, array_out, get_num_threads, kernel
 from ..formulas import SUM_BLOCK
 from . import loops
 from .loops import per_sample_grad_norms
+from .tile import ALL_ROWS
 from .vector import (
     address,
     call_stored,
@@ -137,6 +138,8 @@ def _tiles(table, a, x, out, t0, t1, v, width, panels, size, add):
     while t < t1:
         tiles = (t1 - t + most - 1) // most
         rows = (t1 - t + tiles - 1) // tiles  # ten rows are five and five, not eight and two
+        if rows > ALL_ROWS and rows % 2 == 1:
+            rows = rows + 1 if tiles > 1 else (rows + 1) // 2
         a_t = address(a[0], (t - t0) * a[1]), a[1], a[2]
         for p in range(panels):
             x_p = address(x[0], p * x[1]), x[1], x[2]

@@ -84,7 +84,7 @@ class _Function:
     def _splat(self, value: Any) -> Any:
         kind = ir.VectorType(value.type, self.sizes.lanes)
         first = self.builder.insert_element(ir.Constant(kind, ir.Undefined), value, ir.Constant(I32, 0))
-        zeros = ir.Constant(ir.VectorType(I32, self.sizes.lanes), [0] * self.sizes.lanes)
+        zeros = ir.Constant(ir.VectorType(I32, self.sizes.lanes), None)
         return self.builder.shuffle_vector(first, ir.Constant(kind, ir.Undefined), zeros)
 
     def _call(self, name: str, returns: Any, *arguments: Any) -> Any:
@@ -94,7 +94,7 @@ class _Function:
     def _load(self, pointer: Any, mask: Any = None, otherwise: Any = None) -> Any:
         if mask is None:
             return self.builder.load(pointer, align=self.size, typ=self.vector)
-        otherwise = ir.Constant(self.vector, [0.0] * self.sizes.lanes) if otherwise is None else otherwise
+        otherwise = ir.Constant(self.vector, None) if otherwise is None else otherwise
         name = f"llvm.masked.load.{self.kind}.p0"
         return self._call(name, self.vector, pointer, ir.Constant(I32, self.size), mask, otherwise)
 
@@ -106,7 +106,7 @@ class _Function:
             self._call(name, ir.VoidType(), value, pointer, ir.Constant(I32, self.size), mask)
 
     def _transposed(self, rows: list[Any]) -> list[Any]:
-        """`lanes` vectors as the columns of the square they are: each of log2(lanes) rounds exchanges blocks twice the size."""
+        """`lanes` vectors as the columns of the square they are: log2(lanes) rounds, each of blocks twice as large."""
         lanes, half = self.sizes.lanes, 1
         while half < lanes:
             low = [n - half + lanes if n & half else n for n in range(lanes)]
@@ -183,7 +183,7 @@ class _TileFunction(_Function):
             phi.add_incoming(value, before)
         whole = build.icmp_signed("<", i64(SUM_BLOCK), left)
         count = build.select(whole, i64(SUM_BLOCK), left)
-        sums: list[Any] = [ir.Constant(self.vector, [0.0] * self.sizes.lanes)] * (self.rows * self.vectors)
+        sums: list[Any] = [ir.Constant(self.vector, None)] * (self.rows * self.vectors)
         pointers, sums = self._steps("many", UNROLL, build.sdiv(count, i64(UNROLL)), pointers, sums)
         pointers, sums = self._steps("rest", 1, build.srem(count, i64(UNROLL)), pointers, sums)
         self._finish(sums, build.icmp_signed("!=", add, i64(0)), build.not_(whole))
@@ -244,12 +244,9 @@ class _TileFunction(_Function):
         for t, j, offset, last in self._places():
             self._store(sums[t * self.vectors + j], self._at(self.y[t], offset), self.inside if last else None)
         with self.builder.if_then(self.has_extra, likely=False):
-            for t in range(self.rows):
-                last = sums[(t + 1) * self.vectors - 1]
-                with self.builder.if_then(add):
-                    self._store(self.builder.fadd(self._load(self.e[t], self.outside), last), self.e[t], self.outside)
-                with self.builder.if_then(self.builder.not_(add)):
-                    self._store(last, self.e[t], self.outside)
+            extra = self._when(add, "add_extra", self._plus_extra, sums[self.vectors - 1 :: self.vectors])
+            for total, pointer in zip(extra, self.e, strict=True):
+                self._store(total, pointer, self.outside)
 
     def _when(self, condition: Any, name: str, change: Callable[[list[Any]], list[Any]], sums: list[Any]) -> list[Any]:
         """change(sums) where the condition holds, else sums."""
@@ -272,6 +269,12 @@ class _TileFunction(_Function):
         return [
             self.builder.fadd(self._load(self._at(self.y[t], offset), self.inside if last else None), total)
             for (t, _, offset, last), total in zip(self._places(), sums, strict=True)
+        ]
+
+    def _plus_extra(self, sums: list[Any]) -> list[Any]:
+        """E[t] + Σ_k A[t,k], in lane `extra` of the last vectors."""
+        return [
+            self.builder.fadd(self._load(pointer, self.outside), total) for total, pointer in zip(sums, self.e, strict=True)
         ]
 
     def _plus_bias(self, sums: list[Any]) -> list[Any]:
@@ -416,8 +419,8 @@ def most_rows(typingctx: Any, A: Any, vectors: Any) -> Any:
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         rows: Any = i64(1)
-        for width, most in _tile_of(signature.args[0])[0].tiles().items():
-            rows = builder.select(builder.icmp_signed("==", args[1], i64(width)), i64(most), rows)
+        for width, heights in _tile_of(signature.args[0])[0].tiles().items():
+            rows = builder.select(builder.icmp_signed("==", args[1], i64(width)), i64(max(heights)), rows)
         return rows
 
     return types.intp(A, types.intp), codegen
@@ -452,8 +455,8 @@ def tile_table(typingctx: Any, A: Any) -> Any:
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         sizes, bits = _tile_of(signature.args[0])
         functions = [ir.Constant(POINTER, None)] * (TABLE_ROW * (1 + max(sizes.tiles())))
-        for width, most in sizes.tiles().items():
-            for height in range(1, most + 1):
+        for width, heights in sizes.tiles().items():
+            for height in heights:
                 function = _TileFunction(builder.module, sizes, bits, height, width).build()
                 functions[width * TABLE_ROW + height] = function
         entries = ", ".join(f"ptr {f.get_reference()}" for f in functions)
@@ -467,28 +470,7 @@ def tile_table(typingctx: Any, A: Any) -> Any:
 
 
 @intrinsic
-def tile(  # fmt: skip
-    typingctx: Any,
-    table,
-    rows,
-    vectors,
-    a,
-    a_row,
-    a_step,
-    x,
-    x_step,
-    K,
-    y,
-    y_row,
-    last,
-    add,
-    b,
-    b_step,
-    biased,
-    e,
-    e_step,
-    extra,
-):
+def tile(typingctx, table, rows, vectors, a, a_row, a_step, x, x_step, K, y, y_row, last, add, b, b_step, biased, e, e_step, extra):  # fmt: skip  # noqa: E501
     """One tile of Y = A X + b, from the table; a, x, y, b, e: addresses where it starts; the rest as in _TileFunction.
 
     rows and vectors must be in the processor's table.
