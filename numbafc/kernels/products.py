@@ -40,6 +40,7 @@ from .vector import (
     tile,
     tile_table,
     transpose,
+    vector_bytes,
 )
 
 __all__ = ["forward", "grad_b", "grad_w", "grad_w_and_b", "grad_x", "per_sample_grad_norms"]
@@ -106,7 +107,15 @@ def _room(A, X, Y, extra, rows, vectors):
 # ---- one thread -----------------------------------------------------------------------------------------------------
 #
 # Only the kernel has the code of the tiles in it: Numba compiles a function once more for each caller up to the kernel.
-# `out` is (Y, b, biased, E, extra). An operand of tiles is (address, bytes from row to row or panel to panel, from k to k).
+# An operand of tiles is (address, bytes from row to row or panel to panel, from k to k), `out` is what _out returns: arrays
+# in tuples would cost an atomic count of references each time.
+
+
+@register_jitable
+def _out(Y, b, biased, E, extra):
+    """What tiles write and add: dtype, columns, (address, bytes from row to row) of Y, b and E, and the two choices."""
+    y, bias, e = (address(Y, 0), Y.strides[0]), (address(b, 0), b.strides[0]), (address(E, 0), E.strides[0])
+    return Y.dtype, Y.shape[1], y, bias, e, biased, extra
 
 
 @register_jitable
@@ -119,14 +128,14 @@ def _panel(first, last, panels, p):
 @register_jitable
 def _tile(table, rows, width, a, x, out, t, v, size, add):
     """One tile, from row t and vector v on, over `size` summands of a and x."""
-    Y, b, biased, E, extra = out
-    lanes = lanes_in(Y)
-    beyond = Y.shape[1] - (v + width - 1) * lanes  # the first lane of the last vector that is not Y's
+    dtype, S, y, b, e, biased, extra = out
+    lanes = lanes_in(dtype)
+    beyond = S - (v + width - 1) * lanes  # the first lane of the last vector that is not Y's
     e_lane = beyond if extra == 1 and beyond < lanes else -1
-    y_at = t * Y.strides[0] + v * lanes * Y.itemsize
     tile(
-        table, rows, width, a[0], a[1], a[2], x[0], x[2], size, address(Y, y_at), Y.strides[0], min(beyond, lanes), add,
-        address(b, t * b.strides[0]), b.strides[0], biased, address(E, t * E.strides[0]), E.strides[0], e_lane,
+        table, rows, width, a[0], a[1], a[2], x[0], x[2], size,
+        address(y[0], t * y[1] + v * vector_bytes(dtype)), y[1], min(beyond, lanes), add,
+        address(b[0], t * b[1]), b[1], biased, address(e[0], t * e[1]), e[1], e_lane,
     )  # fmt: skip
 
 
@@ -150,13 +159,12 @@ def _tiles(table, a, x, out, t0, t1, v, width, panels, size, add):
 @register_jitable
 def _row(table, A, X, out, t):
     """Row t of Y, with X in place: tiles of one row, as wide as can be, so that X streams past."""
-    Y, a = out[0], (address(A, t * A.strides[0]), A.strides[0], A.strides[1])
-    vectors, v = -(-X.shape[1] // lanes_in(Y)), 0
+    dtype, a, v = out[0], (address(A, t * A.strides[0]), A.strides[0], A.strides[1]), 0
+    vectors, widest = -(-X.shape[1] // lanes_in(dtype)), row_vectors(dtype)
     while v < vectors:
-        width = row_vectors(Y)
-        if vectors - v < width:
-            width = width // 2 if vectors - v >= width // 2 else min(vectors - v, most_vectors(Y))
-        x = address(X, v * lanes_in(Y) * Y.itemsize), 0, X.strides[0]
+        left = vectors - v
+        width = widest if left >= widest else widest // 2 if left >= widest // 2 else min(left, most_vectors(dtype))
+        x = address(X, v * vector_bytes(dtype)), 0, X.strides[0]
         _tile(table, 1, width, a, x, out, t, v, A.shape[1], 0)
         v += width
 
@@ -184,7 +192,7 @@ def _pack_panels(X, g0, g1, panels, k0, size, extra, work):
 @register_jitable
 def _band(table, a, x, out, t0, t1, g0, g1, panels, size, add):
     """Rows t0…t1 of the vectors g0…g1. x: where g0 starts in X, X's step in k, whether it is in panels instead."""
-    vector, wider = lanes_in(out[0]) * out[0].itemsize, (g1 - g0) % panels
+    vector, wider = vector_bytes(out[0]), (g1 - g0) % panels
     for narrow in range(2):  # panels of one width share the split of the rows; there are two widths at most
         p, same = (wider, panels - wider) if narrow == 1 else (0, wider)
         if same > 0:
@@ -197,7 +205,7 @@ def _band(table, a, x, out, t0, t1, g0, g1, panels, size, add):
 @register_jitable
 def _blocks(table, A, X, b, biased, Y, E, extra, vectors, work):
     """All of Y: GROUP vectors and CHUNK summands at a time; all rows, or a band of them where A is packed."""
-    (T, K), itemsize, vector = A.shape, Y.itemsize, lanes_in(Y) * Y.itemsize
+    (T, K), itemsize, vector = A.shape, Y.itemsize, vector_bytes(Y)
     packs_x, packs_a = _packs_x(X, Y, extra, T, vectors), _packs_a(A, T)
     band_at = min(K, CHUNK) * min(GROUP, vectors) * vector if packs_x else 0
     for g0 in range(0, vectors, GROUP):
@@ -205,7 +213,7 @@ def _blocks(table, A, X, b, biased, Y, E, extra, vectors, work):
         panels = (g1 - g0 + most_vectors(Y) - 1) // most_vectors(Y)
         for k0 in range(0, max(K, 1), CHUNK):
             size = min(CHUNK, K - k0)
-            out = Y, b, int(biased == 1 and k0 + size == K), E, extra
+            out = _out(Y, b, int(biased == 1 and k0 + size == K), E, extra)
             x = address(X, k0 * X.strides[0] + g0 * vector), X.strides[0], packs_x
             if packs_x:
                 _pack_panels(X, g0, g1, panels, k0, size, extra, work)
@@ -245,7 +253,7 @@ def _on_one_thread(A, X, b, biased, Y, E, extra, work):
     table = tile_table(Y)
     if in_place and A.shape[0] <= FEW_ROWS and vectors > most_vectors(Y):
         for t in range(A.shape[0]):
-            _row(table, A, X, (Y, b, biased, E, extra), t)
+            _row(table, A, X, _out(Y, b, biased, E, extra), t)
     else:
         _blocks(table, A, X, b, biased, Y, E, extra, vectors, work)
     return 0

@@ -392,25 +392,26 @@ class _ColumnFunction(_Function):
 
 
 def _tile_of(array: Any) -> tuple[Tile, int]:
-    """The tiles for arrays of this Numba type, and the bits of one number."""
+    """The tiles for a Numba type with a dtype, and the bits of one number."""
     bits = array.dtype.bitwidth
     return tile_for(np.dtype(f"f{bits // 8}"), target_features()), bits
 
 
-def _constant(value: Callable[[Tile], int]) -> Any:
-    """An intrinsic f(A) that is a number of the tile for A's dtype."""
+def _constant(value: Callable[[Tile, int], int]) -> Any:
+    """An intrinsic f(A) that is a number of the tile for A's dtype, or for A where it is a dtype itself."""
 
     @intrinsic
     def constant(typingctx: Any, A: Any) -> Any:
-        return types.intp(A), lambda context, builder, signature, args: i64(value(_tile_of(signature.args[0])[0]))
+        return types.intp(A), lambda context, builder, signature, args: i64(value(*_tile_of(signature.args[0])))
 
     return constant
 
 
-lanes_in = _constant(lambda tile: tile.lanes)
-most_vectors = _constant(lambda tile: tile.most_vectors)
-masked_loads = _constant(lambda tile: int(tile.masked_loads))
-row_vectors = _constant(lambda tile: tile.row_vectors)
+lanes_in = _constant(lambda tile, bits: tile.lanes)
+vector_bytes = _constant(lambda tile, bits: tile.lanes * bits // 8)
+most_vectors = _constant(lambda tile, bits: tile.most_vectors)
+masked_loads = _constant(lambda tile, bits: int(tile.masked_loads))
+row_vectors = _constant(lambda tile, bits: tile.row_vectors)
 
 
 @intrinsic
