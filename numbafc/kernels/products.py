@@ -12,6 +12,7 @@ memory, and who computes it, changes no bit: the chain of fma of an element is t
 
 from __future__ import annotations
 
+import functools
 import threading
 
 import numpy as np
@@ -24,7 +25,23 @@ from .._jit import DTYPES, array_in, array_out, get_num_threads, kernel
 from ..formulas import SUM_BLOCK
 from . import loops
 from .loops import per_sample_grad_norms
-from .vector import column, copy_rows, lanes_in, masked_loads, most_rows, most_vectors, row_vectors, tile, transpose
+from .tile import ALL_ROWS
+from .vector import (
+    address,
+    call_stored,
+    column,
+    copy_rows,
+    lanes_in,
+    masked_loads,
+    most_rows,
+    most_vectors,
+    row_vectors,
+    store_caller,
+    tile,
+    tile_table,
+    transpose,
+    vector_bytes,
+)
 
 __all__ = ["forward", "grad_b", "grad_w", "grad_w_and_b", "grad_x", "per_sample_grad_norms"]
 
@@ -41,7 +58,7 @@ PARALLEL = 1_500_000  # multiply-adds from which a second thread is worth its st
 
 @register_jitable
 def _pack(X, j0, width, lanes, real, k0, size, itemsize, extra, out, at):
-    """Panel [k][width·lanes] of X[k0 : k0+size, j0 : j0+real], from byte `at` of out; with extra = 1 a 1 behind the last lane.
+    """Panel [k][width·lanes] of X[k0 : k0+size, j0 : j0+real], from byte `at` of out; extra = 1: a 1 behind the last lane.
 
     Lanes of the panel that are no part of X hold anything: no tile stores what becomes of them.
     """
@@ -87,7 +104,18 @@ def _room(A, X, Y, extra, rows, vectors):
     return (panels + band + 15) // 16 * 16
 
 
-# ---- one part of Y, on one thread -----------------------------------------------------------------------------------
+# ---- one thread -----------------------------------------------------------------------------------------------------
+#
+# Only the kernel has the code of the tiles in it: Numba compiles a function once more for each caller up to the kernel.
+# An operand of tiles is (address, bytes from row to row or panel to panel, from k to k), `out` is what _out returns: arrays
+# in tuples would cost an atomic count of references each time.
+
+
+@register_jitable
+def _out(Y, b, biased, E, extra):
+    """What tiles write and add: dtype, columns, (address, bytes from row to row) of Y, b and E, and the two choices."""
+    y, bias, e = (address(Y, 0), Y.strides[0]), (address(b, 0), b.strides[0]), (address(E, 0), E.strides[0])
+    return Y.dtype, Y.shape[1], y, bias, e, biased, extra
 
 
 @register_jitable
@@ -98,116 +126,106 @@ def _panel(first, last, panels, p):
 
 
 @register_jitable
-def _tiles(
-    A, a_at, a_row, a_step, X, x_at, x_panel, x_step, b, biased, Y, E, extra, t0, t1, size, add, first, width, panels, S
-):
-    """Rows t0…t1 of `panels` panels of one width, from vector `first`, over `size` summands.
+def _tile(table, rows, width, a, x, out, t, v, size, add):
+    """One tile, from row t and vector v on, over `size` summands of a and x."""
+    dtype, S, y, b, e, biased, extra = out
+    lanes = lanes_in(dtype)
+    beyond = S - (v + width - 1) * lanes  # the first lane of the last vector that is not Y's
+    e_lane = beyond if extra == 1 and beyond < lanes else -1
+    tile(
+        table, rows, width, a[0], a[1], a[2], x[0], x[2], size,
+        address(y[0], t * y[1] + v * vector_bytes(dtype)), y[1], min(beyond, lanes), add,
+        address(b[0], t * b[1]), b[1], biased, address(e[0], t * e[1]), e[1], e_lane,
+    )  # fmt: skip
 
-    A: from byte a_at, with its steps. X: the panels, x_panel bytes from one to the next, x_step from one k to the next, from
-    byte x_at. add: Y holds the sum of the summands before. biased: these are the last ones, and b is to be added.
-    """
-    lanes, itemsize, most = lanes_in(Y), Y.itemsize, most_rows(Y, width)
+
+@register_jitable
+def _tiles(table, a, x, out, t0, t1, v, width, panels, size, add):
+    """Rows t0…t1 of `panels` panels of one width, from vector v, over `size` summands. add: Y holds those before."""
+    most = most_rows(out[0], width)
     t = t0
     while t < t1:
         tiles = (t1 - t + most - 1) // most
         rows = (t1 - t + tiles - 1) // tiles  # ten rows are five and five, not eight and two
+        if rows > ALL_ROWS and rows % 2 == 1:
+            rows = rows + 1 if tiles > 1 else (rows + 1) // 2
+        a_t = address(a[0], (t - t0) * a[1]), a[1], a[2]
         for p in range(panels):
-            j = (first + p * width) * lanes
-            beyond = S - (j + (width - 1) * lanes)  # the first lane of the last vector that is not Y's
-            e_lane = beyond if extra == 1 and beyond < lanes else -1
-            tile(
-                rows, width, A, a_at + (t - t0) * a_row, a_row, a_step, X, x_at + p * x_panel, x_step, size,
-                Y, t * Y.strides[0] + j * itemsize, Y.strides[0], min(beyond, lanes), add,
-                b, t * b.strides[0], b.strides[0], biased, E, t * E.strides[0], E.strides[0], e_lane,
-            )  # fmt: skip
+            x_p = address(x[0], p * x[1]), x[1], x[2]
+            _tile(table, rows, width, a_t, x_p, out, t, v + p * width, size, add)
         t += rows
 
 
 @register_jitable
-def _row(A, X, b, biased, Y, E, t, v0, v1):
+def _row(table, A, X, out, t):
     """Row t of Y, with X in place: tiles of one row, as wide as can be, so that X streams past."""
-    itemsize, lanes, S, v = Y.itemsize, lanes_in(Y), X.shape[1], v0
-    while v < v1:
-        width = row_vectors(Y)
-        if v1 - v < width:
-            width = width // 2 if v1 - v >= width // 2 else min(v1 - v, most_vectors(Y))
-        j = v * lanes
-        last = min(lanes, S - (j + (width - 1) * lanes))
-        tile(
-            1, width, A, t * A.strides[0], A.strides[0], A.strides[1], X, j * itemsize, X.strides[0], A.shape[1],
-            Y, t * Y.strides[0] + j * itemsize, Y.strides[0], last, 0,
-            b, t * b.strides[0], b.strides[0], biased, E, 0, 0, -1,
-        )  # fmt: skip
+    dtype, a, v = out[0], (address(A, t * A.strides[0]), A.strides[0], A.strides[1]), 0
+    vectors, widest = -(-X.shape[1] // lanes_in(dtype)), row_vectors(dtype)
+    while v < vectors:
+        left = vectors - v
+        width = widest if left >= widest else widest // 2 if left >= widest // 2 else min(left, most_vectors(dtype))
+        x = address(X, v * vector_bytes(dtype)), 0, X.strides[0]
+        _tile(table, 1, width, a, x, out, t, v, A.shape[1], 0)
         v += width
 
 
 @register_jitable
-def _part(A, X, b, biased, Y, E, extra, t0, t1, v0, v1, work, work_at):
-    """Rows t0…t1 and vectors v0…v1 of Y = A X + b; with extra = 1 also E[t] = Σ_k A[t,k].
+def _column(A, X, b, biased, Y):
+    """The only column of Y, for A with its summands side by side."""
+    for t in range(0, A.shape[0], lanes_in(Y)):
+        a_at, y_at, b_at = t * A.strides[0], t * Y.strides[0], t * b.strides[0]
+        rows, K = min(lanes_in(Y), A.shape[0] - t), A.shape[1]
+        column(A, a_at, A.strides[0], X, 0, X.strides[0], K, Y, y_at, Y.strides[0], b, b_at, b.strides[0], biased, rows)
 
-    work: room for packed panels, from element work_at.
-    """
-    K, S, itemsize, lanes = A.shape[1], X.shape[1], Y.itemsize, lanes_in(Y)
-    packs_x, packs_a = _packs_x(X, Y, extra, t1 - t0, v1 - v0), _packs_a(A, t1 - t0)
-    if S == 1 and extra == 0 and A.strides[1] == itemsize and masked_loads(Y) == 1:
-        for t in range(t0, t1, lanes):
-            a_at, y_at, b_at = t * A.strides[0], t * Y.strides[0], t * b.strides[0]
-            rows = min(lanes, t1 - t)
-            column(A, a_at, A.strides[0], X, 0, X.strides[0], K, Y, y_at, Y.strides[0], b, b_at, b.strides[0], biased, rows)
-        return
-    if not packs_x and t1 - t0 <= FEW_ROWS and v1 - v0 > most_vectors(Y):
-        for t in range(t0, t1):
-            _row(A, X, b, biased, Y, E, t, v0, v1)
-        return
-    panel_at = work_at * itemsize
-    band_at = panel_at + (min(K, CHUNK) * min(GROUP, v1 - v0) * lanes * itemsize if packs_x else 0)
-    for g0 in range(v0, v1, GROUP):
-        g1 = min(g0 + GROUP, v1)
+
+@register_jitable
+def _pack_panels(X, g0, g1, panels, k0, size, extra, work):
+    """The panels of the vectors g0…g1, one behind the other, from the start of work."""
+    lanes, at = lanes_in(work), 0
+    for p in range(panels):
+        first, width = _panel(g0, g1, panels, p)
+        real = min(X.shape[1] - first * lanes, width * lanes)
+        _pack(X, first * lanes, width, lanes, real, k0, size, work.itemsize, extra, work, at)
+        at += size * width * lanes * work.itemsize
+
+
+@register_jitable
+def _band(table, a, x, out, t0, t1, g0, g1, panels, size, add):
+    """Rows t0…t1 of the vectors g0…g1. x: where g0 starts in X, X's step in k, whether it is in panels instead."""
+    vector, wider = vector_bytes(out[0]), (g1 - g0) % panels
+    for narrow in range(2):  # panels of one width share the split of the rows; there are two widths at most
+        p, same = (wider, panels - wider) if narrow == 1 else (0, wider)
+        if same > 0:
+            first, width = _panel(g0, g1, panels, p)
+            summands, x_step = (size, width * vector) if x[2] else (1, x[1])
+            panel = address(x[0], (first - g0) * vector * summands), width * vector * summands, x_step
+            _tiles(table, a, panel, out, t0, t1, first, width, same, size, add)
+
+
+@register_jitable
+def _blocks(table, A, X, b, biased, Y, E, extra, vectors, work):
+    """All of Y: GROUP vectors and CHUNK summands at a time; all rows, or a band of them where A is packed."""
+    (T, K), itemsize, vector = A.shape, Y.itemsize, vector_bytes(Y)
+    packs_x, packs_a = _packs_x(X, Y, extra, T, vectors), _packs_a(A, T)
+    band_at = min(K, CHUNK) * min(GROUP, vectors) * vector if packs_x else 0
+    for g0 in range(0, vectors, GROUP):
+        g1 = min(g0 + GROUP, vectors)
         panels = (g1 - g0 + most_vectors(Y) - 1) // most_vectors(Y)
-        wider = (g1 - g0) % panels
         for k0 in range(0, max(K, 1), CHUNK):
-            size, last = min(CHUNK, K - k0), int(biased == 1 and k0 + CHUNK >= K)
+            size = min(CHUNK, K - k0)
+            out = _out(Y, b, int(biased == 1 and k0 + size == K), E, extra)
+            x = address(X, k0 * X.strides[0] + g0 * vector), X.strides[0], packs_x
             if packs_x:
-                at = panel_at
-                for p in range(panels):
-                    first, width = _panel(g0, g1, panels, p)
-                    real = min(S - first * lanes, width * lanes)
-                    _pack(X, first * lanes, width, lanes, real, k0, size, itemsize, extra, work, at)
-                    at += size * width * lanes * itemsize
-            for band in range(t0, t1, BAND if packs_a else max(t1 - t0, 1)):
-                end = min(band + BAND, t1) if packs_a else t1
+                _pack_panels(X, g0, g1, panels, k0, size, extra, work)
+                x = address(work, 0), 0, packs_x
+            rows = BAND if packs_a else max(T, 1)
+            for t0 in range(0, T, rows):
+                t1, start = min(t0 + rows, T), t0 * A.strides[0] + k0 * A.strides[1]
+                a = address(A, start), A.strides[0], A.strides[1]
                 if packs_a:
-                    copy_rows(
-                        A,
-                        band * itemsize + k0 * A.strides[1],
-                        A.strides[1],
-                        end - band,
-                        size,
-                        work,
-                        band_at,
-                        BAND * itemsize,
-                    )
-                at = panel_at
-                for wide in range(2):  # panels of one width share the split of the rows; there are two widths at most
-                    p, same = (0, wider) if wide == 0 else (wider, panels - wider)
-                    first, width = _panel(g0, g1, panels, p)
-                    step = width * lanes * itemsize
-                    if same == 0:
-                        continue
-                    x_at = k0 * X.strides[0] + first * lanes * itemsize
-                    a_at = band * A.strides[0] + k0 * A.strides[1]
-                    if packs_x and packs_a:
-                        _tiles(work, band_at, itemsize, BAND * itemsize, work, at, size * step, step, b, last, Y, E, extra, band, end, size, k0, first, width, same, S)  # fmt: skip
-                    elif packs_x:
-                        _tiles(A, a_at, A.strides[0], A.strides[1], work, at, size * step, step, b, last, Y, E, extra, band, end, size, k0, first, width, same, S)  # fmt: skip
-                    elif packs_a:
-                        _tiles(work, band_at, itemsize, BAND * itemsize, X, x_at, step, X.strides[0], b, last, Y, E, extra, band, end, size, k0, first, width, same, S)  # fmt: skip
-                    else:
-                        _tiles(A, a_at, A.strides[0], A.strides[1], X, x_at, step, X.strides[0], b, last, Y, E, extra, band, end, size, k0, first, width, same, S)  # fmt: skip
-                    at += same * size * step
-
-
-# ---- all of Y -------------------------------------------------------------------------------------------------------
+                    copy_rows(A, start, A.strides[1], t1 - t0, size, work, band_at, BAND * itemsize)
+                    a = address(work, band_at), itemsize, BAND * itemsize
+                _band(table, a, x, out, t0, t1, g0, g1, panels, size, k0)
 
 
 def _types(real):
@@ -217,39 +235,83 @@ def _types(real):
 
 @kernel(_types, parallel=False)
 def _on_one_thread(A, X, b, biased, Y, E, extra, work):
-    """Y = A X + b. Returns 0, or, where work is too small and nothing was done, how many elements it needs."""
+    """Y = A X + b; with extra = 1 also E[t] = Σ_k A[t,k]; extra = -1 only asks for the address of this function, in E.
+
+    Returns 0, or, where work is too small and nothing was done, how many elements it needs.
+    """
+    if extra < 0:
+        store_caller(E)
+        return 0
     vectors = (X.shape[1] + extra + lanes_in(Y) - 1) // lanes_in(Y)
     room = _room(A, X, Y, extra, A.shape[0], vectors)
     if room > work.size:
         return room
-    _part(A, X, b, biased, Y, E, extra, 0, A.shape[0], 0, vectors, work, 0)
+    in_place = not _packs_x(X, Y, extra, A.shape[0], vectors)
+    if X.shape[1] == 1 and extra == 0 and A.strides[1] == Y.itemsize and masked_loads(Y) == 1:
+        _column(A, X, b, biased, Y)
+        return 0
+    table = tile_table(Y)
+    if in_place and A.shape[0] <= FEW_ROWS and vectors > most_vectors(Y):
+        for t in range(A.shape[0]):
+            _row(table, A, X, _out(Y, b, biased, E, extra), t)
+    else:
+        _blocks(table, A, X, b, biased, Y, E, extra, vectors, work)
     return 0
 
 
-@kernel(lambda real: (*_types(real), intp))
-def _on_threads(A, X, b, biased, Y, E, extra, work, threads):
-    """Y = A X + b, split into as many equal parts as there are threads. Returns as _on_one_thread does."""
-    T, vectors = A.shape[0], (X.shape[1] + extra + lanes_in(Y) - 1) // lanes_in(Y)
-    # The split whose largest part is smallest; each part packs what it reads.
+# ---- several threads ------------------------------------------------------------------------------------------------
+
+
+@register_jitable
+def _columns(X, Y, extra, T, vectors, threads):
+    """How many parts lie side by side where the largest part is smallest; each part packs what it reads."""
     columns, best = 1, -1
     for candidate in range(1, min(threads, vectors) + 1):
         rows, width = -(-T // (threads // candidate)), -(-vectors // candidate)
         cost = width * (rows + (PACKING_ROWS if _packs_x(X, Y, extra, rows, width) else 0))
         if best < 0 or cost < best:
             columns, best = candidate, cost
+    return columns
+
+
+@register_jitable
+def _share(size, parts, part):
+    """From where to where part `part` of so many equal ones goes."""
+    return part * size // parts, (part + 1) * size // parts
+
+
+_compute = call_stored(_types)
+
+
+@kernel(lambda real: (*_types(real), intp, array_in(real, 1)))
+def _on_threads(A, X, b, biased, Y, E, extra, work, threads, stored):
+    """As _on_one_thread, split into as many equal parts as there are threads. stored: where that function is."""
+    (T, S), lanes = Y.shape, lanes_in(Y)
+    vectors = (S + extra + lanes - 1) // lanes
+    columns = _columns(X, Y, extra, T, vectors, threads)
     bands = threads // columns
     room = 0
     for part in range(columns * bands):
-        c, r = part % columns, part // columns
-        width, rows = (c + 1) * vectors // columns - c * vectors // columns, (r + 1) * T // bands - r * T // bands
-        room = max(room, _room(A, X, Y, extra, rows, width))
+        v0, v1 = _share(vectors, columns, part % columns)
+        t0, t1 = _share(T, bands, part // columns)
+        room = max(room, _room(A, X, Y, extra, t1 - t0, v1 - v0))
     if room * columns * bands > work.size:
         return room * columns * bands
     for part in prange(columns * bands):
-        c, r = part % columns, part // columns
-        v0, v1 = c * vectors // columns, (c + 1) * vectors // columns
-        _part(A, X, b, biased, Y, E, extra, r * T // bands, (r + 1) * T // bands, v0, v1, work, part * room)
+        v0, v1 = _share(vectors, columns, part % columns)
+        t0, t1 = _share(T, bands, part // columns)
+        s0, s1, last = v0 * lanes, min(v1 * lanes, S), extra if v1 == vectors else 0
+        own = work[part * room : (part + 1) * room]
+        _compute(stored, (A[t0:t1], X[:, s0:s1], b[t0:t1], biased, Y[t0:t1, s0:s1], E[t0:t1], last, own))
     return 0
+
+
+@functools.cache
+def _stored(dtype):
+    """Where _on_one_thread is in this process, as numbers of this dtype."""
+    stored, none = np.zeros(8 // dtype.itemsize, dtype), np.empty((0, 0), dtype)
+    _on_one_thread(none, none, stored, 0, none, stored, -1, stored)
+    return stored
 
 
 class _Work(threading.local):
@@ -285,7 +347,7 @@ def _product(A, X, b, Y, E=None):
         if threads == 1:
             room = _on_one_thread(A, X, bias, biased, Y, E, extra, works[itemsize])
         else:
-            room = _on_threads(A, X, bias, biased, Y, E, extra, works[itemsize], threads)
+            room = _on_threads(A, X, bias, biased, Y, E, extra, works[itemsize], threads, _stored(Y.dtype))
         if room == 0:
             return
         works[itemsize] = _aligned(room, Y.dtype)

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 import numba
 import numpy as np
 
+ALL_ROWS = 6  # tiles of more rows than these have an even number of rows
+
 
 @dataclass(frozen=True)
 class Tile:
@@ -31,9 +33,10 @@ class Tile:
         """The width of the widest tile in vectors."""
         return max(self.most_rows)
 
-    def tiles(self) -> dict[int, int]:
-        """All tiles there are: for each number of vectors, the most rows."""
-        return {**self.most_rows, self.row_vectors // 2: 1, self.row_vectors: 1}
+    def tiles(self) -> dict[int, list[int]]:
+        """All tiles there are: for each number of vectors, the numbers of rows. Each one costs time to compile."""
+        tall = {v: [t for t in range(1, most + 1) if t <= ALL_ROWS or t % 2 == 0] for v, most in self.most_rows.items()}
+        return {**tall, self.row_vectors // 2: [1], self.row_vectors: [1]}
 
 
 def tile_for(dtype: np.dtype, features: frozenset[str]) -> Tile:

@@ -36,6 +36,7 @@ POINTER = ir.PointerType()
 GROUP = 3  # rows of A that share a pointer: their offsets, 0, 1 and 2 rows, are addressing modes; one for all is a chain
 AHEAD = 8  # rows that a copy asks for before it needs them: no prefetcher follows steps across pages
 A_AHEAD = 24  # summands of A that a tile asks for before it needs them
+TABLE_ROW = 16  # entries for one width in the table of tiles: more than any tile has rows
 UNROLL = 2  # steps of k per turn: one leaves loop overhead, four make LLVM run out of registers
 
 
@@ -83,7 +84,7 @@ class _Function:
     def _splat(self, value: Any) -> Any:
         kind = ir.VectorType(value.type, self.sizes.lanes)
         first = self.builder.insert_element(ir.Constant(kind, ir.Undefined), value, ir.Constant(I32, 0))
-        zeros = ir.Constant(ir.VectorType(I32, self.sizes.lanes), [0] * self.sizes.lanes)
+        zeros = ir.Constant(ir.VectorType(I32, self.sizes.lanes), None)
         return self.builder.shuffle_vector(first, ir.Constant(kind, ir.Undefined), zeros)
 
     def _call(self, name: str, returns: Any, *arguments: Any) -> Any:
@@ -93,7 +94,7 @@ class _Function:
     def _load(self, pointer: Any, mask: Any = None, otherwise: Any = None) -> Any:
         if mask is None:
             return self.builder.load(pointer, align=self.size, typ=self.vector)
-        otherwise = ir.Constant(self.vector, [0.0] * self.sizes.lanes) if otherwise is None else otherwise
+        otherwise = ir.Constant(self.vector, None) if otherwise is None else otherwise
         name = f"llvm.masked.load.{self.kind}.p0"
         return self._call(name, self.vector, pointer, ir.Constant(I32, self.size), mask, otherwise)
 
@@ -105,7 +106,7 @@ class _Function:
             self._call(name, ir.VoidType(), value, pointer, ir.Constant(I32, self.size), mask)
 
     def _transposed(self, rows: list[Any]) -> list[Any]:
-        """`lanes` vectors as the columns of the square they are: each of log2(lanes) rounds exchanges blocks twice as large."""
+        """`lanes` vectors as the columns of the square they are: log2(lanes) rounds, each of blocks twice as large."""
         lanes, half = self.sizes.lanes, 1
         while half < lanes:
             low = [n - half + lanes if n & half else n for n in range(lanes)]
@@ -182,7 +183,7 @@ class _TileFunction(_Function):
             phi.add_incoming(value, before)
         whole = build.icmp_signed("<", i64(SUM_BLOCK), left)
         count = build.select(whole, i64(SUM_BLOCK), left)
-        sums: list[Any] = [ir.Constant(self.vector, [0.0] * self.sizes.lanes)] * (self.rows * self.vectors)
+        sums: list[Any] = [ir.Constant(self.vector, None)] * (self.rows * self.vectors)
         pointers, sums = self._steps("many", UNROLL, build.sdiv(count, i64(UNROLL)), pointers, sums)
         pointers, sums = self._steps("rest", 1, build.srem(count, i64(UNROLL)), pointers, sums)
         self._finish(sums, build.icmp_signed("!=", add, i64(0)), build.not_(whole))
@@ -243,12 +244,9 @@ class _TileFunction(_Function):
         for t, j, offset, last in self._places():
             self._store(sums[t * self.vectors + j], self._at(self.y[t], offset), self.inside if last else None)
         with self.builder.if_then(self.has_extra, likely=False):
-            for t in range(self.rows):
-                last = sums[(t + 1) * self.vectors - 1]
-                with self.builder.if_then(add):
-                    self._store(self.builder.fadd(self._load(self.e[t], self.outside), last), self.e[t], self.outside)
-                with self.builder.if_then(self.builder.not_(add)):
-                    self._store(last, self.e[t], self.outside)
+            extra = self._when(add, "add_extra", self._plus_extra, sums[self.vectors - 1 :: self.vectors])
+            for total, pointer in zip(extra, self.e, strict=True):
+                self._store(total, pointer, self.outside)
 
     def _when(self, condition: Any, name: str, change: Callable[[list[Any]], list[Any]], sums: list[Any]) -> list[Any]:
         """change(sums) where the condition holds, else sums."""
@@ -271,6 +269,12 @@ class _TileFunction(_Function):
         return [
             self.builder.fadd(self._load(self._at(self.y[t], offset), self.inside if last else None), total)
             for (t, _, offset, last), total in zip(self._places(), sums, strict=True)
+        ]
+
+    def _plus_extra(self, sums: list[Any]) -> list[Any]:
+        """E[t] + Σ_k A[t,k], in lane `extra` of the last vectors."""
+        return [
+            self.builder.fadd(self._load(pointer, self.outside), total) for total, pointer in zip(sums, self.e, strict=True)
         ]
 
     def _plus_bias(self, sums: list[Any]) -> list[Any]:
@@ -388,25 +392,26 @@ class _ColumnFunction(_Function):
 
 
 def _tile_of(array: Any) -> tuple[Tile, int]:
-    """The tiles for arrays of this Numba type, and the bits of one number."""
+    """The tiles for a Numba type with a dtype, and the bits of one number."""
     bits = array.dtype.bitwidth
     return tile_for(np.dtype(f"f{bits // 8}"), target_features()), bits
 
 
-def _constant(value: Callable[[Tile], int]) -> Any:
-    """An intrinsic f(A) that is a number of the tile for A's dtype."""
+def _constant(value: Callable[[Tile, int], int]) -> Any:
+    """An intrinsic f(A) that is a number of the tile for A's dtype, or for A where it is a dtype itself."""
 
     @intrinsic
     def constant(typingctx: Any, A: Any) -> Any:
-        return types.intp(A), lambda context, builder, signature, args: i64(value(_tile_of(signature.args[0])[0]))
+        return types.intp(A), lambda context, builder, signature, args: i64(value(*_tile_of(signature.args[0])))
 
     return constant
 
 
-lanes_in = _constant(lambda tile: tile.lanes)
-most_vectors = _constant(lambda tile: tile.most_vectors)
-masked_loads = _constant(lambda tile: int(tile.masked_loads))
-row_vectors = _constant(lambda tile: tile.row_vectors)
+lanes_in = _constant(lambda tile, bits: tile.lanes)
+vector_bytes = _constant(lambda tile, bits: tile.lanes * bits // 8)
+most_vectors = _constant(lambda tile, bits: tile.most_vectors)
+masked_loads = _constant(lambda tile, bits: int(tile.masked_loads))
+row_vectors = _constant(lambda tile, bits: tile.row_vectors)
 
 
 @intrinsic
@@ -415,8 +420,8 @@ def most_rows(typingctx: Any, A: Any, vectors: Any) -> Any:
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         rows: Any = i64(1)
-        for width, most in _tile_of(signature.args[0])[0].tiles().items():
-            rows = builder.select(builder.icmp_signed("==", args[1], i64(width)), i64(most), rows)
+        for width, heights in _tile_of(signature.args[0])[0].tiles().items():
+            rows = builder.select(builder.icmp_signed("==", args[1], i64(width)), i64(max(heights)), rows)
         return rows
 
     return types.intp(A, types.intp), codegen
@@ -429,29 +434,93 @@ def _start(context: Any, builder: Any, signature: Any, args: Any, array: int, of
 
 
 @intrinsic
-def tile(typingctx: Any, rows, vectors, A, a_at, a_row, a_step, X, x_at, x_step, K, Y, y_at, y_row, last, add, b, b_at, b_step, biased, E, e_at, e_step, extra):  # fmt: skip
-    """One tile of Y = A X + b. Each array comes with where the tile starts in it and its steps, in bytes; the rest as in
-    _TileFunction. rows and vectors must be in the processor's table.
+def address(typingctx: Any, base: Any, offset: Any) -> Any:
+    """The address `offset` bytes into an array, or behind another address: one type for whatever a tile reads."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        kind, start = signature.args[0], args[0]
+        if isinstance(kind, types.Array):
+            start = context.make_array(kind)(context, builder, start).data
+        there = builder.gep(builder.bitcast(start, POINTER), [args[1]], source_etype=I8)
+        return builder.bitcast(there, context.get_value_type(types.voidptr))
+
+    return types.voidptr(base, types.intp), codegen
+
+
+@intrinsic
+def tile_table(typingctx: Any, A: Any) -> Any:
+    """The tiles for A's dtype. Call it in one place of a kernel: what calls it has the code of all tiles in it, and so has,
+    compiled anew, what calls that. The functions between the kernel and `tile` hand the table on.
     """
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        sizes, bits = _tile_of(signature.args[2])
-        a, x, y, b, e = (_start(context, builder, signature, args, n, n + 1) for n in (2, 6, 10, 15, 19))
-        common = [a, *args[4:6], x, *args[8:10], y, *args[12:15], b, *args[17:19], e, *args[21:23]]
-        done = builder.append_basic_block("tile_done")
-        switch = builder.switch(builder.add(builder.mul(args[1], i64(64)), args[0]), done)
-        for width, most in sizes.tiles().items():
-            for height in range(1, most + 1):
-                block = builder.append_basic_block(f"tile_{height}x{width}")
-                switch.add_case(i64(width * 64 + height), block)
-                with builder.goto_block(block):
-                    builder.call(_TileFunction(builder.module, sizes, bits, height, width).build(), common)
-                    builder.branch(done)
-        builder.position_at_end(done)
+        sizes, bits = _tile_of(signature.args[0])
+        functions = [ir.Constant(POINTER, None)] * (TABLE_ROW * (1 + max(sizes.tiles())))
+        for width, heights in sizes.tiles().items():
+            for height in heights:
+                function = _TileFunction(builder.module, sizes, bits, height, width).build()
+                functions[width * TABLE_ROW + height] = function
+        entries = ", ".join(f"ptr {f.get_reference()}" for f in functions)
+        kind = ir.ArrayType(POINTER, len(functions))
+        table = cgutils.add_global_variable(builder.module, kind, f"numbafc_tiles_f{bits}")
+        table.linkage, table.global_constant = "internal", True
+        table.initializer = ir.FormattedConstant(kind, f"[{entries}]")
+        return builder.bitcast(table, context.get_value_type(types.voidptr))
+
+    return types.voidptr(A), codegen
+
+
+@intrinsic
+def tile(typingctx, table, rows, vectors, a, a_row, a_step, x, x_step, K, y, y_row, last, add, b, b_step, biased, e, e_step, extra):  # fmt: skip  # noqa: E501
+    """One tile of Y = A X + b, from the table; a, x, y, b, e: addresses where it starts; the rest as in _TileFunction.
+
+    rows and vectors must be in the processor's table.
+    """
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        place = builder.add(builder.mul(args[2], i64(TABLE_ROW)), args[1])
+        entry = builder.gep(builder.bitcast(args[0], POINTER), [place], source_etype=POINTER)
+        kind = ir.FunctionType(ir.VoidType(), [arg.type for arg in args[3:]])
+        builder.call(builder.load(entry, typ=kind.as_pointer()), args[3:])
         return context.get_dummy_value()
 
-    n = types.intp
-    return types.void(n, n, A, n, n, n, X, n, n, n, Y, n, n, n, n, b, n, n, n, E, n, n, n), codegen
+    n, to = types.intp, types.voidptr
+    return types.void(to, n, n, to, n, n, to, n, n, to, n, n, n, to, n, n, to, n, n), codegen
+
+
+@intrinsic
+def store_caller(typingctx: Any, out: Any) -> Any:
+    """Writes into the array `out` where the compiled function is that contains this call."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        data = context.make_array(signature.args[0])(context, builder, args[0]).data
+        place = builder.bitcast(data, builder.function.type.as_pointer())
+        builder.store(builder.function, place, align=out.dtype.bitwidth // 8)
+        return context.get_dummy_value()
+
+    return types.void(out), codegen
+
+
+def call_stored(argument_types: Callable[[Any], tuple[Any, ...]]) -> Any:
+    """An intrinsic f(stored, …) that calls what store_caller wrote into `stored`: a function of these arguments, to intp.
+
+    argument_types: from Numba's scalar type to the types of the arguments. So two kernels share compiled code.
+    """
+
+    @intrinsic
+    def call(typingctx: Any, stored: Any, arguments: Any) -> Any:
+        kinds = argument_types(stored.dtype)
+
+        def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+            data = context.make_array(stored)(context, builder, args[0]).data
+            kind = context.call_conv.get_function_type(types.intp, kinds).as_pointer()
+            function = builder.load(builder.bitcast(data, POINTER), align=stored.dtype.bitwidth // 8, typ=kind)
+            values = cgutils.unpack_tuple(builder, args[1])
+            return context.call_conv.call_function(builder, function, types.intp, kinds, values)[1]
+
+        return types.intp(stored, types.Tuple(kinds)), codegen
+
+    return call
 
 
 @intrinsic
@@ -470,7 +539,7 @@ def transpose(typingctx: Any, X, x_at, x_step, columns, rows, out, out_at, out_s
 
 @intrinsic
 def copy_rows(typingctx: Any, X, x_at, x_step, width, rows, out, out_at, out_step):
-    """out[k, j] = X[k, j] for `rows` rows of `width` numbers. Offsets and steps in bytes. out has room for whole vectors."""
+    """out[k, j] = X[k, j] for `rows` rows of `width` numbers. Offsets and steps in bytes. out has room for full vectors."""
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         x, to = (_start(context, builder, signature, args, n, n + 1) for n in (0, 5))
