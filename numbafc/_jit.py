@@ -126,18 +126,15 @@ class Kernel:
         self.dispatchers: dict[int, Any] = {}  # by itemsize, which is faster to look up than a dtype; complete ones only
 
     def __call__(self, *arguments: Any) -> Any:
-        if config.DISABLE_JIT:
-            with np.errstate(all="ignore"):  # compiled code follows IEEE without a word
-                return self.function(*arguments)
-        dispatcher = self.dispatchers.get(arguments[0].itemsize)
-        if dispatcher is None:
-            dispatcher = self._compile(arguments[0].dtype)
+        dispatcher = self.dispatchers.get(arguments[0].itemsize) or self._compile(arguments[0].dtype)
         if not self.parallel:
             return dispatcher(*arguments)
         with _launch():
             return dispatcher(*arguments)
 
     def _compile(self, dtype: np.dtype) -> Any:
+        if config.DISABLE_JIT:
+            return np.errstate(all="ignore")(self.function)  # compiled code follows IEEE without a word
         with _compiling:
             if dtype.itemsize not in self.dispatchers:
                 dispatcher: Any = numba.njit(parallel=self.parallel, **OPTIONS)(self.function)
@@ -223,7 +220,7 @@ class _Launches:
     """What is known of this process's parallel regions."""
 
     layer: str | None = None  # known after the first launch
-    forked = False  # this process was forked from one whose OpenMP threads it does not have
+    forked = False  # this process was forked from one whose OpenMP threads it does not have: it computes on one
     lock = threading.Lock()
 
 
@@ -239,11 +236,6 @@ _FREE = contextlib.nullcontext()
 
 def _launch() -> contextlib.AbstractContextManager[None]:
     """The context of a parallel region: none under omp and tbb, a lock under workqueue, which aborts on two at once."""
-    if _Launches.forked:
-        raise RuntimeError(
-            "this process was forked after Numba had started OpenMP threads, which the child does not have; start "
-            "processes with the 'spawn' or 'forkserver' method, or set NUMBA_THREADING_LAYER=workqueue"
-        )
     return _FREE if _Launches.layer in ("omp", "tbb") else _one_at_a_time()
 
 
@@ -291,12 +283,12 @@ def set_num_threads(n: int) -> None:
             f"the number of threads must be from 1 to {most}, got {n}; for more, set NUMBA_NUM_THREADS before the start"
         )
     if _Launches.forked:
-        return  # there is one thread, this one, and Numba would abort the process
+        return  # a region of OpenMP would end this process: there is one thread, whatever is asked for
     numba.set_num_threads(int(n))
 
 
 def get_num_threads() -> int:
-    """How many threads kernels use that this Python thread calls."""
+    """How many threads kernels use that this Python thread calls. One in a process forked from one with OpenMP threads."""
     return 1 if _Launches.forked else int(numba.get_num_threads())
 
 
@@ -304,7 +296,8 @@ def environment() -> dict[str, Any]:
     """What decides how fast this process is: versions, threads, threading layer, CPU, cache folder."""
     codegen = numba.core.registry.cpu_target.target_context.codegen()
     _triple, cpu, features = codegen.magic_tuple()
-    numba.set_num_threads(numba.get_num_threads())  # starts the thread pool, which names its layer
+    if not _Launches.forked:
+        numba.set_num_threads(numba.get_num_threads())  # starts the thread pool, which names its layer
     return {
         "numba": numba.__version__,
         "numpy": np.__version__,

@@ -14,10 +14,29 @@ import numpy as np
 SINGLE, DOUBLE = np.dtype(np.float32), np.dtype(np.float64)
 
 
+def plain(*arrays: Any) -> bool:
+    """Whether all are arrays of one supported dtype that kernels take as they are: the quick way past `real_arrays`."""
+    first = arrays[0]
+    if type(first) is not np.ndarray:
+        return False
+    dtype = first.dtype
+    if dtype is not SINGLE and dtype is not DOUBLE:
+        return False
+    for array in arrays:  # a loop: all(…) over a generator takes longer than the rest of the call
+        if type(array) is not np.ndarray or array.dtype is not dtype or not array.flags.aligned:
+            return False
+    return True
+
+
+def real_arrays(**arrays: Any) -> list[np.ndarray]:
+    """The arrays of one dtype, float32 or float64, that the values are. Raises TypeError."""
+    converted = [real_array(name, value) for name, value in arrays.items()]
+    same_dtype(**dict(zip(arrays, converted, strict=True)))
+    return converted
+
+
 def real_array(name: str, value: Any) -> np.ndarray:
     """The float32 or float64 array that `value` is, in place where its memory allows it. Raises TypeError."""
-    if type(value) is np.ndarray and (value.dtype is SINGLE or value.dtype is DOUBLE) and value.flags.aligned:
-        return value
     if not isinstance(value, np.ndarray):
         raise TypeError(
             f"{name} must be a NumPy array of float32 or float64, got {type(value).__name__}; "
@@ -49,11 +68,10 @@ def real_dtype(dtype: Any) -> np.dtype:
     raise TypeError(f"dtype must be float32 or float64, got {dtype!r}")
 
 
-def same_dtype(**arrays: np.ndarray | None) -> None:
+def same_dtype(**arrays: np.ndarray) -> None:
     """All arrays have one dtype: a mixed call would round where nobody asked for it. Raises TypeError."""
-    given = [(name, array) for name, array in arrays.items() if array is not None]
-    first, reference = given[0]
-    for name, array in given[1:]:
+    first, reference = next(iter(arrays.items()))
+    for name, array in arrays.items():
         if array.dtype != reference.dtype:
             raise TypeError(
                 f"{name} is {array.dtype} but {first} is {reference.dtype}; all arrays of a call must have one dtype; "

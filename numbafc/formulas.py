@@ -71,6 +71,12 @@ def grad_b(dY, db):
         db[t] = sum_of_products(dY[t, :], ones)
 
 
+def grad_w_and_b(dY, X, dW, db):
+    """Both gradients; in a tiled kernel one pass over dY: the bias is the weight of a constant input 1."""
+    grad_w(dY, X, dW)
+    grad_b(dY, db)
+
+
 def grad_x(dY, W, dX):
     """dX[i,s] = Σ_t W[t,i]·dY[t,s], that is dX = Wᵀ dY.  dY: (T, B), W: (T, N), dX: (N, B)."""
     for i in range(W.shape[1]):

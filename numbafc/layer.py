@@ -37,16 +37,15 @@ def forward(
     Returns Y: (T, B), or (T,). All arrays have one dtype, float32 or float64, and any strides.
     Raises TypeError for a dtype, ValueError for a shape or an out that overlaps an input. 2·T·N·B flops.
     """
-    W, X = checks.real_array("W", W), checks.real_array("X", X)
-    b = None if b is None else checks.real_array("b", b)
-    checks.same_dtype(W=W, X=X, b=b)
-    checks.axes("W", W, "(T, N), one row per output", 2)
-    _check_samples("X", X, "N")
-    _pair_inputs(X, W)
-    if b is not None:
-        checks.axes("b", b, "(T,), one number per output", 1)
-        checks.same_size(("b has {} elements", b.shape[0]), ("W has {} rows", W.shape[0]), "b is (T,) and W is (T, N)")
-    Y = checks.output(out, (W.shape[0], *X.shape[1:]), W.dtype, W=W, X=X, b=b)
+    if b is None:
+        if not checks.plain(W, X):
+            W, X = checks.real_arrays(W=W, X=X)
+    elif not checks.plain(W, X, b):
+        W, X, b = checks.real_arrays(W=W, X=X, b=b)
+    if not (W.ndim == 2 and 0 < X.ndim < 3 and X.shape[0] == W.shape[1] and (b is None or b.shape == W.shape[:1])):
+        _refuse_forward(W, X, b)
+    shape = (W.shape[0], *X.shape[1:])
+    Y = np.empty(shape, W.dtype) if out is None else checks.output(out, shape, W.dtype, W=W, X=X, b=b)
     _run(kernel, "forward", W, _columns(X), b, _columns(Y))
     return Y
 
@@ -59,11 +58,10 @@ def grad_w(
     dY: (T, B) and X: (N, B), or (T,) and (N,) for one sample. reduction: "sum" over the samples, or "mean", the sum
     divided by B (NaN for B = 0). Returns dW: (T, N). Errors as in forward. 2·T·N·B flops.
     """
-    dY, X = checks.real_array("dY", dY), checks.real_array("X", X)
-    checks.same_dtype(dY=dY, X=X)
-    _check_batch(dY, X)
-    dW = checks.output(out, (dY.shape[0], X.shape[0]), dY.dtype, dY=dY, X=X)
-    checks.choice("reduction", reduction, REDUCTIONS)
+    dY, X = _batch(dY, X)
+    _check_reduction(reduction)
+    shape = (dY.shape[0], X.shape[0])
+    dW = np.empty(shape, dY.dtype) if out is None else checks.output(out, shape, dY.dtype, dY=dY, X=X)
     _run(kernel, "grad_w", _columns(dY), _columns(X), dW)
     return _reduce(dW, dY, reduction)
 
@@ -74,10 +72,11 @@ def grad_b(dY: np.ndarray, *, reduction: str = "sum", out: np.ndarray | None = N
     dY: (T, B), or (T,) for one sample. reduction: "sum" over the samples, or "mean" (NaN for B = 0). Returns db: (T,).
     Errors as in forward. T·B flops.
     """
-    dY = checks.real_array("dY", dY)
+    if not checks.plain(dY):
+        dY = checks.real_array("dY", dY)
     _check_samples("dY", dY, "T")
+    _check_reduction(reduction)
     db = checks.output(out, dY.shape[:1], dY.dtype, dY=dY)
-    checks.choice("reduction", reduction, REDUCTIONS)
     _run(kernel, "grad_b", _columns(dY), db)
     return _reduce(db, dY, reduction)
 
@@ -87,12 +86,12 @@ def grad_x(dY: np.ndarray, W: np.ndarray, *, out: np.ndarray | None = None, kern
 
     dY: (T, B), or (T,) for one sample. W: (T, N). Returns dX: (N, B), or (N,). Errors as in forward. 2·T·N·B flops.
     """
-    dY, W = checks.real_array("dY", dY), checks.real_array("W", W)
-    checks.same_dtype(dY=dY, W=W)
-    checks.axes("W", W, "(T, N), one row per output", 2)
-    _check_samples("dY", dY, "T")
-    _pair_outputs(dY, W)
-    dX = checks.output(out, (W.shape[1], *dY.shape[1:]), W.dtype, dY=dY, W=W)
+    if not checks.plain(dY, W):
+        dY, W = checks.real_arrays(dY=dY, W=W)
+    if not (W.ndim == 2 and 0 < dY.ndim < 3 and dY.shape[0] == W.shape[0]):
+        _refuse_grad_x(dY, W)
+    shape = (W.shape[1], *dY.shape[1:])
+    dX = np.empty(shape, W.dtype) if out is None else checks.output(out, shape, W.dtype, dY=dY, W=W)
     _run(kernel, "grad_x", _columns(dY), W, _columns(dX))
     return dX
 
@@ -103,17 +102,17 @@ def backward(dY: np.ndarray, X: np.ndarray, W: np.ndarray, *, reduction: str = "
     dY: (T, B), X: (N, B), W: (T, N); for one sample dY: (T,) and X: (N,). reduction applies to dW and db; dX has one
     column per sample. Returns Gradients(dW, db, dX). Errors as in forward. 4·T·N·B + T·B flops.
     """
-    dY, X, W = checks.real_array("dY", dY), checks.real_array("X", X), checks.real_array("W", W)
-    checks.same_dtype(dY=dY, X=X, W=W)
-    _check_batch(dY, X)
-    checks.axes("W", W, "(T, N), one row per output", 2)
-    _pair_inputs(X, W)
-    _pair_outputs(dY, W)
-    return Gradients(
-        grad_w(dY, X, reduction=reduction, kernel=kernel),
-        grad_b(dY, reduction=reduction, kernel=kernel),
-        grad_x(dY, W, kernel=kernel),
-    )
+    if not checks.plain(dY, X, W):
+        dY, X, W = checks.real_arrays(dY=dY, X=X, W=W)
+    dY, X = _batch(dY, X)
+    if not (W.ndim == 2 and W.shape == (dY.shape[0], X.shape[0])):
+        _refuse_grad_x(dY, W)
+        _pair_inputs(X, W)
+    _check_reduction(reduction)
+    dW, db, dX = np.empty_like(W, order="C"), np.empty(W.shape[0], W.dtype), np.empty(X.shape, W.dtype)
+    _run(kernel, "grad_w_and_b", _columns(dY), _columns(X), dW, db)
+    _run(kernel, "grad_x", _columns(dY), W, _columns(dX))
+    return Gradients(_reduce(dW, dY, reduction), _reduce(db, dY, reduction), dX)
 
 
 def per_sample_grad_norms(dY: np.ndarray, X: np.ndarray, *, bias: bool = True) -> np.ndarray:
@@ -123,9 +122,7 @@ def per_sample_grad_norms(dY: np.ndarray, X: np.ndarray, *, bias: bool = True) -
     Returns (B,), or (1,) for one sample. No gradient is formed. Squares are summed in the arrays' dtype: float32
     overflows to infinity for norms above 1.8e19. Errors as in forward. 2·(T + N)·B flops.
     """
-    dY, X = checks.real_array("dY", dY), checks.real_array("X", X)
-    checks.same_dtype(dY=dY, X=X)
-    _check_batch(dY, X)
+    dY, X = _batch(dY, X)
     norms = np.empty(_columns(X).shape[1], X.dtype)
     with np.errstate(all="ignore"):
         loops.per_sample_grad_norms(_columns(dY), _columns(X), bool(bias), norms)
@@ -136,17 +133,43 @@ REDUCTIONS = ("sum", "mean")
 
 
 def _check_samples(name: str, array: np.ndarray, rows: str) -> None:
-    checks.axes(name, array, f"({rows}, B), one sample per column, or ({rows},) for one sample", 1, 2)
+    if not 0 < array.ndim < 3:
+        checks.axes(name, array, f"({rows}, B), one sample per column, or ({rows},) for one sample", 1, 2)
 
 
-def _check_batch(dY: np.ndarray, X: np.ndarray) -> None:
-    """dY and X hold the same samples."""
-    _check_samples("dY", dY, "T")
-    _check_samples("X", X, "N")
-    checks.same_form("dY", dY, "X", X)
-    if dY.ndim == 2:
+def _check_reduction(reduction: str) -> None:
+    if reduction not in REDUCTIONS:
+        checks.choice("reduction", reduction, REDUCTIONS)
+
+
+def _batch(dY: Any, X: Any) -> tuple[np.ndarray, np.ndarray]:
+    """dY and X, checked: they hold the same samples."""
+    if not checks.plain(dY, X):
+        dY, X = checks.real_arrays(dY=dY, X=X)
+    if not (0 < dY.ndim < 3 and dY.shape[1:] == X.shape[1:]):
+        _check_samples("dY", dY, "T")
+        _check_samples("X", X, "N")
+        checks.same_form("dY", dY, "X", X)
         fix = "dY is (T, B) and X is (N, B), one sample per column; for rows pass dY.T and X.T"
         checks.same_size(("dY has {} columns", dY.shape[1]), ("X has {} columns", X.shape[1]), fix)
+    return dY, X
+
+
+def _refuse_forward(W: np.ndarray, X: np.ndarray, b: np.ndarray | None) -> None:
+    """The sentence for shapes that do not fit. Raises ValueError."""
+    checks.axes("W", W, "(T, N), one row per output", 2)
+    _check_samples("X", X, "N")
+    _pair_inputs(X, W)
+    if b is not None:
+        checks.axes("b", b, "(T,), one number per output", 1)
+        checks.same_size(("b has {} elements", b.shape[0]), ("W has {} rows", W.shape[0]), "b is (T,) and W is (T, N)")
+
+
+def _refuse_grad_x(dY: np.ndarray, W: np.ndarray) -> None:
+    """The sentence for shapes that do not fit. Raises ValueError, unless they do."""
+    checks.axes("W", W, "(T, N), one row per output", 2)
+    _check_samples("dY", dY, "T")
+    _pair_outputs(dY, W)
 
 
 def _pair_inputs(X: np.ndarray, W: np.ndarray) -> None:
@@ -167,9 +190,9 @@ def _columns(array: np.ndarray) -> np.ndarray:
 def _run(kernel: str, operation: str, *arguments: Any) -> None:
     """Run an operation of the kernel that the name and the shape choose."""
     if kernel is AUTO:
-        getattr(loops, operation)(*arguments)
+        getattr(products, operation)(*arguments)
         return
-    module = KERNELS.get(checks.choice("kernel", kernel, NAMES), loops)
+    module = KERNELS.get(checks.choice("kernel", kernel, NAMES), products)
     with np.errstate(all="ignore"):  # NaN and infinity are results here, in plain Python as in compiled code
         getattr(module, operation)(*arguments)
 

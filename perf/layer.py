@@ -146,14 +146,12 @@ def run(options: argparse.Namespace) -> None:
                     if options.out is not None:
                         with options.out.open("a", encoding="utf-8") as file:
                             for row in rows:
-                                extra = {
-                                    "threads": threads,
-                                    "fma_peak_gflops": peak,
-                                    "share_of_peak": row["gflops"] / peak / threads,
-                                }
+                                share = row["gflops"] / peak / threads
+                                extra = {"threads": threads, "fma_peak_gflops": peak, "share_of_peak": share}
                                 file.write(json.dumps(row | extra | common) + "\n")
         losses = sum(ratio < 1 for ratio in ratios)
-        print(f"{threads} threads: {statistics.geometric_mean(ratios):.2f} x the best peer in the geometric mean, slower in {losses} of {len(ratios)}")  # fmt: skip
+        mean = statistics.geometric_mean(ratios)
+        print(f"{threads} threads: {mean:.2f} x the best peer in the geometric mean, slower in {losses} of {len(ratios)}")
         for worker in workers:
             worker.close()
 

@@ -88,10 +88,8 @@ def _product(A, X, b, Y):
     bias = np.empty(0, A.dtype) if b is None else b
     if not Y.size:
         return
-    if A.shape[0] * X.size < PARALLEL:
-        _block_product_serial(A, X, bias, Y, 1)
-    else:
-        _block_product(A, X, bias, Y, min(A.shape[0], get_num_threads()))
+    threads = min(A.shape[0], get_num_threads()) if A.shape[0] * X.size >= PARALLEL else 1
+    (_block_product if threads > 1 else _block_product_serial)(A, X, bias, Y, threads)
 
 
 def forward(W, X, b, Y):
@@ -108,6 +106,12 @@ def grad_b(dY, db):
     """db[t] = Σ_s 1·dY[t,s]: lanes run over outputs."""
     ones = np.broadcast_to(np.ones(1, dY.dtype), (1, dY.shape[1]))
     _product(ones, dY.T, None, db[np.newaxis, :])
+
+
+def grad_w_and_b(dY, X, dW, db):
+    """Both gradients; in a tiled kernel one pass over dY: the bias is the weight of a constant input 1."""
+    grad_w(dY, X, dW)
+    grad_b(dY, db)
 
 
 def grad_x(dY, W, dX):

@@ -341,16 +341,15 @@ def _product(A, X, b, Y, E=None):
         return
     bias, biased = (_NONE[itemsize], 0) if b is None else (b, 1)
     extra, E = (0, _NOWHERE[itemsize]) if E is None else (1, E)
-    threads = get_num_threads() if T * S * A.shape[1] >= PARALLEL else 1
     works = _work.by_itemsize
-    while True:
-        if threads == 1:
-            room = _on_one_thread(A, X, bias, biased, Y, E, extra, works[itemsize])
-        else:
-            room = _on_threads(A, X, bias, biased, Y, E, extra, works[itemsize], threads, _stored(Y.dtype))
-        if room == 0:
-            return
-        works[itemsize] = _aligned(room, Y.dtype)
+    threads = get_num_threads() if T * S * A.shape[1] >= PARALLEL else 1
+    if threads > 1:
+        arguments = threads, _stored(Y.dtype)
+        while room := _on_threads(A, X, bias, biased, Y, E, extra, works[itemsize], *arguments):
+            works[itemsize] = _aligned(room, Y.dtype)
+    else:
+        while room := _on_one_thread(A, X, bias, biased, Y, E, extra, works[itemsize]):
+            works[itemsize] = _aligned(room, Y.dtype)
 
 
 def _aligned(elements, dtype):
