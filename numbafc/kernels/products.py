@@ -147,7 +147,7 @@ def _tiles(table, a, x, out, t0, t1, v, width, panels, size, add):
     while t < t1:
         tiles = (t1 - t + most - 1) // most
         rows = (t1 - t + tiles - 1) // tiles  # ten rows are five and five, not eight and two
-        if rows > ALL_ROWS and rows % 2 == 1:
+        if rows > ALL_ROWS and rows % 2 == 1:  # no such tile: the next, or two halves
             rows = rows + 1 if tiles > 1 else (rows + 1) // 2
         a_t = address(a[0], (t - t0) * a[1]), a[1], a[2]
         for p in range(panels):
@@ -246,12 +246,11 @@ def _on_one_thread(A, X, b, biased, Y, E, extra, work):
     room = _room(A, X, Y, extra, A.shape[0], vectors)
     if room > work.size:
         return room
-    in_place = not _packs_x(X, Y, extra, A.shape[0], vectors)
     if X.shape[1] == 1 and extra == 0 and A.strides[1] == Y.itemsize and masked_loads(Y) == 1:
         _column(A, X, b, biased, Y)
         return 0
     table = tile_table(Y)
-    if in_place and A.shape[0] <= FEW_ROWS and vectors > most_vectors(Y):
+    if not _packs_x(X, Y, extra, A.shape[0], vectors) and A.shape[0] <= FEW_ROWS and vectors > most_vectors(Y):
         for t in range(A.shape[0]):
             _row(table, A, X, _out(Y, b, biased, E, extra), t)
     else:
@@ -285,7 +284,10 @@ _compute = call_stored(_types)
 
 @kernel(lambda real: (*_types(real), intp, array_in(real, 1)))
 def _on_threads(A, X, b, biased, Y, E, extra, work, threads, stored):
-    """As _on_one_thread, split into as many equal parts as there are threads. stored: where that function is."""
+    """As _on_one_thread, split into as many equal parts as there are threads. stored: where that function is.
+
+    It calls _on_one_thread by address, for compiling the tiles once more into this kernel would take seconds.
+    """
     (T, S), lanes = Y.shape, lanes_in(Y)
     vectors = (S + extra + lanes - 1) // lanes
     columns = _columns(X, Y, extra, T, vectors, threads)
