@@ -138,7 +138,7 @@ class Kernel:
         with _compiling:
             if dtype.itemsize not in self.dispatchers:
                 dispatcher: Any = numba.njit(parallel=self.parallel, **OPTIONS)(self.function)
-                dispatcher._cache = _cache_for(self.function)
+                dispatcher._cache = _cache_for(self.function, "parallel" if self.parallel else "serial")
                 dispatcher.compile(self.argument_types(numba.from_dtype(dtype)))
                 dispatcher.disable_compile()  # from here on, arguments convert to the one signature
                 self.dispatchers[dtype.itemsize] = dispatcher
@@ -169,11 +169,13 @@ def _sources_digest() -> str:
 
 
 class _Cache(FunctionCache):
-    """Numba's cache under names that hold the digest of the sources; a file that cannot be used is a miss."""
+    """Numba's cache under names that hold the digest of the sources and the build, "serial" or "parallel", of which Numba's
+    own key knows nothing; a file that cannot be used is a miss.
+    """
 
-    def __init__(self, function: Callable[..., None]) -> None:
+    def __init__(self, function: Callable[..., None], build: str) -> None:
         super().__init__(function)
-        name = f"{self._impl.filename_base}.{_sources_digest()}"
+        name = f"{self._impl.filename_base}.{build}.{_sources_digest()}"
         self._cache_file = IndexDataCacheFile(self._cache_path, name, _sources_digest())
 
     def load_overload(self, sig: Any, target_context: Any) -> Any:
@@ -189,10 +191,10 @@ class _Cache(FunctionCache):
             super().save_overload(sig, data)
 
 
-def _cache_for(function: Callable[..., None]) -> Any:
+def _cache_for(function: Callable[..., None], build: str) -> Any:
     """A cache for the function, or none where no folder can be written."""
     try:
-        return _Cache(function)
+        return _Cache(function, build)
     except (RuntimeError, OSError):
         _warn_without_cache()
         return numba.core.caching.NullCache()
@@ -210,7 +212,7 @@ def _warn_without_cache() -> None:
 
 def cache_folder() -> str | None:
     """Where compiled kernels are kept, or None where no folder can be written."""
-    return _cache_for(fma).cache_path
+    return _cache_for(fma, "serial").cache_path
 
 
 # ---- launching: several Python threads, forked processes ------------------------------------------------------------

@@ -294,8 +294,8 @@ rng = np.random.default_rng(0)
 N, T, B = 16_384, 100, 32
 X = rng.standard_normal((N, B), np.float32)
 v, row = rng.standard_normal(T * N, np.float32), rng.standard_normal(T * B, np.float32)
-small = fc.WeightJacobian(X[:300], T)
-small @ v[:T * 300], row @ small                                # compiles, and starts the threads
+small = fc.WeightJacobian(X[:600], T)
+small @ v[:T * 600], row @ small                                # compiles, and starts the threads
 J = fc.WeightJacobian(X, T)
 with_copy = lambda: (J @ v, row @ J, X.copy())[:2]
 print(json.dumps({

@@ -39,6 +39,16 @@ def test_a_second_process_takes_the_kernel_from_the_cache(tmp_path):
     assert use(tmp_path) == {"sum": 24.0, "hits": 1, "misses": 0}
 
 
+def test_the_serial_and_the_parallel_build_do_not_take_each_other_s_code(tmp_path):
+    """They are one Python function, and Numba's key does not hold the options: a serial kernel once started threads."""
+    large = USE.replace("np.ones((2, 3)), np.ones((3, 4))", "np.ones((200, 300)), np.ones((300, 50))")
+    large = large.replace("_block_product_serial", "_block_product")
+    for code, misses in ((USE, 1), (large, 1), (USE, 0), (large, 0)):
+        done = run_python(code, NUMBA_CACHE_DIR=str(tmp_path), NUMBA_NUM_THREADS="2")
+        assert json.loads(done.stdout)["misses"] == misses, done.stderr
+    assert len(list(tmp_path.rglob("*.nbi"))) == 2
+
+
 def test_a_change_in_another_file_is_never_answered_from_the_cache(tmp_path):
     """Numba's key is the kernel's own file: a constant from formulas.py would stay as it was."""
     shutil.copytree(PACKAGE, tmp_path / "source" / "numbafc", ignore=shutil.ignore_patterns("__pycache__"))
