@@ -19,6 +19,7 @@ import numpy as np
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Column
 
 from . import __version__, _jit
 from .checks import choice, count, number
@@ -31,7 +32,7 @@ app = typer.Typer(
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
-    rich_markup_mode="rich",
+    rich_markup_mode=None,  # rich would take [default: …] for markup, and hide it
     help="Fully-connected networks on the CPU: fast, and the same bits every time.",
 )
 
@@ -69,7 +70,7 @@ def _sentence(error: BaseException) -> str:
 
 
 @app.command(
-    epilog="Examples:  numbafc train  ·  numbafc train iris.csv --target species --hidden 32  ·  "
+    epilog="Examples:  numbafc train  ·  numbafc train iris.csv --target species --epochs 100  ·  "
     "numbafc train data.npz --epochs 50 --out model.safetensors"
 )
 @_in_one_sentence
@@ -91,7 +92,7 @@ def train(
 ) -> None:
     """Train a network, show how it does on held-out samples, and save it."""
     task = {"cross_entropy": "classification", "mse": "regression"}.get(choice("--loss", loss, ("auto", *LOSSES)), "auto")
-    dataset = _read(data, target, task)
+    dataset = _read(data, target, task, dtype)
     number("--test-share", test_share, 0, exclusive=True, below=1)
     if len(dataset.X) < 2:
         raise InvalidFile(data, "training needs at least 2 samples, one of them for the test")
@@ -103,7 +104,8 @@ def train(
     net = _network(dataset, _sizes(hidden), activation, dtype, seed)
     net.standardize(training.X)
     TEXT.print(dataset.describe())
-    TEXT.print(f"{net!r}, {net.parameters.size} parameters; {len(training.X)} samples to train on, {len(test.X)} to test")
+    TEXT.print(f"{net!r}, {net.parameters.size} parameters")
+    TEXT.print(f"{len(training.X)} samples to train on, {len(test.X)} to test")
     interrupted = False
     with Display(epochs, LOSSES[net.loss_name].classifies) as show:
         try:
@@ -138,7 +140,7 @@ def train(
 def evaluate(model: Model, data: Data, target: Target = None) -> None:
     """Print a model's loss and accuracy (R² for real targets) on a data set."""
     net = load(model)
-    dataset = _read(data, target, "classification" if LOSSES[net.loss_name].classifies else "regression")
+    dataset = _read(data, target, "classification" if LOSSES[net.loss_name].classifies else "regression", net.dtype)
     TEXT.print(dataset.describe())
     y = dataset.y
     if net.classes is not None and dataset.classes is not None:
@@ -157,7 +159,9 @@ def predict(
     """Print a model's prediction for each sample, one per line. A column with targets may be there; it is not used."""
     net = load(model)
     embedded = data == DIGITS and not data.is_file()
-    predictions = net.predict(datasets.digits().X if embedded else datasets.load_samples(data, net.sizes[0], target=target))
+    predictions = net.predict(
+        datasets.digits().X if embedded else datasets.load_samples(data, net.sizes[0], target=target, dtype=net.dtype)
+    )
     if net.classes is not None:
         rows = [[net.classes[k]] for k in predictions]
     else:
@@ -181,13 +185,13 @@ def info() -> None:
         TEXT.print(f"{name.replace('_', ' '):16}{' '.join(value) if isinstance(value, list) else value}")
 
 
-def _read(data: Path, target: str | None, task: str) -> datasets.Dataset:
+def _read(data: Path, target: str | None, task: str, dtype: Any) -> datasets.Dataset:
     """The data set in a file, or the embedded one."""
     if data == DIGITS and not data.is_file():
         if target is not None or task == "regression":
             raise ValueError("the embedded digits are images and their classes: neither --target nor --loss mse applies")
-        return datasets.digits()
-    return datasets.load(data, target=target, task=task)
+        return datasets.digits(dtype)
+    return datasets.load(data, target=target, task=task, dtype=dtype)
 
 
 class Display:
@@ -196,8 +200,10 @@ class Display:
     def __init__(self, epochs: int, classifies: bool) -> None:
         self.epoch, self.epochs, self.score = 0, epochs, "accuracy" if classifies else "R²"
         self.bar = Progress(
-            TextColumn("epoch {task.completed}/{task.total}"),
-            BarColumn(bar_width=24),
+            TextColumn(
+                "{task.completed}/{task.total}", table_column=Column(no_wrap=True, min_width=2 * len(str(epochs)) + 1)
+            ),
+            BarColumn(bar_width=12),
             TextColumn("{task.description}"),
             TimeRemainingColumn(compact=True),
             console=TEXT,
@@ -214,14 +220,12 @@ class Display:
 
     def __call__(self, record: EpochRecord) -> None:
         self.epoch = record.epoch
-        scores = f"training {record.score:.4f}, held-out" if np.isfinite(record.score) else "held-out"
-        line = (
-            f"loss {record.loss:.4f}, {self.score} {scores} {record.validation_score:.4f}, "
-            f"{record.samples / record.seconds:.0f} samples/s"
-        )
+        scores = f"train {record.score:.3f} test" if np.isfinite(record.score) else "test"
+        line = f"loss {record.loss:.4f}, {self.score} {scores} {record.validation_score:.3f}"
         self.bar.update(self.task, completed=record.epoch, description=line)
         if not TEXT.is_terminal:
-            TEXT.print(f"epoch {record.epoch}/{self.epochs}: {line}")
+            speed = record.samples / record.seconds
+            TEXT.print(f"epoch {record.epoch}/{self.epochs}: {line}, {speed:.0f} samples/s")
 
 
 def _network(dataset: datasets.Dataset, hidden: list[int], activation: str, dtype: str, seed: int) -> MLP:

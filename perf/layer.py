@@ -139,8 +139,8 @@ def run(options: argparse.Namespace) -> None:
                     ratios.append(fastest["best"] / ours["best"])
                     share = ours["gflops"] / peak / threads
                     print(
-                        f"{threads} threads {dtype} {op:8}{shape!s:18}{ours['gflops']:8.1f} GFLOP/s {share:6.1%} of the peak,"
-                        f" {ratios[-1]:5.2f} x {fastest['peer']}",
+                        f"{threads} threads {dtype} {op:8}{shape!s:18}{ours['gflops']:8.1f} GFLOP/s, {share:6.1%} "
+                        f"of the peak, {ratios[-1]:5.2f} x {fastest['peer']}",
                         flush=True,
                     )
                     if options.out is not None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import platform
 import time
 from collections.abc import Callable
@@ -42,6 +43,7 @@ def fma_peak(dtype: np.dtype, register_bits: int = 512, repeats: int = 12) -> fl
     return turns * flops_per_turn / best_of(lambda: chains(turns, x), repeats) / 1e9
 
 
+@functools.cache
 def _fma_chains(lanes: int, dtype: np.dtype) -> Callable[[int, Any], Any]:
     """A compiled loop over CHAINS vectors v ← fma(x, x, v), UNROLL times a turn."""
     real = numba.from_dtype(dtype)

@@ -41,7 +41,7 @@ def test_train_is_the_main_job(trained):
     assert done.returncode == 0, done.stderr
     lines = done.stdout.splitlines()
     assert lines[0] == "digits: 1797 samples, 64 features, 10 classes, float32"
-    assert re.fullmatch(r"epoch 1/20: loss [\d.]+, accuracy training [\d.]+, held-out [\d.]+, \d+ samples/s", lines[2])
+    assert re.fullmatch(r"epoch 1/20: loss [\d.]+, accuracy train [\d.]+ test [\d.]+, \d+ samples/s", lines[3])
     assert "numbafc evaluate digits.safetensors digits" in done.stdout
     accuracy = re.fullmatch(r"test accuracy (0\.\d{4})", lines[-1])
     assert accuracy
@@ -82,7 +82,7 @@ def test_real_targets(tmp_path):
         "train", "r.npz", "--hidden", "", "--optimizer", "sgd", "--learning-rate", "0.05", "--epochs", "100", cwd=tmp_path
     )
     assert trained.returncode == 0, trained.stderr
-    assert "R² held-out" in trained.stdout
+    assert "R² test" in trained.stdout
     assert trained.stdout.splitlines()[-1] == "test R² 1.0000"
     predicted = numbafc("predict", "r.safetensors", "r.npz", cwd=tmp_path)
     # float32, standardised: a few roundings of numbers below 16
@@ -194,7 +194,14 @@ def test_help_has_examples(tmp_path):
         done = numbafc(command, "--help", cwd=tmp_path)
         assert done.returncode == 0
         assert f"numbafc {command}" in done.stdout
-    assert "numbafc train iris.csv --target species" in numbafc("train", "--help", cwd=tmp_path).stdout
+    text = numbafc("train", "--help", cwd=tmp_path).stdout
+    for part in (
+        "numbafc train iris.csv --target species",
+        "[default: last]",
+        "[default: all cores]",
+        "[default: NAME.safetensors",
+    ):
+        assert part in text
 
 
 def test_ctrl_c_saves_what_was_learnt(tmp_path):

@@ -336,7 +336,7 @@ BAD_FILES = [
     ("x.txt", b"", r"expected a file that ends in .npz, .npy, .csv, got '.txt'"),
     ("x", b"", "got 'no suffix'"),
     ("x.csv", b"", "expected a table of numbers, got an empty first line"),
-    ("x.csv", b"1\n2\n", "at least one feature and the target, got one column"),
+    ("x.csv", b"1\n2\n", "at least one feature and the target, separated by commas, got one column"),
     ("x.csv", b"1,2,0\n3,oops,1\n", "could not convert string 'oops' to float64 at row 1, column 2"),
     ("x.csv", b"a,b,c\n1,2,0\n3,,1\n", "could not convert string '' to float64 at row 1, column 2 .*after the header"),
     ("x.csv", b"1,2,0\n3,4\n", r"row 1 \(from 0\) has 2 columns, so there is no target in column 2"),

@@ -21,6 +21,14 @@ def test_the_example_prints_what_it_shows():
     assert done.stdout == output, done.stderr
 
 
+def test_the_longer_example_runs(tmp_path):
+    code = re.findall(r"```python\n(.*?)```", README, re.S)[1]
+    done = run_python(
+        f"import os; os.chdir({str(tmp_path)!r})\nimport numpy as np, numbafc as fc\n{code}\nprint(history[-1].epoch)"
+    )
+    assert done.stdout == "20\n", done.stderr
+
+
 def test_the_two_commands_are_there_word_for_word():
     commands = re.findall(r"^    (\S.*)$", README, re.M)
     assert commands == ['pip install ".[cli]" && numbafc train', 'pip install ".[test]" && pytest']

@@ -9,10 +9,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from os import PathLike
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
+from .. import checks
 from . import arrays, tables
 from .invalid import InvalidFile
 
@@ -22,8 +23,8 @@ MAX_CLASSES = 1000  # more different whole numbers than this are a quantity, not
 class Dataset(NamedTuple):
     """Samples and what to predict of them.
 
-    X: (samples, features), float32. y: for classes their indices, (samples,); else reals, (samples,) or (samples,
-    outputs). classes: the labels in the order of their indices, or None where y is real.
+    X: (samples, features), float32 or float64. y: for classes their indices, (samples,); else reals, (samples,) or
+    (samples, outputs). classes: the labels in the order of their indices, or None where y is real.
     """
 
     name: str
@@ -47,36 +48,46 @@ class Dataset(NamedTuple):
         return self._replace(X=self.X[rows], y=self.y[rows])
 
 
-def digits() -> Dataset:
+def digits(dtype: Any = "float32") -> Dataset:
     """1797 images of handwritten digits, 8×8 pixels from 0 to 16 (UCI; source and licence in digits.txt)."""
-    return load(Path(__file__).with_name("digits.npz"), name="digits")
+    return load(Path(__file__).with_name("digits.npz"), name="digits", dtype=dtype)
 
 
-def load(path: str | PathLike[str], *, target: str | None = None, task: str = "auto", name: str | None = None) -> Dataset:
+def load(
+    path: str | PathLike[str],
+    *,
+    target: str | None = None,
+    task: str = "auto",
+    dtype: Any = "float32",
+    name: str | None = None,
+) -> Dataset:
     """Read a data set.
 
     .npz: arrays X (samples, features) and y. .npy: a matrix, one column of which is the target. .csv: numbers, with or
     without a header, one column of which is the target, a number or a word. target: that column's name or number from 0
     (negative from the end); the last one if not given. task: "classification", "regression", or "auto": words and whole
-    numbers are classes. Raises InvalidFile, or OSError where the file cannot be read.
+    numbers are classes. dtype: of X and of real targets, float32 or float64. Raises InvalidFile, or OSError where the
+    file cannot be read.
     """
-    path = Path(path)
+    path, dtype = Path(path), checks.real_dtype(dtype)
     reader = READERS.get(path.suffix.lower())
     if reader is None:
         raise InvalidFile(path, f"expected a file that ends in {', '.join(READERS)}, got {path.suffix or 'no suffix'!r}")
     if target is not None and path.suffix.lower() == ".npz":
         raise InvalidFile(path, "an npz file names its target, the array y; --target is for csv and npy files")
     features, y = reader(path, target)
-    X = _numbers(path, "X", features)
+    X = _numbers(path, "X", features, dtype)
     if X.ndim != 2 or 0 in X.shape:
         raise InvalidFile(path, f"expected X of shape (samples, features), none of them 0, got {X.shape}")
     if y.ndim == 0 or len(y) != len(X):
         raise InvalidFile(path, f"X has shape {X.shape} but y has {y.shape}; expected one target per row of X")
-    targets, classes = _targets(path, y, task)
+    targets, classes = _targets(path, y, task, dtype)
     return Dataset(name or path.name, X, targets, classes)
 
 
-def load_samples(path: str | PathLike[str], features: int, *, target: str | None = None) -> np.ndarray:
+def load_samples(
+    path: str | PathLike[str], features: int, *, target: str | None = None, dtype: Any = "float32"
+) -> np.ndarray:
     """X alone, (samples, features), from a file of load's kinds.
 
     A csv or npy file has `features` columns, or one more: the target's, named as in load, which is left out.
@@ -94,7 +105,7 @@ def load_samples(path: str | PathLike[str], features: int, *, target: str | None
         raise InvalidFile(path, f"expected a file that ends in {', '.join(READERS)}, got {path.suffix or 'no suffix'!r}")
     if X.ndim != 2 or X.shape[1] != features:
         raise InvalidFile(path, f"expected {features} features, as the model has, got shape {X.shape}")
-    return _numbers(path, "X", X)
+    return _numbers(path, "X", X, checks.real_dtype(dtype))
 
 
 def encode(labels: np.ndarray, classes: tuple[str, ...], path: str | PathLike[str]) -> np.ndarray:
@@ -126,20 +137,20 @@ READERS: dict[str, Callable[[Path, str | None], tuple[np.ndarray, np.ndarray]]] 
 }
 
 
-def _numbers(path: Path, name: str, array: np.ndarray) -> np.ndarray:
-    """The array in float32, all finite."""
+def _numbers(path: Path, name: str, array: np.ndarray, dtype: np.dtype) -> np.ndarray:
+    """The array in that dtype, all finite."""
     if array.dtype.kind not in "fiub":
         raise InvalidFile(path, f"expected {name} to hold real numbers, got dtype {array.dtype}")
-    with np.errstate(over="ignore"):  # what float32 cannot hold is reported as not finite, with its place
-        numbers = array.astype(np.float32)
+    with np.errstate(over="ignore"):  # what the dtype cannot hold is reported as not finite, with its place
+        numbers = array.astype(dtype)
     bad = np.argwhere(~np.isfinite(numbers))
     if len(bad):
         place = ", ".join(f"{axis} {at}" for axis, at in zip(("row", "column"), bad[0], strict=False))
-        raise InvalidFile(path, f"{name} must be finite in float32, got {array[tuple(bad[0])]} at {place} (from 0)")
+        raise InvalidFile(path, f"{name} must be finite in {dtype}, got {array[tuple(bad[0])]} at {place} (from 0)")
     return numbers
 
 
-def _targets(path: Path, y: np.ndarray, task: str) -> tuple[np.ndarray, tuple[str, ...] | None]:
+def _targets(path: Path, y: np.ndarray, task: str, dtype: np.dtype) -> tuple[np.ndarray, tuple[str, ...] | None]:
     """y as class indices with their labels, or as reals."""
     if y.dtype.kind == "S":
         y = np.char.decode(y, "utf-8")
@@ -149,7 +160,7 @@ def _targets(path: Path, y: np.ndarray, task: str) -> tuple[np.ndarray, tuple[st
     if words and task == "regression":
         raise InvalidFile(path, "expected real targets for regression, got words")
     if task == "regression" or not (words or _are_whole(y)):
-        reals = _numbers(path, "y", y)
+        reals = _numbers(path, "y", y, dtype)
         if task == "classification":
             raise InvalidFile(path, "expected classes, words or whole numbers, as targets, got fractions")
         if y.ndim > 2:

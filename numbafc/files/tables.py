@@ -32,7 +32,7 @@ def read_table(path: Path, target: str | None) -> tuple[np.ndarray, np.ndarray]:
     header, columns = _look(path)
     column = find_column(path, target, header, columns)
     if columns < 2:
-        raise InvalidFile(path, "expected at least one feature and the target, got one column")
+        raise InvalidFile(path, "expected at least one feature and the target, separated by commas, got one column")
     X = _load(path, header, [other for other in range(columns) if other != column])
     return X, _labels(path, _column(path, header, column))
 
@@ -87,6 +87,8 @@ def _look(path: Path) -> tuple[list[str] | None, int]:
         raise InvalidFile(path, f"not a readable csv file ({error})") from None
     if not first:
         raise InvalidFile(path, "expected a table of numbers, got an empty first line")
+    if not second and not all(_is_number(cell) for cell in first):
+        raise InvalidFile(path, "there is a header but no sample below it")
     # A header has a word where the line below has a number; labels are words in every line.
     is_header = any(not _is_number(above) and _is_number(below) for above, below in zip(first, second, strict=False))
     return ([cell.strip() for cell in first] if is_header else None), len(first)
@@ -115,5 +117,6 @@ def _load(path: Path, header: list[str] | None, columns: list[int]) -> np.ndarra
                 ndmin=2,
             )
     except (ValueError, UnicodeDecodeError) as error:
+        hint = "; a target that is not the last column needs --target" if "could not convert" in str(error) else ""
         counted = " (rows counted from 0, after the header)" if header is not None else " (rows counted from 0)"
-        raise InvalidFile(path, f"{str(error).rstrip('.')}{counted}") from None
+        raise InvalidFile(path, f"{str(error).rstrip('.')}{counted}{hint}") from None

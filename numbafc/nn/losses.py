@@ -34,10 +34,11 @@ def _classes(y: Any, T: int, dtype: np.dtype) -> np.ndarray:
     """Class indices, (samples,), from 0 to T − 1. Raises TypeError or ValueError."""
     checks.not_masked("y", y)
     y = np.asarray(y)
+    if y.ndim != 1:
+        fix = "; for one column per class pass y.argmax(axis=1)" if y.ndim == 2 else ""
+        raise ValueError(f"y must have shape (samples,), one class index per sample, got shape {y.shape}{fix}")
     if y.dtype.kind not in "iub":
         raise TypeError(f"y must be class indices, integers from 0 to {T - 1}, got dtype {y.dtype}; use y.astype(int)")
-    if y.ndim != 1:
-        raise ValueError(f"y must have shape (samples,), one class index per sample, got shape {y.shape}")
     wrong = np.flatnonzero((y < 0) | (y >= T))
     if len(wrong):
         raise ValueError(
