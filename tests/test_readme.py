@@ -39,7 +39,7 @@ def test_the_table_is_that_of_the_committed_rows():
     rows = [json.loads(line) for line in (ROOT / "perf" / "results" / "loops.jsonl").read_text().splitlines()]
     assert all(row["verified"] for row in rows)
     for dtype in ("float32", "float64"):
-        for kernel, name in (("loops", 'kernel="loops"'), ("numpy", "NumPy")):
+        for kernel, name in (("tiled", 'kernel="tiled"'), ("loops", 'kernel="loops"'), ("numpy", "NumPy")):
             chosen = {row["op"]: row for row in rows if (row["dtype"], row["kernel"]) == (dtype, kernel)}
             speeds = [f"{chosen[op]['gflops']:.0f}" for op in ("forward", "grad_w", "grad_x")]
             peak = f"{max(row['fma_peak_gflops'] for row in rows if row['dtype'] == dtype):.0f}"
