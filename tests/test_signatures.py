@@ -1,11 +1,11 @@
 """After the whole suite (conftest.py puts this last): no kernel was compiled for more than its dtypes."""
 
 from numbafc import _jit
-from numbafc.kernels import loops
+from numbafc.kernels import loops, products
 
 
 def kernels():
-    return [value for value in vars(loops).values() if isinstance(value, _jit.Kernel)]
+    return [value for module in (loops, products) for value in vars(module).values() if isinstance(value, _jit.Kernel)]
 
 
 def test_there_is_one_signature_per_dtype():

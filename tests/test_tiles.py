@@ -1,0 +1,153 @@
+"""The tiled kernels where drawn shapes seldom go: block edges, forbidden pages, the code of the hot loops."""
+
+import re
+import sys
+
+import numpy as np
+import pytest
+from helpers import assert_same_bits, run_python
+
+import numbafc as fc
+from numbafc._jit import DTYPES
+from numbafc.kernels import products, tile
+from numbafc.kernels.products import BAND, CHUNK, FEW_ROWS, GROUP
+
+# What each shape is about: K around a chunk, more than one group of vectors, W with a power of two from row to row (its
+# transpose is packed), bands of it, few rows, one sample, many threads' worth of work.
+EDGES = [
+    *((3, K, 5) for K in (CHUNK - 1, CHUNK, CHUNK + 1, 2 * CHUNK + 1)),
+    *((7, 20, 16 * GROUP + d) for d in (-1, 0, 1, 17)),
+    *((60, 1024, S) for S in (5, 70)),
+    (BAND + 1, 1024, 33),
+    (CHUNK + 3, 2 * BAND + 1, 20),
+    *((T, 30, 500) for T in (FEW_ROWS, FEW_ROWS + 1)),
+    *((T, 300, 1) for T in (1, 15, 16, 17, 33)),
+    (1, 1500, 1),
+    (120, 130, 140),
+    (2, 400_000, 3),
+]
+
+
+@pytest.mark.parametrize("dtype", DTYPES, ids=str)
+@pytest.mark.parametrize("shape", EDGES, ids=str)
+def test_the_bits_are_the_loops_at_every_block_s_edge(shape, dtype):
+    T, N, B = shape
+    rng = np.random.default_rng(0)
+    W, X, b, dY = (rng.standard_normal(form).astype(dtype) for form in ((T, N), (N, B), T, (T, B)))
+    for what, call in {
+        "Y": lambda kernel: fc.forward(W, X, b, kernel=kernel),
+        "rows": lambda kernel: fc.forward(W, np.ascontiguousarray(X.T).T, kernel=kernel),
+        "dX": lambda kernel: fc.grad_x(dY, W, kernel=kernel),
+        "dW": lambda kernel: fc.backward(dY, X, W, kernel=kernel).dW,
+        "db": lambda kernel: fc.backward(dY, X, W, kernel=kernel).db,
+        "dW alone": lambda kernel: fc.grad_w(dY, X, kernel=kernel),
+    }.items():
+        assert_same_bits(call("tiled"), call("loops"), f"{what} {shape}")
+
+
+GUARDED = """
+import ctypes, mmap
+import numpy as np
+import numbafc as fc
+libc = ctypes.CDLL(None, use_errno=True)
+libc.mprotect.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int]
+PAGE = mmap.PAGESIZE
+kept = []
+
+def guarded(A, at_the_end):
+    # the array touches a page that may not be read or written, behind it or in front of it
+    pages = -(-A.nbytes // PAGE) + 1
+    memory = mmap.mmap(-1, pages * PAGE)
+    kept.append(memory)
+    start = ctypes.addressof(ctypes.c_char.from_buffer(memory))
+    guard = start + (pages - 1) * PAGE if at_the_end else start
+    assert libc.mprotect(guard, PAGE, 0) == 0
+    offset = (pages - 1) * PAGE - A.nbytes if at_the_end else PAGE
+    view = np.frombuffer(memory, A.dtype, A.size, offset).reshape(A.shape)
+    view[...] = A
+    return view
+
+rng = np.random.default_rng(0)
+for dtype in (np.float32, np.float64):
+    for T, N, B in ((1, 1, 1), (10, 17, 33), (13, 300, 1), (7, 64, 49), (50, 1024, 65), (5, 130, 260)):
+        for at_the_end in (True, False):
+            forms = (T, N), (N, B), T, (T, B)
+            W, X, b, dY = (guarded(rng.standard_normal(form).astype(dtype), at_the_end) for form in forms)
+            rows = guarded(np.ascontiguousarray(X.T), at_the_end).T
+            Y, dW, db, dX = (guarded(np.zeros(form, dtype), at_the_end) for form in ((T, B), (T, N), T, (N, B)))
+            fc.forward(W, X, b, out=Y), fc.forward(W, rows, out=Y)
+            fc.grad_w(dY, X, out=dW), fc.grad_w(dY, rows, out=dW), fc.grad_b(dY, out=db), fc.grad_x(dY, W, out=dX)
+            fc.backward(dY, X, W), fc.backward(dY, rows, W)
+print("nothing else was touched")
+"""
+
+
+def test_no_byte_outside_the_arrays_is_read_or_written():
+    if sys.platform == "win32":
+        pytest.skip("needs mprotect")
+    done = run_python(GUARDED)
+    assert done.returncode == 0, f"exit code {done.returncode} (negative: a signal) {done.stderr}"
+    assert done.stdout == "nothing else was touched\n"
+
+
+FEATURES = {"AVX-512": {"avx512f", "avx2", "fma"}, "AVX2": {"avx2", "fma"}, "NEON": {"neon"}, "none": set()}
+
+
+@pytest.mark.parametrize("name", FEATURES)
+@pytest.mark.parametrize("dtype", DTYPES, ids=str)
+def test_every_tile_fits_its_registers(name, dtype):
+    registers = {"AVX-512": 32, "AVX2": 16, "NEON": 32, "none": 16}[name]
+    sizes = tile.tile_for(dtype, frozenset(FEATURES[name]))
+    for vectors, heights in sizes.tiles().items():
+        assert 1 in heights
+        for rows in heights:
+            beside = 0 if vectors >= sizes.row_vectors // 2 else vectors + 1  # one row streams X past, from memory
+            assert rows * vectors + beside <= registers, (rows, vectors)
+    assert sizes.lanes * dtype.itemsize == {"AVX-512": 64, "AVX2": 32, "NEON": 16, "none": 16}[name]
+
+
+def hot_loops(assembly):
+    """For each tile, the instructions of its innermost loop with the most fma."""
+    for function in re.finditer(r"^numbafc_tile_(\d+x\d+)_\w+:\n(.*?)\.Lfunc_end", assembly, re.S | re.M):
+        lines = function[2].split("\n")
+        labels = {label[1]: n for n, line in enumerate(lines) if (label := re.match(r"(\.LBB\w+):", line))}
+        loops = []
+        for n, line in enumerate(lines):
+            jump = re.match(r"\s+j\w+\s+(\.LBB\w+)", line)
+            if jump and labels.get(jump[1], n) < n:
+                body = lines[labels[jump[1]] : n]
+                if sum(line.startswith(".LBB") for line in body) == 1:
+                    loops.append(body)
+        yield function[1], max(loops, key=lambda body: sum("vfmadd" in line for line in body), default=[])
+
+
+@pytest.mark.parametrize("dtype", DTYPES, ids=str)
+def test_no_hot_loop_of_a_large_tile_uses_the_stack(dtype, tmp_path):
+    features = tile.target_features()
+    if not ("fma" in features and "avx2" in features):
+        pytest.skip("reads the assembly of AVX2 and AVX-512")
+    code = f"""
+import numpy as np
+import numbafc as fc
+fc.forward(np.ones((2, 2), {dtype.name!r}), np.ones((2, 2), {dtype.name!r}))
+from numbafc.kernels import products
+print("\\n".join(products._on_one_thread.dispatchers[{dtype.itemsize}].inspect_asm().values()))
+"""
+    # into an empty cache: a kernel that was loaded has no assembly to show
+    done = run_python(code, NUMBA_CACHE_DIR=str(tmp_path))
+    loops = dict(hot_loops(done.stdout))
+    sizes = tile.tile_for(dtype, features)
+    for vectors, most in sizes.most_rows.items():
+        body = loops[f"{most}x{vectors}"]
+        assert sum("vfmadd" in line for line in body) >= most * vectors, f"{most}x{vectors}: {body}"
+        assert not [line for line in body if "%rsp" in line], f"{most}x{vectors} spills"
+
+
+def test_work_is_kept_from_call_to_call():
+    W, X = np.ones((100, 300), np.float32), np.ones((300, 200), np.float32)
+    fc.forward(W, X)
+    before = products._work.by_itemsize[4]
+    fc.forward(W, X)
+    fc.forward(W[:50], X)
+    assert products._work.by_itemsize[4] is before
+    assert before.size
