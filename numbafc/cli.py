@@ -104,35 +104,34 @@ def train(
     net = _network(dataset, _sizes(hidden), activation, dtype, seed)
     net.standardize(training.X)
     TEXT.print(dataset.describe())
-    TEXT.print(f"{net!r}, {net.parameters.size} parameters")
+    layers = "-".join(map(str, net.sizes))
+    TEXT.print(f"layers {layers}, {net.activation}, {net.loss_name}, {net.parameters.size} parameters")
     TEXT.print(f"{len(training.X)} samples to train on, {len(test.X)} to test")
-    interrupted = False
-    with Display(epochs, LOSSES[net.loss_name].classifies) as show:
-        try:
-            net.fit(
-                training.X,
-                training.y,
-                optimizer=optimizer,
-                learning_rate=learning_rate,
-                batch_size=batch_size,
-                epochs=epochs,
-                validation=(test.X, test.y),
-                callbacks=(show,),
-            )
-        except KeyboardInterrupt:
-            interrupted = True
-    if interrupted and show.epoch == 0:
-        TEXT.print("interrupted in the first epoch; nothing is saved")
-        raise typer.Exit(130)
+    options = {"optimizer": optimizer, "learning_rate": learning_rate, "batch_size": batch_size, "epochs": epochs}
+    finished = _fit(net, training, test, options)
     verb = "replaced" if path.exists() else "saved"
     net.save(path)
-    TEXT.print(f"{'interrupted; ' if interrupted else ''}{verb} {path}; use it:")
+    TEXT.print(f"{'' if finished else 'interrupted; '}{verb} {path}; use it:")
     arguments = shlex.join([str(path), str(data), *([] if target is None else ["--target", target])])
     for use in (f"numbafc evaluate {arguments}", f"numbafc predict {arguments}", f"numbafc.load({str(path)!r}) in Python"):
         TEXT.print(f"  {use}")
     TEXT.print(f"test {_score_name(net)} {net.score(test.X, test.y):.4f}")
-    if interrupted:
+    if not finished:
         raise typer.Exit(130)
+
+
+def _fit(net: MLP, training: datasets.Dataset, test: datasets.Dataset, options: dict[str, Any]) -> bool:
+    """Train with a display; whether it came to its end. Ctrl-C in the first epoch ends the command."""
+    with Display(options["epochs"], LOSSES[net.loss_name].classifies) as show:
+        try:
+            net.fit(training.X, training.y, validation=(test.X, test.y), callbacks=(show,), **options)
+            return True
+        except KeyboardInterrupt:
+            pass
+    if show.epoch == 0:
+        TEXT.print("interrupted in the first epoch; nothing is saved")
+        raise typer.Exit(130)
+    return False
 
 
 @app.command(epilog="Example:  numbafc evaluate iris.safetensors iris.csv --target species")
