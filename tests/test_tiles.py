@@ -151,3 +151,30 @@ def test_work_is_kept_from_call_to_call():
     fc.forward(W[:50], X)
     assert products._work.by_itemsize[4] is before
     assert before.size
+
+
+MANY_THREADS = """
+import numpy as np
+import numbafc as fc
+from numbafc.kernels import loops, products
+products.PARALLEL = loops.PARALLEL = 0   # every product is split, however small
+rng = np.random.default_rng(0)
+wrong = []
+for threads in (1, 2, 3, 5):
+    fc.set_num_threads(threads)
+    for dtype in (np.float32, np.float64):
+        shapes = [(1, 1, 1), (3, 5, 2), (10, 64, 1), (7, 257, 65), (33, 31, 300), (12, 784, 32), (60, 1024, 70)]
+        for T, N, B in [*shapes, (0, 3, 2), (3, 0, 2), (3, 2, 0), (200, 64, 48), (5, 300, 129)]:
+            W, X, b, dY = (rng.standard_normal(form).astype(dtype) for form in ((T, N), (N, B), T, (T, B)))
+            for A, Z, g in ((W, X, dY), (np.asfortranarray(W), np.asfortranarray(X), np.asfortranarray(dY))):
+                kernels = ("tiled", "loops")
+                ours, theirs = ((fc.forward(A, Z, b, kernel=k), *fc.backward(g, Z, A, kernel=k)) for k in kernels)
+                wrong += [(threads, T, N, B) for one, other in zip(ours, theirs) if one.tobytes() != other.tobytes()]
+print(wrong)
+"""
+
+
+def test_any_number_of_threads_gives_the_loops_bits():
+    """Also more threads than cores, columns or rows, and products far too small to be worth it."""
+    done = run_python(MANY_THREADS, NUMBA_NUM_THREADS="5")
+    assert done.stdout == "[]\n", done.stderr
