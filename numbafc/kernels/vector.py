@@ -11,14 +11,14 @@ A is read in place through two strides and broadcast. X has unit stride in j. Th
 lanes are masked, and the others run the same chains. One lane beyond the last may go elsewhere (`extra`): with a 1 in
 that lane of X it is the sum of A[t,:], which is how a gradient of weights brings that of the bias along.
 
-x + (−0.0) is x for every x, so "no earlier block" and "no bias" are the number −0.0 and need no code of their own.
-
-Two more functions move X into panels, and one is the tile for a single column: there the neighbouring outputs t lie one
-row of A apart, so squares of A are transposed in registers on their way.
+Besides the tile there are two functions that move X into panels, and one for a single column: there neighbouring outputs t
+lie one row of A apart, so squares of A are transposed in registers on their way. (Its total starts at −0.0, for −0.0 + x is
+x for every x: the first block needs no code of its own.)
 """
 
 from __future__ import annotations
 
+import abc
 from collections.abc import Callable
 from typing import Any
 
@@ -33,7 +33,9 @@ from .tile import Tile, target_features, tile_for
 
 I1, I8, I32, I64 = (ir.IntType(bits) for bits in (1, 8, 32, 64))
 POINTER = ir.PointerType()
-GROUP = 3  # rows of A that share a pointer: their offsets, 0, 1 and 2 rows, are addressing modes; one for all is a chain
+# Rows of A that share a pointer: their offsets, 0, 1 and 2 rows, are addressing modes. One pointer for all is a chain of
+# additions, one for each runs out of registers.
+ROWS_AT_A_POINTER = 3
 AHEAD = 8  # rows that a copy asks for before it needs them: no prefetcher follows steps across pages
 A_AHEAD = 24  # summands of A that a tile asks for before it needs them
 TABLE_ROW = 16  # entries for one width in the table of tiles: more than any tile has rows
@@ -44,7 +46,7 @@ def i64(n: int) -> ir.Constant:
     return ir.Constant(I64, n)
 
 
-class _Function:
+class _Function(abc.ABC):
     """An LLVM function on vectors, made once in a module. Subclasses give its name, its arguments and its body."""
 
     def __init__(self, module: Any, sizes: Tile, bits: int) -> None:
@@ -70,9 +72,9 @@ class _Function:
             self.builder.ret_void()
         return self.module.globals[name]
 
+    @abc.abstractmethod
     def body(self, *arguments: Any) -> None:
         """Build the function's code."""
-        raise TypeError("a subclass says what the function does")
 
     def _at(self, pointer: Any, offset: Any) -> Any:
         return self.builder.gep(pointer, [offset], source_etype=I8)
@@ -91,12 +93,13 @@ class _Function:
         kind = ir.FunctionType(returns, [argument.type for argument in arguments])
         return self.builder.call(cgutils.get_or_insert_function(self.module, kind, name), arguments)
 
-    def _load(self, pointer: Any, mask: Any = None, otherwise: Any = None) -> Any:
+    def _load(self, pointer: Any, mask: Any = None) -> Any:
+        """A vector; lanes outside the mask are 0, and not touched in memory."""
         if mask is None:
             return self.builder.load(pointer, align=self.size, typ=self.vector)
-        otherwise = ir.Constant(self.vector, None) if otherwise is None else otherwise
         name = f"llvm.masked.load.{self.kind}.p0"
-        return self._call(name, self.vector, pointer, ir.Constant(I32, self.size), mask, otherwise)
+        nothing = ir.Constant(self.vector, None)
+        return self._call(name, self.vector, pointer, ir.Constant(I32, self.size), mask, nothing)
 
     def _store(self, value: Any, pointer: Any, mask: Any = None) -> None:
         if mask is None:
@@ -148,10 +151,10 @@ class _TileFunction(_Function):
         self.e = [self._at(e, build.add(build.mul(e_step, i64(t)), shift)) for t in range(self.rows)]
         self.biased, self.has_extra = build.icmp_signed("!=", biased, i64(0)), build.icmp_signed(">=", extra, i64(0))
         self.b = [self._at(b, build.mul(b_step, i64(t))) for t in range(self.rows)]
-        self.a_offsets = [build.mul(a_row, i64(t)) for t in range(GROUP)]
+        self.a_offsets = [build.mul(a_row, i64(t)) for t in range(ROWS_AT_A_POINTER)]
         self.a_ahead = build.mul(a_step, i64(A_AHEAD))
-        group = build.mul(a_row, i64(GROUP))
-        starts = [self._at(a, build.mul(group, i64(n))) for n in range(-(-self.rows // GROUP))]
+        group = build.mul(a_row, i64(ROWS_AT_A_POINTER))
+        starts = [self._at(a, build.mul(group, i64(n))) for n in range(-(-self.rows // ROWS_AT_A_POINTER))]
         self._prefetch_y()
         self._blocks(starts, x, K, accumulate)
 
@@ -224,14 +227,16 @@ class _TileFunction(_Function):
     def _step(self, a_k: list[Any], x_k: Any, sums: list[Any]) -> list[Any]:
         """One k: acc[t,j] = fma(A[t,k], X[k,j], acc[t,j]) for the whole tile."""
         for t in {0, self.rows - 1}:  # where rows of A lie side by side, the next k is far, and no prefetcher follows
-            self._prefetch(self._at(self._at(a_k[t // GROUP], self.a_offsets[t % GROUP]), self.a_ahead))
+            self._prefetch(
+                self._at(self._at(a_k[t // ROWS_AT_A_POINTER], self.a_offsets[t % ROWS_AT_A_POINTER]), self.a_ahead)
+            )
         xs = []
         for j in range(self.vectors):
             masked = self.sizes.masked_loads and j == self.vectors - 1
             xs.append(self._load(self._at(x_k, i64(j * self.sizes.lanes * self.size)), self.loaded if masked else None))
         new = []
         for t in range(self.rows):
-            place = self._at(a_k[t // GROUP], self.a_offsets[t % GROUP])
+            place = self._at(a_k[t // ROWS_AT_A_POINTER], self.a_offsets[t % ROWS_AT_A_POINTER])
             a = self._splat(self.builder.load(place, align=self.size, typ=self.scalar))
             name = f"llvm.fma.{self.kind}"
             new += [self._call(name, self.vector, a, x, sums[t * self.vectors + j]) for j, x in enumerate(xs)]
