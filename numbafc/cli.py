@@ -92,16 +92,22 @@ def train(
 ) -> None:
     """Train a network, show how it does on held-out samples, and save it."""
     task = {"cross_entropy": "classification", "mse": "regression"}.get(choice("--loss", loss, ("auto", *LOSSES)), "auto")
-    dataset = _read(data, target, task, dtype)
     number("--test-share", test_share, 0, exclusive=True, below=1)
+    count("--batch-size", batch_size, 1)
+    count("--epochs", epochs)
+    count("--seed", seed)
+    if learning_rate is not None:
+        number("--learning-rate", learning_rate, 0, exclusive=True)
+    sizes = _sizes(hidden)
+    dataset = _read(data, target, task, dtype)
     if len(dataset.X) < 2:
         raise InvalidFile(data, "training needs at least 2 samples, one of them for the test")
     path = out or Path(f"{Path(dataset.name).stem}.safetensors")
     _check_writable(path, data)
     if threads is not None:
         _jit.set_num_threads(threads)
-    training, test = dataset.split(test_share, count("--seed", seed))
-    net = _network(dataset, _sizes(hidden), activation, dtype, seed)
+    training, test = dataset.split(test_share, seed)
+    net = _network(dataset, sizes, activation, dtype, seed)
     net.standardize(training.X)
     TEXT.print(dataset.describe())
     layers = "-".join(map(str, net.sizes))
@@ -237,9 +243,10 @@ def _network(dataset: datasets.Dataset, hidden: list[int], activation: str, dtyp
 
 def _sizes(text: str) -> list[int]:
     try:
-        return [int(size) for size in text.split(",") if size.strip()]
+        sizes = [int(size) for size in text.split(",") if size.strip()]
     except ValueError:
         raise ValueError(f"--hidden must be sizes separated by commas, such as 128,64, got {text!r}") from None
+    return [count("--hidden", size, 1) for size in sizes]
 
 
 def _score_name(net: MLP) -> str:

@@ -6,6 +6,7 @@ One sample per column; for samples in rows pass the transposed view: forward(W, 
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from types import ModuleType
 from typing import Any, NamedTuple
 
@@ -18,6 +19,7 @@ from .kernels import loops, products
 KERNELS: dict[str, ModuleType] = {"tiled": products, "loops": loops, "formula": formulas}
 AUTO = "auto"  # the fastest one
 NAMES = (AUTO, *KERNELS)
+FASTEST: dict[str, Callable[..., None]] = {name: getattr(products, name) for name in products.__all__}
 
 
 class Gradients(NamedTuple):
@@ -189,8 +191,8 @@ def _columns(array: np.ndarray) -> np.ndarray:
 
 def _run(kernel: str, operation: str, *arguments: Any) -> None:
     """Run an operation of the kernel that the name and the shape choose."""
-    if kernel is AUTO:
-        getattr(products, operation)(*arguments)
+    if kernel is AUTO:  # no look at the name, and no context: this is the way that must be short
+        FASTEST[operation](*arguments)
         return
     module = KERNELS.get(checks.choice("kernel", kernel, NAMES), products)
     with np.errstate(all="ignore"):  # NaN and infinity are results here, in plain Python as in compiled code
