@@ -1,1 +1,1 @@
-"""The formulas, fast: each module offers forward, grad_w, grad_b, grad_x and per_sample_grad_norms with the same bits."""
+"""The formulas, fast: each module offers what formulas.py has for the layer, with the same bits."""

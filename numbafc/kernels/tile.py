@@ -51,9 +51,8 @@ def tile_for(dtype: np.dtype, features: frozenset[str]) -> Tile:
     if "neon" in features or "fp-armv8" in features:
         # 32 registers of 128 bits; a masked load would be one branch per lane.
         return Tile(16 // dtype.itemsize, {4: 6, 3: 8, 2: 12, 1: 12}, 16, masked_loads=False)
-    return Tile(
-        16 // dtype.itemsize, {2: 4, 1: 8}, 8, masked_loads=False
-    )  # 128-bit vectors and 16 registers everywhere else
+    # 128-bit vectors and 16 registers are everywhere.
+    return Tile(16 // dtype.itemsize, {2: 4, 1: 8}, 8, masked_loads=False)
 
 
 def target_features() -> frozenset[str]:

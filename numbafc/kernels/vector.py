@@ -31,7 +31,7 @@ from numba.extending import intrinsic
 from ..formulas import SUM_BLOCK
 from .tile import Tile, target_features, tile_for
 
-I1, I8, I32, I64 = (ir.IntType(bits) for bits in (1, 8, 32, 64))
+I8, I32, I64 = (ir.IntType(bits) for bits in (8, 32, 64))
 POINTER = ir.PointerType()
 # Rows of A that share a pointer: their offsets, 0, 1 and 2 rows, are addressing modes. One pointer for all is a chain of
 # additions, one for each runs out of registers.
@@ -528,32 +528,27 @@ def call_stored(argument_types: Callable[[Any], tuple[Any, ...]]) -> Any:
     return call
 
 
-@intrinsic
-def transpose(typingctx: Any, X, x_at, x_step, columns, rows, out, out_at, out_step):
-    """out[k, j] = X[j, k] for one square of lanes × lanes, or the part of it there is. Offsets and steps in bytes."""
+def _mover(function: type[_TransposeFunction] | type[_CopyFunction]) -> Any:
+    """An intrinsic f(X, x_at, x_step, count, rows, out, out_at, out_step) that calls a function from X to out.
 
-    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        x, to = (_start(context, builder, signature, args, n, n + 1) for n in (0, 5))
-        function = _TransposeFunction(builder.module, *_tile_of(signature.args[0])).build()
-        builder.call(function, [x, *args[2:5], to, args[7]])
-        return context.get_dummy_value()
+    Offsets and steps in bytes. out has room for whole vectors.
+    """
 
-    n = types.intp
-    return types.void(X, n, n, n, n, out, n, n), codegen
+    @intrinsic
+    def move(typingctx: Any, X, x_at, x_step, count, rows, out, out_at, out_step):
+        def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+            x, to = (_start(context, builder, signature, args, n, n + 1) for n in (0, 5))
+            builder.call(function(builder.module, *_tile_of(signature.args[0])).build(), [x, *args[2:5], to, args[7]])
+            return context.get_dummy_value()
+
+        n = types.intp
+        return types.void(X, n, n, n, n, out, n, n), codegen
+
+    return move
 
 
-@intrinsic
-def copy_rows(typingctx: Any, X, x_at, x_step, width, rows, out, out_at, out_step):
-    """out[k, j] = X[k, j] for `rows` rows of `width` numbers. Offsets and steps in bytes. out has room for full vectors."""
-
-    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        x, to = (_start(context, builder, signature, args, n, n + 1) for n in (0, 5))
-        function = _CopyFunction(builder.module, *_tile_of(signature.args[0])).build()
-        builder.call(function, [x, *args[2:5], to, args[7]])
-        return context.get_dummy_value()
-
-    n = types.intp
-    return types.void(X, n, n, n, n, out, n, n), codegen
+transpose = _mover(_TransposeFunction)  # out[k, j] = X[j, k]: `count` vectors along k, of `rows` numbers each
+copy_rows = _mover(_CopyFunction)  # out[k, j] = X[k, j]: `rows` rows of `count` numbers
 
 
 @intrinsic
