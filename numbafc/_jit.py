@@ -25,6 +25,8 @@ from numba.core import cgutils, config, types
 from numba.core.caching import FunctionCache, IndexDataCacheFile
 from numba.extending import intrinsic, overload
 
+from ._arrays import lent
+
 DTYPES = (np.dtype(np.float32), np.dtype(np.float64))
 
 # No fastmath: reassociation would break the order of sums, and NaN tests would be deleted.
@@ -100,7 +102,7 @@ def _compiled_fma(a, b, c):  # Numba compares the arguments with those of the la
 
 
 def array_in(real: Any, axes: int) -> Any:
-    """The type of an input: any strides, read-only. Every aligned array of the dtype converts to it without a copy."""
+    """The type of an input: any strides, read-only. Every aligned array of the dtype is lent as it is."""
     return types.Array(real, axes, "A", readonly=True)
 
 
@@ -123,26 +125,30 @@ class Kernel:
         self.function = function
         self.argument_types = argument_types
         self.parallel = parallel
-        self.dispatchers: dict[int, Any] = {}  # by itemsize, which is faster to look up than a dtype; complete ones only
+        self.dispatchers: dict[int, Any] = {}  # by itemsize, which is faster to look up than a dtype
+        self.entries: dict[int, Callable[..., Any]] = {}  # the compiled functions themselves, which check their arguments
 
     def __call__(self, *arguments: Any) -> Any:
-        dispatcher = self.dispatchers.get(arguments[0].itemsize) or self._compile(arguments[0].dtype)
+        entry = self.entries.get(arguments[0].itemsize) or self.compile(arguments[0].dtype)
         if not self.parallel:
-            return dispatcher(*arguments)
+            return entry(*arguments)
         with _launch():
-            return dispatcher(*arguments)
+            return entry(*arguments)
 
-    def _compile(self, dtype: np.dtype) -> Any:
+    def compile(self, dtype: np.dtype) -> Callable[..., Any]:
+        """The compiled function for a dtype; serial ones may be called as they are."""
         if config.DISABLE_JIT:
             return np.errstate(all="ignore")(self.function)  # compiled code follows IEEE without a word
         with _compiling:
-            if dtype.itemsize not in self.dispatchers:
+            if dtype.itemsize not in self.entries:
                 dispatcher: Any = numba.njit(parallel=self.parallel, **OPTIONS)(self.function)
                 dispatcher._cache = _cache_for(self.function, "parallel" if self.parallel else "serial")
-                dispatcher.compile(self.argument_types(numba.from_dtype(dtype)))
-                dispatcher.disable_compile()  # from here on, arguments convert to the one signature
+                dispatcher.compile(tuple(map(lent, self.argument_types(numba.from_dtype(dtype)))))
+                dispatcher.disable_compile()
                 self.dispatchers[dtype.itemsize] = dispatcher
-            return self.dispatchers[dtype.itemsize]
+                (compiled,) = dispatcher.overloads.values()
+                self.entries[dtype.itemsize] = compiled.entry_point
+            return self.entries[dtype.itemsize]
 
 
 def kernel(
