@@ -21,7 +21,14 @@ POINTER = ir.PointerType()
 
 # Where the fields are: PyArrayObject_fields and PyArray_Descr of NumPy's ndarraytypes.h, part of its binary interface.
 HEAD, WORD = object.__basicsize__, struct.calcsize("P")
-DATA, AXES, LENGTHS, STRIDES, DESCR, FLAGS = HEAD, HEAD + WORD, HEAD + 2 * WORD, HEAD + 3 * WORD, HEAD + 5 * WORD, HEAD + 6 * WORD
+DATA, AXES, LENGTHS, STRIDES, DESCR, FLAGS = (
+    HEAD,
+    HEAD + WORD,
+    HEAD + 2 * WORD,
+    HEAD + 3 * WORD,
+    HEAD + 5 * WORD,
+    HEAD + 6 * WORD,
+)
 BYTE_ORDER, TYPE_NUMBER = HEAD + WORD + 2, HEAD + WORD + 4
 ALIGNED = 0x0100  # NPY_ARRAY_ALIGNED
 NATIVE = ord("=")
@@ -60,7 +67,9 @@ def _unbox(kind: Any, array: Any, c: Any) -> NativeValue:
 
     array = build.bitcast(array, POINTER)
     descr, axes = field(array, DESCR, POINTER), field(array, AXES, I32)
-    right = build.and_(equal(field(descr, TYPE_NUMBER, I32), TYPE_NUMBERS[bits]), equal(field(descr, BYTE_ORDER, I8), NATIVE))
+    right = build.and_(
+        equal(field(descr, TYPE_NUMBER, I32), TYPE_NUMBERS[bits]), equal(field(descr, BYTE_ORDER, I8), NATIVE)
+    )
     flags = build.and_(field(array, FLAGS, I32), ir.Constant(I32, ALIGNED))
     right = build.and_(right, equal(flags, ALIGNED))
     vector = equal(axes, 1)
@@ -68,7 +77,8 @@ def _unbox(kind: Any, array: Any, c: Any) -> NativeValue:
     with build.if_then(build.not_(right), likely=False):
         c.pyapi.err_set_string("PyExc_TypeError", f"a kernel takes aligned arrays of float{bits} with {kind.ndim} axes")
 
-    lengths, strides = field(array, LENGTHS, POINTER), field(array, STRIDES, POINTER)
+    # nothing is followed where it may lead nowhere: without axes there are no lengths
+    lengths, strides = (build.select(right, field(array, place, POINTER), array) for place in (LENGTHS, STRIDES))
     size, one = ir.Constant(INTP, bits // 8), ir.Constant(INTP, 1)
     shape, steps, items = [], [], one
     for axis in range(kind.ndim):

@@ -14,20 +14,6 @@ import numpy as np
 SINGLE, DOUBLE = np.dtype(np.float32), np.dtype(np.float64)
 
 
-def plain(*arrays: Any) -> bool:
-    """Whether all are arrays of one supported dtype that kernels take as they are: the quick way past `real_arrays`."""
-    first = arrays[0]
-    if type(first) is not np.ndarray:
-        return False
-    dtype = first.dtype
-    if dtype is not SINGLE and dtype is not DOUBLE:
-        return False
-    for array in arrays:  # a loop: all(…) over a generator takes longer than the rest of the call
-        if type(array) is not np.ndarray or array.dtype is not dtype or not array.flags.aligned:
-            return False
-    return True
-
-
 def real_arrays(**arrays: Any) -> list[np.ndarray]:
     """The arrays of one dtype, float32 or float64, that the values are. Raises TypeError."""
     converted = [real_array(name, value) for name, value in arrays.items()]

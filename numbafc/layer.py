@@ -1,12 +1,14 @@
 """The public layer: Y = W X + b, its gradients, and nothing else. Check, choose a kernel, allocate, run.
 
+Most calls go the short way: the kernel itself compares dtypes and shapes, in nanoseconds, and where it refuses, or
+anything is out of the ordinary, `checks` finds out what is wrong and says so.
+
 Letters and formulas are those of formulas.py (after Eli Bendersky, "Backpropagation through a fully-connected layer").
 One sample per column; for samples in rows pass the transposed view: forward(W, X.T, b).T copies nothing.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from types import ModuleType
 from typing import Any, NamedTuple
 
@@ -19,7 +21,7 @@ from .kernels import loops, products
 KERNELS: dict[str, ModuleType] = {"tiled": products, "loops": loops, "formula": formulas}
 AUTO = "auto"  # the fastest one
 NAMES = (AUTO, *KERNELS)
-FASTEST: dict[str, Callable[..., None]] = {name: getattr(products, name) for name in products.__all__}
+ndarray = np.ndarray
 
 
 class Gradients(NamedTuple):
@@ -39,15 +41,24 @@ def forward(
     Returns Y: (T, B), or (T,). All arrays have one dtype, float32 or float64, and any strides.
     Raises TypeError for a dtype, ValueError for a shape or an out that overlaps an input. 2·T·N·B flops.
     """
+    if (
+        kernel is AUTO
+        and out is None
+        and type(W) is type(X) is ndarray
+        and (b is None or type(b) is ndarray)
+        and W.ndim == 2
+    ):
+        Y = np.empty((len(W), X.shape[1]) if X.ndim == 2 else len(W), W.dtype)
+        if products.forward(W, X, b, Y):
+            return Y
     if b is None:
-        if not checks.plain(W, X):
-            W, X = checks.real_arrays(W=W, X=X)
-    elif not checks.plain(W, X, b):
+        W, X = checks.real_arrays(W=W, X=X)
+    else:
         W, X, b = checks.real_arrays(W=W, X=X, b=b)
     if not (W.ndim == 2 and 0 < X.ndim < 3 and X.shape[0] == W.shape[1] and (b is None or b.shape == W.shape[:1])):
         _refuse_forward(W, X, b)
     shape = (W.shape[0], *X.shape[1:])
-    Y = np.empty(shape, W.dtype) if out is None else checks.output(out, shape, W.dtype, W=W, X=X, b=b)
+    Y = checks.output(out, shape, W.dtype, W=W, X=X, b=b)
     _run(kernel, "forward", W, _columns(X), b, _columns(Y))
     return Y
 
@@ -60,10 +71,20 @@ def grad_w(
     dY: (T, B) and X: (N, B), or (T,) and (N,) for one sample. reduction: "sum" over the samples, or "mean", the sum
     divided by B (NaN for B = 0). Returns dW: (T, N). Errors as in forward. 2·T·N·B flops.
     """
+    if (
+        kernel is AUTO
+        and out is None
+        and reduction == "sum"
+        and type(dY) is type(X) is ndarray
+        and 0 < dY.ndim == X.ndim < 3
+    ):
+        dW = np.empty((len(dY), len(X)), dY.dtype)
+        if products.grad_w(dY, X, dW):
+            return dW
     dY, X = _batch(dY, X)
     _check_reduction(reduction)
     shape = (dY.shape[0], X.shape[0])
-    dW = np.empty(shape, dY.dtype) if out is None else checks.output(out, shape, dY.dtype, dY=dY, X=X)
+    dW = checks.output(out, shape, dY.dtype, dY=dY, X=X)
     _run(kernel, "grad_w", _columns(dY), _columns(X), dW)
     return _reduce(dW, dY, reduction)
 
@@ -74,8 +95,7 @@ def grad_b(dY: np.ndarray, *, reduction: str = "sum", out: np.ndarray | None = N
     dY: (T, B), or (T,) for one sample. reduction: "sum" over the samples, or "mean" (NaN for B = 0). Returns db: (T,).
     Errors as in forward. T·B flops.
     """
-    if not checks.plain(dY):
-        dY = checks.real_array("dY", dY)
+    dY = checks.real_array("dY", dY)
     _check_samples("dY", dY, "T")
     _check_reduction(reduction)
     db = checks.output(out, dY.shape[:1], dY.dtype, dY=dY)
@@ -88,12 +108,15 @@ def grad_x(dY: np.ndarray, W: np.ndarray, *, out: np.ndarray | None = None, kern
 
     dY: (T, B), or (T,) for one sample. W: (T, N). Returns dX: (N, B), or (N,). Errors as in forward. 2·T·N·B flops.
     """
-    if not checks.plain(dY, W):
-        dY, W = checks.real_arrays(dY=dY, W=W)
+    if kernel is AUTO and out is None and type(dY) is type(W) is ndarray and W.ndim == 2 and 0 < dY.ndim < 3:
+        dX = np.empty((W.shape[1], dY.shape[1]) if dY.ndim == 2 else W.shape[1], W.dtype)
+        if products.grad_x(dY, W, dX):
+            return dX
+    dY, W = checks.real_arrays(dY=dY, W=W)
     if not (W.ndim == 2 and 0 < dY.ndim < 3 and dY.shape[0] == W.shape[0]):
         _refuse_grad_x(dY, W)
     shape = (W.shape[1], *dY.shape[1:])
-    dX = np.empty(shape, W.dtype) if out is None else checks.output(out, shape, W.dtype, dY=dY, W=W)
+    dX = checks.output(out, shape, W.dtype, dY=dY, W=W)
     _run(kernel, "grad_x", _columns(dY), W, _columns(dX))
     return dX
 
@@ -104,8 +127,11 @@ def backward(dY: np.ndarray, X: np.ndarray, W: np.ndarray, *, reduction: str = "
     dY: (T, B), X: (N, B), W: (T, N); for one sample dY: (T,) and X: (N,). reduction applies to dW and db; dX has one
     column per sample. Returns Gradients(dW, db, dX). Errors as in forward. 4·T·N·B + T·B flops.
     """
-    if not checks.plain(dY, X, W):
-        dY, X, W = checks.real_arrays(dY=dY, X=X, W=W)
+    if type(dY) is type(X) is type(W) is ndarray and kernel is AUTO and reduction == "sum" and 0 < dY.ndim == X.ndim < 3:
+        dW, db, dX = np.empty((len(dY), len(X)), W.dtype), np.empty(len(dY), W.dtype), np.empty(X.shape, W.dtype)
+        if W.ndim == 2 and products.grad_w_and_b(dY, X, dW, db) and products.grad_x(dY, W, dX):
+            return Gradients(dW, db, dX)
+    dY, X, W = checks.real_arrays(dY=dY, X=X, W=W)
     dY, X = _batch(dY, X)
     if not (W.ndim == 2 and W.shape == (dY.shape[0], X.shape[0])):
         _refuse_grad_x(dY, W)
@@ -146,8 +172,7 @@ def _check_reduction(reduction: str) -> None:
 
 def _batch(dY: Any, X: Any) -> tuple[np.ndarray, np.ndarray]:
     """dY and X, checked: they hold the same samples."""
-    if not checks.plain(dY, X):
-        dY, X = checks.real_arrays(dY=dY, X=X)
+    dY, X = checks.real_arrays(dY=dY, X=X)
     if not (0 < dY.ndim < 3 and dY.shape[1:] == X.shape[1:]):
         _check_samples("dY", dY, "T")
         _check_samples("X", X, "N")
@@ -190,13 +215,11 @@ def _columns(array: np.ndarray) -> np.ndarray:
 
 
 def _run(kernel: str, operation: str, *arguments: Any) -> None:
-    """Run an operation of the kernel that the name and the shape choose."""
-    if kernel is AUTO:  # no look at the name, and no context: this is the way that must be short
-        FASTEST[operation](*arguments)
-        return
+    """Run an operation of the kernel with this name, on checked arguments."""
     module = KERNELS.get(checks.choice("kernel", kernel, NAMES), products)
     with np.errstate(all="ignore"):  # NaN and infinity are results here, in plain Python as in compiled code
-        getattr(module, operation)(*arguments)
+        if getattr(module, operation)(*arguments) is False:
+            raise RuntimeError(f"{operation} refused arrays that had passed all checks: a defect of numbafc")
 
 
 def _reduce(gradient: np.ndarray, dY: np.ndarray, reduction: str) -> np.ndarray:

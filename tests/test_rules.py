@@ -15,6 +15,7 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 # From the ground up: a room imports only rooms above it in this list, and itself.
 ROOMS = (
     "_version",
+    "_arrays",
     "_jit",
     "formulas",
     "checks",

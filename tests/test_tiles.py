@@ -9,8 +9,9 @@ from helpers import assert_same_bits, run_python
 
 import numbafc as fc
 from numbafc._jit import DTYPES
+from numbafc.formulas import SUM_BLOCK
 from numbafc.kernels import products, tile
-from numbafc.kernels.products import BAND, CHUNK, FEW_ROWS, GROUP
+from numbafc.kernels.products import BAND, CHUNK, FEW_ROWS, FEW_SUMMANDS, GROUP
 
 # What each shape is about: K around a chunk, more than one group of vectors, W with a power of two from row to row (its
 # transpose is packed), bands of it, few rows, one sample, many threads' worth of work.
@@ -21,6 +22,8 @@ EDGES = [
     (BAND + 1, 1024, 33),
     (CHUNK + 3, 2 * BAND + 1, 20),
     *((T, 30, 500) for T in (FEW_ROWS, FEW_ROWS + 1)),
+    *((T, 2 * SUM_BLOCK + 15, 131) for T in (1, FEW_ROWS)),
+    *((5, 150, B) for B in (1, 2, 3, 7, FEW_SUMMANDS, FEW_SUMMANDS + 1)),
     *((T, 300, 1) for T in (1, 15, 16, 17, 33)),
     (1, 1500, 1),
     (120, 130, 140),
@@ -41,6 +44,7 @@ def test_the_bits_are_the_loops_at_every_block_s_edge(shape, dtype):
         "dW": lambda kernel: fc.backward(dY, X, W, kernel=kernel).dW,
         "db": lambda kernel: fc.backward(dY, X, W, kernel=kernel).db,
         "dW alone": lambda kernel: fc.grad_w(dY, X, kernel=kernel),
+        "dW of rows": lambda kernel: fc.grad_w(dY, np.ascontiguousarray(X.T).T, kernel=kernel),
     }.items():
         assert_same_bits(call("tiled"), call("loops"), f"{what} {shape}")
 
@@ -69,7 +73,7 @@ def guarded(A, at_the_end):
 
 rng = np.random.default_rng(0)
 for dtype in (np.float32, np.float64):
-    for T, N, B in ((1, 1, 1), (10, 17, 33), (13, 300, 1), (7, 64, 49), (50, 1024, 65), (5, 130, 260)):
+    for T, N, B in ((1, 1, 1), (10, 17, 33), (13, 300, 1), (7, 64, 49), (50, 1024, 65), (5, 130, 260), (2, 300, 131)):
         for at_the_end in (True, False):
             forms = (T, N), (N, B), T, (T, B)
             W, X, b, dY = (guarded(rng.standard_normal(form).astype(dtype), at_the_end) for form in forms)
@@ -101,8 +105,7 @@ def test_every_tile_fits_its_registers(name, dtype):
     for vectors, heights in sizes.tiles().items():
         assert 1 in heights
         for rows in heights:
-            beside = 0 if vectors >= sizes.row_vectors // 2 else vectors + 1  # one row streams X past, from memory
-            assert rows * vectors + beside <= registers, (rows, vectors)
+            assert rows * vectors + vectors + 1 <= registers, (rows, vectors)
     assert sizes.lanes * dtype.itemsize == {"AVX-512": 64, "AVX2": 32, "NEON": 16, "none": 16}[name]
 
 

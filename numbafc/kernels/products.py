@@ -35,11 +35,15 @@ from .vector import (
     masked_loads,
     most_rows,
     most_vectors,
-    row_vectors,
     store_caller,
+    stream_1,
+    stream_2,
+    stream_4,
+    stream_8,
     tile,
     tile_table,
     transpose,
+    turn,
     vector_bytes,
 )
 
@@ -49,8 +53,10 @@ CHUNK = 4 * SUM_BLOCK  # summands in a panel: 64 float32 lanes of so many are 25
 GROUP = 16  # vectors packed at a time: with CHUNK at most 1 MiB, half of the L2 cache of an AVX-512 machine
 BAND = 48  # rows of A packed at a time: three cache lines of float32, and whole tiles of 6, 8 and 12 rows
 FEW_ROWS = 4  # so few rows of A read X once: packing would cost as much
+FEW_SUMMANDS = 8  # so few write Y as fast as memory takes it, if it is written in its order
 PACKING_ROWS = 8  # packing a vector of X costs about what this many rows of A do
 PARALLEL = 1_500_000  # multiply-adds from which a second thread is worth its start (1.5 µs, and a cold cache)
+FROM_MEMORY = 6  # what a multiply-add counts for where each takes a number of its own from memory
 
 
 # ---- packing --------------------------------------------------------------------------------------------------------
@@ -96,12 +102,34 @@ def _packs_a(A, rows):
 
 
 @register_jitable
+def _lines(elements):
+    """So many elements as whole cache lines."""
+    return (elements + 15) // 16 * 16
+
+
+@register_jitable
+def _is_column(A, X, Y, extra):
+    """Whether the product is one column over rows of A, which is then read by squares."""
+    return X.shape[1] == 1 and extra == 0 and A.strides[1] == Y.itemsize and masked_loads(Y) == 1
+
+
+@register_jitable
+def _streams(A, X, Y, extra, rows, vectors):
+    """Whether each row of such a part of Y is a few passes over rows of X: few rows or few summands, and Y is wide."""
+    few = rows <= FEW_ROWS or A.shape[1] <= FEW_SUMMANDS
+    wide = vectors > most_vectors(Y)
+    return few and wide and A.shape[1] > 0 and X.strides[1] == Y.itemsize and masked_loads(Y) == 1 and extra == 0
+
+
+@register_jitable
 def _room(A, X, Y, extra, rows, vectors):
     """Elements of work for a part of so many rows and vectors: X's panels, then A's band; whole cache lines."""
     size, lanes = min(X.shape[0], CHUNK), lanes_in(Y)
+    if _streams(A, X, Y, extra, rows, vectors):
+        return 16 + rows * _lines(vectors * lanes) if X.shape[0] > SUM_BLOCK else 0
     panels = size * min(GROUP, vectors) * lanes if _packs_x(X, Y, extra, rows, vectors) else 0
     band = size * (BAND + lanes) if _packs_a(A, rows) else 0
-    return (panels + band + 15) // 16 * 16
+    return _lines(panels + band)
 
 
 # ---- one thread -----------------------------------------------------------------------------------------------------
@@ -157,16 +185,41 @@ def _tiles(table, a, x, out, t0, t1, v, width, panels, size, add):
 
 
 @register_jitable
-def _row(table, A, X, out, t):
-    """Row t of Y, with X in place: tiles of one row, as wide as can be, so that X streams past."""
-    dtype, a, v = out[0], (address(A, t * A.strides[0]), A.strides[0], A.strides[1]), 0
-    vectors, widest = -(-X.shape[1] // lanes_in(dtype)), row_vectors(dtype)
-    while v < vectors:
-        left = vectors - v
-        width = widest if left >= widest else widest // 2 if left >= widest // 2 else min(left, most_vectors(dtype))
-        x = address(X, v * vector_bytes(dtype)), 0, X.strides[0]
-        _tile(table, 1, width, a, x, out, t, v, A.shape[1], 0)
-        v += width
+def _pass(summands, Y, a, a_step, x, x_step, y, begin, b, biased):
+    """The row at y of Y, over 8, 4, 2 or 1 summands."""
+    if summands == 8:
+        stream_8(Y, a, a_step, x, x_step, y, Y.shape[1], begin, b, biased)
+    elif summands == 4:
+        stream_4(Y, a, a_step, x, x_step, y, Y.shape[1], begin, b, biased)
+    elif summands == 2:
+        stream_2(Y, a, a_step, x, x_step, y, Y.shape[1], begin, b, biased)
+    else:
+        stream_1(Y, a, a_step, x, x_step, y, Y.shape[1], begin, b, biased)
+
+
+@register_jitable
+def _stream(A, X, b, biased, Y, work):
+    """All of Y: a few rows of X at a time pass in the order of memory, however large it is.
+
+    The sums of the first block are in Y from the start; those of a later one are in work until it ends.
+    """
+    (T, K), row = A.shape, _lines(Y.shape[1]) * Y.itemsize
+    if K > SUM_BLOCK:
+        work[0] = 1
+    for k0 in range(0, K, SUM_BLOCK):
+        k, k1 = k0, min(k0 + SUM_BLOCK, K)
+        while k < k1:
+            left = k1 - k
+            now = 8 if left >= 8 else 4 if left >= 4 else 2 if left >= 2 else 1
+            ends = int(biased == 1 and k0 == 0 and k + now == K)
+            for t in range(T):
+                a, bias = address(A, t * A.strides[0] + k * A.strides[1]), address(b, t * b.strides[0])
+                y = address(Y, t * Y.strides[0]) if k0 == 0 else address(work, 64 + t * row)
+                _pass(now, Y, a, A.strides[1], address(X, k * X.strides[0]), X.strides[0], y, int(k == k0), bias, ends)
+            k += now
+        for t in range(T if k0 > 0 else 0):  # Y + 1·sums, rounded once
+            y, bias = address(Y, t * Y.strides[0]), address(b, t * b.strides[0])
+            _pass(1, Y, address(work, 0), 0, address(work, 64 + t * row), 0, y, 0, bias, int(biased == 1 and k1 == K))
 
 
 @register_jitable
@@ -228,33 +281,62 @@ def _blocks(table, A, X, b, biased, Y, E, extra, vectors, work):
                 _band(table, a, x, out, t0, t1, g0, g1, panels, size, k0)
 
 
+# What a call says besides its arrays: which of them are transposed, and what the other two are good for.
+TURN_A, TURN_X, TURN_Y, BIASED, EXTRA = 1, 2, 4, 8, 16
+# What a call answers: 0, or how many elements of work it needs, or one of these.
+UNFIT, SCATTERED, LARGE = -1, -2, -3  # shapes do not fit; rows of Y are not contiguous; there is work for several threads
+ANY_SIZE = 2**62
+
+
 def _types(real):
-    inputs = array_in(real, 2), array_in(real, 2), array_in(real, 1), intp
-    return *inputs, array_out(real, 2), array_out(real, 1), intp, array_out(real, 1)
+    inputs = array_in(real, 2), array_in(real, 2), array_in(real, 1)
+    return *inputs, array_out(real, 2), array_out(real, 1), array_out(real, 1), intp, intp
+
+
+@register_jitable
+def _operands(flags, A, X, Y):
+    """A, X and Y as the product has them."""
+    turned = turn(A, flags & TURN_A), turn(X, flags & TURN_X), turn(Y, flags & TURN_Y)
+    return *turned, int(flags & BIASED > 0), int(flags & EXTRA > 0)
+
+
+@register_jitable
+def _refusal(A, X, b, biased, Y, E, extra):
+    """0, or why this product cannot be."""
+    (T, K), S = A.shape, X.shape[1]
+    if X.shape[0] != K or Y.shape != (T, S) or (biased == 1 and b.shape[0] != T) or (extra == 1 and E.shape[0] != T):
+        return UNFIT
+    return SCATTERED if S > 1 and T > 0 and Y.strides[1] != Y.itemsize else 0  # vectors are stored side by side
 
 
 @kernel(_types, parallel=False)
-def _on_one_thread(A, X, b, biased, Y, E, extra, work):
-    """Y = A X + b; with extra = 1 also E[t] = Σ_k A[t,k]; extra = -1 only asks for the address of this function, in E.
+def _on_one_thread(P, Q, b, R, E, work, flags, most):
+    """R = P Q + b, each turned as the flags say; with EXTRA also E[t] = Σ_k P[t,k]. Nothing is done for an answer but 0.
 
-    Returns 0, or, where work is too small and nothing was done, how many elements it needs.
+    most: from so many multiply-adds on, the answer is LARGE. A negative one only asks for the address of this function,
+    in E.
     """
-    if extra < 0:
+    if most < 0:
         store_caller(E)
         return 0
+    A, X, Y, biased, extra = _operands(flags, P, Q, R)
+    refusal = _refusal(A, X, b, biased, Y, E, extra)
+    if refusal != 0:
+        return refusal
+    (T, S), K = Y.shape, X.shape[0]
+    if T * S * K * (FROM_MEMORY if min(T, S, K) == 1 else 1) >= most:
+        return LARGE
     vectors = (X.shape[1] + extra + lanes_in(Y) - 1) // lanes_in(Y)
     room = _room(A, X, Y, extra, A.shape[0], vectors)
     if room > work.size:
         return room
-    if X.shape[1] == 1 and extra == 0 and A.strides[1] == Y.itemsize and masked_loads(Y) == 1:
+    if _is_column(A, X, Y, extra):
         _column(A, X, b, biased, Y)
         return 0
-    table = tile_table(Y)
-    if not _packs_x(X, Y, extra, A.shape[0], vectors) and A.shape[0] <= FEW_ROWS and vectors > most_vectors(Y):
-        for t in range(A.shape[0]):
-            _row(table, A, X, _out(Y, b, biased, E, extra), t)
-    else:
-        _blocks(table, A, X, b, biased, Y, E, extra, vectors, work)
+    if _streams(A, X, Y, extra, A.shape[0], vectors):
+        _stream(A, X, b, biased, Y, work)
+        return 0
+    _blocks(tile_table(Y), A, X, b, biased, Y, E, extra, vectors, work)
     return 0
 
 
@@ -282,12 +364,13 @@ def _share(size, parts, part):
 _compute = call_stored(_types)
 
 
-@kernel(lambda real: (*_types(real), intp, array_in(real, 1)))
-def _on_threads(A, X, b, biased, Y, E, extra, work, threads, stored):
+@kernel(lambda real: (*_types(real), array_in(real, 1)))
+def _on_threads(P, Q, b, R, E, work, flags, threads, stored):
     """As _on_one_thread, split into as many equal parts as there are threads. stored: where that function is.
 
     It calls _on_one_thread by address, for compiling the tiles once more into this kernel would take seconds.
     """
+    A, X, Y, biased, extra = _operands(flags, P, Q, R)
     (T, S), lanes = Y.shape, lanes_in(Y)
     vectors = (S + extra + lanes - 1) // lanes
     columns = _columns(X, Y, extra, T, vectors, threads)
@@ -296,23 +379,26 @@ def _on_threads(A, X, b, biased, Y, E, extra, work, threads, stored):
     for part in range(columns * bands):
         v0, v1 = _share(vectors, columns, part % columns)
         t0, t1 = _share(T, bands, part // columns)
-        room = max(room, _room(A, X, Y, extra, t1 - t0, v1 - v0))
+        room = max(room, _room(A, X, Y, extra if v1 == vectors else 0, t1 - t0, v1 - v0))
     if room * columns * bands > work.size:
         return room * columns * bands
+    refusals = 0
     for part in prange(columns * bands):
         v0, v1 = _share(vectors, columns, part % columns)
         t0, t1 = _share(T, bands, part // columns)
-        s0, s1, last = v0 * lanes, min(v1 * lanes, S), extra if v1 == vectors else 0
+        s0, s1, choices = v0 * lanes, min(v1 * lanes, S), flags & (BIASED | EXTRA if v1 == vectors else BIASED)
         own = work[part * room : (part + 1) * room]
-        _compute(stored, (A[t0:t1], X[:, s0:s1], b[t0:t1], biased, Y[t0:t1, s0:s1], E[t0:t1], last, own))
-    return 0
+        own_b, own_e = b[t0 * biased : t1 * biased], E[t0 * extra : t1 * extra]
+        arrays = A[t0:t1], X[:, s0:s1], own_b, Y[t0:t1, s0:s1], own_e, own
+        refusals += int(_compute(stored, (*arrays, choices, ANY_SIZE)) != 0)
+    return UNFIT if refusals > 0 else 0
 
 
 @functools.cache
 def _stored(dtype):
     """Where _on_one_thread is in this process, as numbers of this dtype."""
     stored, none = np.zeros(8 // dtype.itemsize, dtype), np.empty((0, 0), dtype)
-    _on_one_thread(none, none, stored, 0, none, stored, -1, stored)
+    _on_one_thread.compile(dtype)(none, none, stored, none, stored, stored, 0, -1)
     return stored
 
 
@@ -324,34 +410,70 @@ class _Work(threading.local):
 
 
 _work = _Work()
-_NONE = {dtype.itemsize: np.broadcast_to(dtype.type(0), (2,)) for dtype in DTYPES}  # a bias that is not there
-_NOWHERE = {dtype.itemsize: np.empty(0, dtype) for dtype in DTYPES}
+_serial = _on_one_thread.entries
+_NO_BIAS = {dtype.itemsize: np.broadcast_to(dtype.type(0), (2,)) for dtype in DTYPES}  # may be read for any row
+_NO_SUMS = {dtype.itemsize: np.empty(0, dtype) for dtype in DTYPES}
 
 
-def _product(A, X, b, Y, E=None):
-    """Y = A X + b; with E also E[t] = Σ_k A[t,k]."""
-    if config.DISABLE_JIT:  # intrinsics are nothing without the compiler
-        loops._product(A, X, b, Y)
-        if E is not None:
-            loops.grad_b(A, E)
-        return
-    itemsize, (T, S) = Y.itemsize, Y.shape
-    if S > 1 and Y.strides[1] != itemsize and T:  # vectors are stored side by side
-        result = np.empty((T, S), Y.dtype)
-        _product(A, X, b, result, E)
-        Y[...] = result
-        return
-    bias, biased = (_NONE[itemsize], 0) if b is None else (b, 1)
-    extra, E = (0, _NOWHERE[itemsize]) if E is None else (1, E)
-    works = _work.by_itemsize
-    threads = get_num_threads() if T * S * A.shape[1] >= PARALLEL else 1
-    if threads > 1:
-        arguments = threads, _stored(Y.dtype)
-        while room := _on_threads(A, X, bias, biased, Y, E, extra, works[itemsize], *arguments):
-            works[itemsize] = _aligned(room, Y.dtype)
+def _product(flags, P, Q, b, R, E=None):
+    """R = P Q + b, each turned as the flags say; with E also E[t] = Σ_k P[t,k].
+
+    Returns whether this was done: it is not where shapes do not fit or an array is no aligned one of R's dtype.
+    """
+    itemsize = R.itemsize
+    entry = _serial.get(itemsize)
+    if entry is None:
+        return _compiled_product(flags, P, Q, b, R, E)
+    if b is None:
+        b = _NO_BIAS[itemsize]
     else:
-        while room := _on_one_thread(A, X, bias, biased, Y, E, extra, works[itemsize]):
-            works[itemsize] = _aligned(room, Y.dtype)
+        flags |= BIASED
+    if E is None:
+        E = _NO_SUMS[itemsize]
+    else:
+        flags |= EXTRA
+    works = _work.by_itemsize
+    try:
+        answer = entry(P, Q, b, R, E, works[itemsize], flags, PARALLEL)
+    except TypeError:
+        return False
+    return answer == 0 or _second_try(answer, entry, flags, P, Q, b, R, E)
+
+
+def _second_try(answer, entry, flags, P, Q, b, R, E):
+    """The product again, with what the answer asks for."""
+    if answer == UNFIT:
+        return False
+    dtype, works = R.dtype, _work.by_itemsize
+    if answer == SCATTERED:
+        result = np.empty_like(R, order="F" if flags & TURN_Y else "C")
+        while answer := entry(P, Q, b, result, E, works[dtype.itemsize], flags, ANY_SIZE):
+            works[dtype.itemsize] = _aligned(answer, dtype)
+        R[...] = result
+        return True
+    threads = get_num_threads() if answer == LARGE else 1
+    if threads > 1:
+        call, last = _on_threads, [threads, _stored(dtype)]
+    else:
+        call, last = entry, [ANY_SIZE]
+    while (answer := call(P, Q, b, R, E, works[dtype.itemsize], flags, *last)) > 0:
+        works[dtype.itemsize] = _aligned(answer, dtype)
+    return answer == 0
+
+
+def _compiled_product(flags, P, Q, b, R, E):
+    """The first product of a dtype: with a kernel, if there is one for it."""
+    if R.dtype not in DTYPES:
+        return False
+    if not config.DISABLE_JIT:
+        _on_one_thread.compile(R.dtype)
+        return _product(flags, P, Q, b, R, E)
+    P, Q, R = (M if M.ndim == 2 else M[:, np.newaxis] for M in (P, Q, R))
+    A, X, Y = (M.T if flags & turned else M for M, turned in ((P, TURN_A), (Q, TURN_X), (R, TURN_Y)))
+    loops._product(A, X, b, Y)  # intrinsics are nothing without the compiler
+    if E is not None:
+        loops.grad_b(A, E)
+    return True
 
 
 def _aligned(elements, dtype):
@@ -363,28 +485,27 @@ def _aligned(elements, dtype):
 
 def forward(W, X, b, Y):
     """Y = W X + b."""
-    _product(W, X, b, Y)
+    return _product(0, W, X, b, Y)
 
 
 def grad_w(dY, X, dW):
     """dW = dY Xᵀ: lanes run over inputs."""
-    _product(dY, X.T, None, dW)
+    return _product(TURN_X, dY, X, None, dW)
 
 
 def grad_b(dY, db):
     """db[t] = Σ_s 1·dY[t,s]: lanes run over outputs."""
     ones = np.broadcast_to(dY.dtype.type(1), (1, dY.shape[1]))
-    _product(ones, dY.T, None, db[np.newaxis, :])
+    return _product(TURN_X | TURN_Y, ones, dY, None, db)
 
 
 def grad_w_and_b(dY, X, dW, db):
     """Both gradients in one pass over dY: the bias is the weight of a constant input 1."""
-    _product(dY, X.T, None, dW, db)
+    return _product(TURN_X, dY, X, None, dW, db)
 
 
 def grad_x(dY, W, dX):
     """dX = Wᵀ dY; for one sample dxᵀ = dyᵀ W, whose lanes run along the rows of W."""
-    if dY.shape[1] == 1:
-        _product(dY.T, W, None, dX.T)
-    else:
-        _product(W.T, dY, None, dX)
+    if dY.ndim == 1 or dY.shape[1] == 1:
+        return _product(TURN_A | TURN_Y, dY, W, None, dX)
+    return _product(TURN_A, W, dY, None, dX)

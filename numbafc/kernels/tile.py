@@ -18,14 +18,12 @@ ALL_ROWS = 6  # tiles of more rows than these have an even number of rows
 class Tile:
     """The tiles of one dtype on one instruction set.
 
-    lanes: numbers in a vector. most_rows: for each number of vectors, the most rows. row_vectors: how wide a tile of one
-    row is, which streams X past a single row of A. masked_loads: a masked load costs no more than a plain one, so X can be
-    read in place up to its last lane.
+    lanes: numbers in a vector. most_rows: for each number of vectors, the most rows. masked_loads: a masked load costs no
+    more than a plain one, so X can be read in place up to its last lane.
     """
 
     lanes: int
     most_rows: dict[int, int]
-    row_vectors: int
     masked_loads: bool
 
     @property
@@ -35,8 +33,7 @@ class Tile:
 
     def tiles(self) -> dict[int, list[int]]:
         """All tiles there are: for each number of vectors, the numbers of rows. Each one costs time to compile."""
-        tall = {v: [t for t in range(1, most + 1) if t <= ALL_ROWS or t % 2 == 0] for v, most in self.most_rows.items()}
-        return {**tall, self.row_vectors // 2: [1], self.row_vectors: [1]}
+        return {v: [t for t in range(1, most + 1) if t <= ALL_ROWS or t % 2 == 0] for v, most in self.most_rows.items()}
 
 
 def tile_for(dtype: np.dtype, features: frozenset[str]) -> Tile:
@@ -44,15 +41,15 @@ def tile_for(dtype: np.dtype, features: frozenset[str]) -> Tile:
     if "avx512f" in features:
         # 32 registers: 24 accumulators, the vectors of X, a broadcast. One vector: 12 chains hide the latency of fma
         # (4 cycles, 2 units), and more rows would run out of registers for addresses.
-        return Tile(64 // dtype.itemsize, {4: 6, 3: 8, 2: 12, 1: 12}, 16, masked_loads=True)
+        return Tile(64 // dtype.itemsize, {4: 6, 3: 8, 2: 12, 1: 12}, masked_loads=True)
     if "avx2" in features and "fma" in features:
         # 16 registers: 12 accumulators, 2 vectors of X, a broadcast, and the mask of the last vector.
-        return Tile(32 // dtype.itemsize, {2: 6, 1: 8}, 8, masked_loads=True)
+        return Tile(32 // dtype.itemsize, {2: 6, 1: 8}, masked_loads=True)
     if "neon" in features or "fp-armv8" in features:
         # 32 registers of 128 bits; a masked load would be one branch per lane.
-        return Tile(16 // dtype.itemsize, {4: 6, 3: 8, 2: 12, 1: 12}, 16, masked_loads=False)
+        return Tile(16 // dtype.itemsize, {4: 6, 3: 8, 2: 12, 1: 12}, masked_loads=False)
     # 128-bit vectors and 16 registers are everywhere.
-    return Tile(16 // dtype.itemsize, {2: 4, 1: 8}, 8, masked_loads=False)
+    return Tile(16 // dtype.itemsize, {2: 4, 1: 8}, masked_loads=False)
 
 
 def target_features() -> frozenset[str]:

@@ -11,14 +11,16 @@ A is read in place through two strides and broadcast. X has unit stride in j. Th
 lanes are masked, and the others run the same chains. One lane beyond the last may go elsewhere (`extra`): with a 1 in
 that lane of X it is the sum of A[t,:], which is how a gradient of weights brings that of the bias along.
 
-Besides the tile there are two functions that move X into panels, and one for a single column: there neighbouring outputs t
-lie one row of A apart, so squares of A are transposed in registers on their way. (Its total starts at −0.0, for −0.0 + x is
-x for every x: the first block needs no code of its own.)
+Besides the tile there are two functions that move X into panels; one for few rows or few summands, which keeps nothing in
+registers and reads memory in its order; and one for a single column: there neighbouring outputs t lie one row of A apart,
+so squares of A are transposed in registers on their way. (Its total starts at −0.0, for −0.0 + x is x for every x: the
+first block needs no code of its own.)
 """
 
 from __future__ import annotations
 
 import abc
+import functools
 from collections.abc import Callable
 from typing import Any
 
@@ -26,6 +28,7 @@ import numpy as np
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
+from numba.core.imputils import impl_ret_borrowed
 from numba.extending import intrinsic
 
 from ..formulas import SUM_BLOCK
@@ -37,6 +40,7 @@ POINTER = ir.PointerType()
 # additions, one for each runs out of registers.
 ROWS_AT_A_POINTER = 3
 AHEAD = 8  # rows that a copy asks for before it needs them: no prefetcher follows steps across pages
+COLUMN_AHEAD = 1024  # bytes of a row that a column's kernel asks for before it needs them, for as many rows as lanes
 A_AHEAD = 24  # summands of A that a tile asks for before it needs them
 TABLE_ROW = 16  # entries for one width in the table of tiles: more than any tile has rows
 UNROLL = 2  # steps of k per turn: one leaves loop overhead, four make LLVM run out of registers
@@ -79,14 +83,24 @@ class _Function(abc.ABC):
     def _at(self, pointer: Any, offset: Any) -> Any:
         return self.builder.gep(pointer, [offset], source_etype=I8)
 
-    def _prefetch(self, pointer: Any, write: int = 0) -> None:
-        hints = ir.Constant(I32, write), ir.Constant(I32, 3), ir.Constant(I32, 1)  # keep it, it is data
+    def _prefetch(self, pointer: Any, write: int = 0, keep: int = 3) -> None:
+        """Ask for data. keep: 3 brings it into the L1 cache, 2 into the L2 cache."""
+        hints = ir.Constant(I32, write), ir.Constant(I32, keep), ir.Constant(I32, 1)
         self._call("llvm.prefetch.p0", ir.VoidType(), pointer, *hints)
 
-    def _splat(self, value: Any) -> Any:
-        kind = ir.VectorType(value.type, self.sizes.lanes)
+    def _below(self, limit: Any) -> Callable[[Any], Any]:
+        """From a vector of places to a mask: which are below the limit."""
+
+        def below(places: Any) -> Any:
+            return self.builder.icmp_signed("<", places, self._splat(limit, places.type.count))
+
+        return below
+
+    def _splat(self, value: Any, lanes: int | None = None) -> Any:
+        lanes = lanes or self.sizes.lanes
+        kind = ir.VectorType(value.type, lanes)
         first = self.builder.insert_element(ir.Constant(kind, ir.Undefined), value, ir.Constant(I32, 0))
-        zeros = ir.Constant(ir.VectorType(I32, self.sizes.lanes), None)
+        zeros = ir.Constant(ir.VectorType(I32, lanes), None)
         return self.builder.shuffle_vector(first, ir.Constant(kind, ir.Undefined), zeros)
 
     def _call(self, name: str, returns: Any, *arguments: Any) -> Any:
@@ -108,20 +122,53 @@ class _Function(abc.ABC):
             name = f"llvm.masked.store.{self.kind}.p0"
             self._call(name, ir.VoidType(), value, pointer, ir.Constant(I32, self.size), mask)
 
-    def _transposed(self, rows: list[Any]) -> list[Any]:
-        """`lanes` vectors as the columns of the square they are: log2(lanes) rounds, each of blocks twice as large."""
-        lanes, half = self.sizes.lanes, 1
-        while half < lanes:
-            low = [n - half + lanes if n & half else n for n in range(lanes)]
-            high = [n + lanes if n & half else n + half for n in range(lanes)]
-            exchanged = list(rows)
-            for n in range(lanes):
-                if not n & half:
-                    for target, order in ((n, low), (n + half, high)):
-                        pattern = ir.Constant(ir.VectorType(I32, lanes), order)
-                        exchanged[target] = self.builder.shuffle_vector(rows[n], rows[n + half], pattern)
-            rows, half = exchanged, 2 * half
-        return rows
+    def _columns(self, rows: list[Any], there: Callable[[Any], Any] | None = None) -> list[Any]:
+        """The columns of a square in memory, where each of its rows begins at one of `lanes` pointers.
+
+        It is read in pieces of 128 bits, which go into any part of a register on their way from memory, so that only
+        squares within the pieces are left to exchange: half the shuffles that whole rows would need. there: which of a
+        vector of places in a row there are; the others are 0 and not touched in memory.
+        """
+        lanes, piece = self.sizes.lanes, 16 // self.size
+        columns: list[Any] = []
+        for k in range(0, lanes, piece):
+            vectors = []
+            for j in range(piece):  # rows j, j + piece, …, one piece of each
+                parts = [self._piece(rows[t], k, there) for t in range(j, lanes, piece)]
+                while len(parts) > 1:
+                    parts = [self._joined(*pair) for pair in zip(parts[::2], parts[1::2], strict=True)]
+                vectors += parts
+            columns += self._exchanged(vectors)
+        return columns
+
+    def _piece(self, row: Any, k: int, there: Callable[[Any], Any] | None) -> Any:
+        """128 bits of a row, from its number k on."""
+        numbers = 16 // self.size
+        kind, place = ir.VectorType(self.scalar, numbers), self._at(row, i64(k * self.size))
+        if there is None:
+            return self.builder.load(place, align=self.size, typ=kind)
+        mask = there(ir.Constant(ir.VectorType(I64, numbers), list(range(k, k + numbers))))
+        name = f"llvm.masked.load.v{numbers}f{self.bits}.p0"
+        return self._call(name, kind, place, ir.Constant(I32, self.size), mask, ir.Constant(kind, None))
+
+    def _joined(self, low: Any, high: Any) -> Any:
+        """Two vectors as one of twice the length."""
+        count = 2 * low.type.count
+        return self.builder.shuffle_vector(low, high, ir.Constant(ir.VectorType(I32, count), list(range(count))))
+
+    def _exchanged(self, vectors: list[Any]) -> list[Any]:
+        """Within each 128 bits, n vectors of n numbers as the columns of that square: rounds of blocks twice as large."""
+        lanes, count, half = self.sizes.lanes, len(vectors), 1
+        while half < count:
+            low = [i - half + lanes if i & half else i for i in range(lanes)]
+            high = [i + lanes if i & half else i + half for i in range(lanes)]
+            for n in (n for n in range(count) if not n & half):
+                pair = vectors[n], vectors[n + half]
+                for target, order in ((n, low), (n + half, high)):
+                    pattern = ir.Constant(ir.VectorType(I32, lanes), order)
+                    vectors[target] = self.builder.shuffle_vector(*pair, pattern)
+            half *= 2
+        return vectors
 
 
 class _TileFunction(_Function):
@@ -300,13 +347,11 @@ class _TransposeFunction(_Function):
 
     def body(self, x, x_step, columns, rows, out, out_step) -> None:
         build, lanes = self.builder, self.sizes.lanes
-        inside = build.icmp_signed("<", self.lane, self._splat(rows))
-        vectors = []
-        for j in range(lanes):
-            # a column that is not there is read where the first one is, which always is, and its lane is never used
-            there = build.icmp_signed("<", i64(j), columns)
-            vectors.append(self._load(self._at(x, build.select(there, build.mul(x_step, i64(j)), i64(0))), inside))
-        vectors = self._transposed(vectors)
+        # a column that is not there is read where the first one is, which always is, and its lane is never used
+        offsets = [
+            build.select(build.icmp_signed("<", i64(j), columns), build.mul(x_step, i64(j)), i64(0)) for j in range(lanes)
+        ]
+        vectors = self._columns([self._at(x, offset) for offset in offsets], self._below(rows))
         for k, vector in enumerate(vectors):
             with build.if_then(build.icmp_signed("<", i64(k), rows)):
                 self._store(vector, self._at(out, build.mul(out_step, i64(k))))
@@ -381,8 +426,11 @@ class _ColumnFunction(_Function):
         """acc[t] = fma(A[t,k], x[k], acc[t]) for one square of lanes × lanes, or for the `left` columns there are."""
         build, lanes = self.builder, self.sizes.lanes
         start = self._at(a, build.mul(k0, i64(self.size)))
-        inside = None if left is None else build.icmp_signed("<", self.lane, self._splat(left))
-        columns = self._transposed([self._load(self._at(start, offset), inside) for offset in offsets])
+        rows = [self._at(start, offset) for offset in offsets]
+        if left is None:
+            for row in rows:  # whole squares: further on is no end of A's rows in sight, and a prefetch never faults
+                self._prefetch(self._at(row, i64(COLUMN_AHEAD)), keep=2)
+        columns = self._columns(rows, None if left is None else self._below(left))
         sums = build.load(acc)
         for n in range(lanes):
             there = None if left is None else build.icmp_signed("<", i64(n), left)
@@ -391,6 +439,47 @@ class _ColumnFunction(_Function):
             new = self._call(f"llvm.fma.{self.kind}", self.vector, columns[n], self._splat(number), sums)
             sums = new if there is None else build.select(there, new, sums)
         build.store(sums, acc)
+
+
+class _StreamFunction(_Function):
+    """One row of Y through a few rows of X, each a stream: y[j] = fma(a[k], X[k,j], y[j]) for k = 0 … summands − 1.
+
+    width: how many j. begin: start from +0 instead of y. After that b is added, if biased. Steps in bytes; y and X have
+    unit stride in j.
+    """
+
+    def __init__(self, module: Any, sizes: Tile, bits: int, summands: int) -> None:
+        super().__init__(module, sizes, bits)
+        self.summands = summands
+
+    def build(self) -> Any:
+        """The function."""
+        return self.define(f"stream_{self.summands}", [POINTER, I64, POINTER, I64, POINTER, I64, I64, POINTER, I64])
+
+    def body(self, a, a_step, x, x_step, y, width, begin, b, biased) -> None:
+        build, lanes = self.builder, self.sizes.lanes
+        number = functools.partial(build.load, align=self.size, typ=self.scalar)
+        numbers = [self._splat(number(self._at(a, build.mul(a_step, i64(k))))) for k in range(self.summands)]
+        rows = [self._at(x, build.mul(x_step, i64(k))) for k in range(self.summands)]
+        nothing = ir.Constant(self.scalar, -0.0)  # x + −0 is x
+        bias = self._splat(build.select(build.icmp_signed("!=", biased, i64(0)), number(b), nothing))
+        begins = self._splat(build.icmp_signed("!=", begin, i64(0)))
+
+        def vector(first: Any, mask: Any) -> None:
+            offset = build.mul(first, i64(self.size))
+            place = self._at(y, offset)
+            total = build.select(begins, ir.Constant(self.vector, None), self._load(place, mask))
+            for a_k, row in zip(numbers, rows, strict=True):
+                total = self._call(
+                    f"llvm.fma.{self.kind}", self.vector, a_k, self._load(self._at(row, offset), mask), total
+                )
+            self._store(build.fadd(total, bias), place, mask)
+
+        whole, rest = build.sdiv(width, i64(lanes)), build.srem(width, i64(lanes))
+        with cgutils.for_range(build, whole) as turn:
+            vector(build.mul(turn.index, i64(lanes)), None)
+        with build.if_then(build.icmp_signed(">", rest, i64(0))):
+            vector(build.mul(whole, i64(lanes)), build.icmp_signed("<", self.lane, self._splat(rest)))
 
 
 # ---- intrinsics: what compiled code calls. The dtype of the first array and the processor decide what they become. ----
@@ -416,7 +505,6 @@ lanes_in = _constant(lambda tile, bits: tile.lanes)
 vector_bytes = _constant(lambda tile, bits: tile.lanes * bits // 8)
 most_vectors = _constant(lambda tile, bits: tile.most_vectors)
 masked_loads = _constant(lambda tile, bits: int(tile.masked_loads))
-row_vectors = _constant(lambda tile, bits: tile.row_vectors)
 
 
 @intrinsic
@@ -450,6 +538,26 @@ def address(typingctx: Any, base: Any, offset: Any) -> Any:
         return builder.bitcast(there, context.get_value_type(types.voidptr))
 
     return types.voidptr(base, types.intp), codegen
+
+
+@intrinsic
+def turn(typingctx: Any, A: Any, turned: Any) -> Any:
+    """The matrix, or its transpose where turned is not 0: one type for both."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        kind = signature.args[0]
+        given = context.make_array(kind)(context, builder, args[0])
+        result = context.make_array(signature.return_type)(context, builder)
+        for field in ("data", "itemsize", "nitems", "meminfo", "parent"):
+            setattr(result, field, getattr(given, field))
+        swaps = builder.icmp_signed("!=", args[1], i64(0))
+        for field in ("shape", "strides"):
+            one, other = cgutils.unpack_tuple(builder, getattr(given, field), 2)
+            both = builder.select(swaps, other, one), builder.select(swaps, one, other)
+            setattr(result, field, cgutils.pack_array(builder, both))
+        return impl_ret_borrowed(context, builder, signature.return_type, result._getvalue())
+
+    return types.Array(A.dtype, 2, "A", readonly=not A.mutable)(A, types.intp), codegen
 
 
 @intrinsic
@@ -563,3 +671,24 @@ def column(typingctx: Any, A, a_at, a_row, X, x_at, x_step, K, Y, y_at, y_step, 
 
     n = types.intp
     return types.void(A, n, n, X, n, n, n, Y, n, n, b, n, n, n, n), codegen
+
+
+def _streamer(summands: int) -> Any:
+    """An intrinsic for so many summands at a time; a, x, y, b: addresses, the rest as in _StreamFunction.
+
+    A: any array of the dtype.
+    """
+
+    @intrinsic
+    def stream(typingctx: Any, A, a, a_step, x, x_step, y, width, begin, b, biased):
+        def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+            builder.call(_StreamFunction(builder.module, *_tile_of(signature.args[0]), summands).build(), args[1:])
+            return context.get_dummy_value()
+
+        n, to = types.intp, types.voidptr
+        return types.void(A, to, n, to, n, to, n, n, to, n), codegen
+
+    return stream
+
+
+stream_1, stream_2, stream_4, stream_8 = (_streamer(summands) for summands in (1, 2, 4, 8))
