@@ -102,7 +102,7 @@ def measure(
     T, N, B = shape
     job = {"op": op, "T": T, "N": N, "B": B, "dtype": dtype}
     flops = 2 * T * N * B
-    repeats = max(1, min(50, int(2e7 / flops)))
+    repeats = max(3, min(1000, int(3e8 / flops)))  # some milliseconds: the caches are warm for everybody
     errors = {}
     for worker in workers:
         errors[worker.label] = worker.ask(**job, check=True, repeats=1)["error_over_bound"]

@@ -54,6 +54,7 @@ GROUP = 16  # vectors packed at a time: with CHUNK at most 1 MiB, half of the L2
 BAND = 48  # rows of A packed at a time: three cache lines of float32, and whole tiles of 6, 8 and 12 rows
 FEW_ROWS = 4  # so few rows of A read X once: packing would cost as much
 FEW_SUMMANDS = 8  # so few write Y as fast as memory takes it, if it is written in its order
+IN_PLACE = 384  # so many vectors of X stay in the L1 cache as they are
 PACKING_ROWS = 8  # packing a vector of X costs about what this many rows of A do
 PARALLEL = 1_500_000  # multiply-adds from which a second thread is worth its start (1.5 µs, and a cold cache)
 FROM_MEMORY = 6  # what a multiply-add counts for where each takes a number of its own from memory
@@ -92,7 +93,8 @@ def _pack(X, j0, width, lanes, real, k0, size, itemsize, extra, out, at):
 def _packs_x(X, Y, extra, rows, vectors):
     """Whether a part of Y of so many rows and vectors packs X."""
     in_place = X.strides[1] == Y.itemsize and masked_loads(Y) == 1 and extra == 0
-    return not (in_place and (vectors <= most_vectors(Y) or rows <= FEW_ROWS))
+    small = X.shape[0] * vectors <= IN_PLACE
+    return not (in_place and (small or vectors <= most_vectors(Y) or rows <= FEW_ROWS))
 
 
 @register_jitable
