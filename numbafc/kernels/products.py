@@ -31,6 +31,7 @@ from .vector import (
     call_stored,
     column,
     copy_rows,
+    half_vectors,
     lanes_in,
     masked_loads,
     most_rows,
@@ -53,7 +54,7 @@ CHUNK = 4 * SUM_BLOCK  # summands in a panel: 64 float32 lanes of so many are 25
 GROUP = 16  # vectors packed at a time: with CHUNK at most 1 MiB, half of the L2 cache of an AVX-512 machine
 BAND = 48  # rows of A packed at a time: three cache lines of float32, and whole tiles of 6, 8 and 12 rows
 FEW_ROWS = 4  # so few rows of A read X once: packing would cost as much
-FEW_SUMMANDS = 8  # so few write Y as fast as memory takes it, if it is written in its order
+FEW_SUMMANDS = 2  # so few write Y as fast as memory takes it, if it is written in its order
 IN_PLACE = 384  # so many vectors of X stay in the L1 cache as they are
 PACKING_ROWS = 8  # packing a vector of X costs about what this many rows of A do
 PARALLEL = 1_500_000  # multiply-adds from which a second thread is worth its start (1.5 µs, and a cold cache)
@@ -94,7 +95,7 @@ def _packs_x(X, Y, extra, rows, vectors):
     """Whether a part of Y of so many rows and vectors packs X."""
     in_place = X.strides[1] == Y.itemsize and masked_loads(Y) == 1 and extra == 0
     small = X.shape[0] * vectors <= IN_PLACE
-    return not (in_place and (small or vectors <= most_vectors(Y) or rows <= FEW_ROWS))
+    return not (in_place and (small or vectors <= most_vectors(Y) or rows <= most_rows(Y, 2)))
 
 
 @register_jitable
@@ -113,6 +114,18 @@ def _lines(elements):
 def _is_column(A, X, Y, extra):
     """Whether the product is one column over rows of A, which is then read by squares."""
     return X.shape[1] == 1 and extra == 0 and A.strides[1] == Y.itemsize and masked_loads(Y) == 1
+
+
+@register_jitable
+def _is_row(A, X, Y, extra):
+    """Whether the product is one row over columns of X that each lie side by side: a column, turned."""
+    return (
+        A.shape[0] == 1
+        and extra == 0
+        and X.strides[0] == Y.itemsize
+        and X.strides[1] != Y.itemsize
+        and masked_loads(Y) == 1
+    )
 
 
 @register_jitable
@@ -162,6 +175,8 @@ def _tile(table, rows, width, a, x, out, t, v, size, add):
     lanes = lanes_in(dtype)
     beyond = S - (v + width - 1) * lanes  # the first lane of the last vector that is not Y's
     e_lane = beyond if extra == 1 and beyond < lanes else -1
+    if half_vectors(dtype) == 1 and width == 1 and beyond + extra <= lanes // 2:
+        width = 0
     tile(
         table, rows, width, a[0], a[1], a[2], x[0], x[2], size,
         address(y[0], t * y[1] + v * vector_bytes(dtype)), y[1], min(beyond, lanes), add,
@@ -173,6 +188,8 @@ def _tile(table, rows, width, a, x, out, t, v, size, add):
 def _tiles(table, a, x, out, t0, t1, v, width, panels, size, add):
     """Rows t0…t1 of `panels` panels of one width, from vector v, over `size` summands. add: Y holds those before."""
     most = most_rows(out[0], width)
+    if a[1] % 4096 == 0:  # a number of each row is in the same set of the L1 cache, which has room for eight
+        most = min(most, 8)
     t = t0
     while t < t1:
         tiles = (t1 - t + most - 1) // most
@@ -225,12 +242,12 @@ def _stream(A, X, b, biased, Y, work):
 
 
 @register_jitable
-def _column(A, X, b, biased, Y):
-    """The only column of Y, for A with its summands side by side."""
+def _column(A, X, b, b_step, biased, Y):
+    """The only column of Y, for A with its summands side by side. b_step: bytes from row to row of b."""
     for t in range(0, A.shape[0], lanes_in(Y)):
-        a_at, y_at, b_at = t * A.strides[0], t * Y.strides[0], t * b.strides[0]
+        a_at, y_at, b_at = t * A.strides[0], t * Y.strides[0], t * b_step
         rows, K = min(lanes_in(Y), A.shape[0] - t), A.shape[1]
-        column(A, a_at, A.strides[0], X, 0, X.strides[0], K, Y, y_at, Y.strides[0], b, b_at, b.strides[0], biased, rows)
+        column(A, a_at, A.strides[0], X, 0, X.strides[0], K, Y, y_at, Y.strides[0], b, b_at, b_step, biased, rows)
 
 
 @register_jitable
@@ -265,7 +282,8 @@ def _blocks(table, A, X, b, biased, Y, E, extra, vectors, work):
     band_at = min(K, CHUNK) * min(GROUP, vectors) * vector if packs_x else 0
     for g0 in range(0, vectors, GROUP):
         g1 = min(g0 + GROUP, vectors)
-        panels = (g1 - g0 + most_vectors(Y) - 1) // most_vectors(Y)
+        widest = 2 if FEW_ROWS < T <= most_rows(Y, 2) and not packs_x else most_vectors(Y)
+        panels = (g1 - g0 + widest - 1) // widest
         for k0 in range(0, max(K, 1), CHUNK):
             size = min(CHUNK, K - k0)
             out = _out(Y, b, int(biased == 1 and k0 + size == K), E, extra)
@@ -333,7 +351,10 @@ def _on_one_thread(P, Q, b, R, E, work, flags, most):
     if room > work.size:
         return room
     if _is_column(A, X, Y, extra):
-        _column(A, X, b, biased, Y)
+        _column(A, X, b, b.strides[0], biased, Y)
+        return 0
+    if _is_row(A, X, Y, extra):
+        _column(X.T, A.T, b, 0, biased, Y.T)
         return 0
     if _streams(A, X, Y, extra, A.shape[0], vectors):
         _stream(A, X, b, biased, Y, work)

@@ -22,6 +22,7 @@ from __future__ import annotations
 import abc
 import functools
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -42,6 +43,7 @@ ROWS_AT_A_POINTER = 3
 AHEAD = 8  # rows that a copy asks for before it needs them: no prefetcher follows steps across pages
 COLUMN_AHEAD = 1024  # bytes of a row that a column's kernel asks for before it needs them, for as many rows as lanes
 A_AHEAD = 24  # summands of A that a tile asks for before it needs them
+X_AHEAD = 16  # summands of X that a row of tiles asks for before it needs them
 TABLE_ROW = 16  # entries for one width in the table of tiles: more than any tile has rows
 UNROLL = 2  # steps of k per turn: one leaves loop overhead, four make LLVM run out of registers
 
@@ -200,6 +202,7 @@ class _TileFunction(_Function):
         self.b = [self._at(b, build.mul(b_step, i64(t))) for t in range(self.rows)]
         self.a_offsets = [build.mul(a_row, i64(t)) for t in range(ROWS_AT_A_POINTER)]
         self.a_ahead = build.mul(a_step, i64(A_AHEAD))
+        self.x_ahead = build.mul(x_step, i64(X_AHEAD))
         group = build.mul(a_row, i64(ROWS_AT_A_POINTER))
         starts = [self._at(a, build.mul(group, i64(n))) for n in range(-(-self.rows // ROWS_AT_A_POINTER))]
         self._prefetch_y()
@@ -277,6 +280,9 @@ class _TileFunction(_Function):
             self._prefetch(
                 self._at(self._at(a_k[t // ROWS_AT_A_POINTER], self.a_offsets[t % ROWS_AT_A_POINTER]), self.a_ahead)
             )
+        if self.vectors == 2:
+            for j in range(self.vectors):
+                self._prefetch(self._at(self._at(x_k, self.x_ahead), i64(j * self.sizes.lanes * self.size)))
         xs = []
         for j in range(self.vectors):
             masked = self.sizes.masked_loads and j == self.vectors - 1
@@ -504,6 +510,7 @@ def _constant(value: Callable[[Tile, int], int]) -> Any:
 lanes_in = _constant(lambda tile, bits: tile.lanes)
 vector_bytes = _constant(lambda tile, bits: tile.lanes * bits // 8)
 most_vectors = _constant(lambda tile, bits: tile.most_vectors)
+half_vectors = _constant(lambda tile, bits: int(tile.half_vectors))
 masked_loads = _constant(lambda tile, bits: int(tile.masked_loads))
 
 
@@ -569,10 +576,12 @@ def tile_table(typingctx: Any, A: Any) -> Any:
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         sizes, bits = _tile_of(signature.args[0])
         functions = [ir.Constant(POINTER, None)] * (TABLE_ROW * (1 + max(sizes.tiles())))
+        half = replace(sizes, lanes=sizes.lanes // 2)
         for width, heights in sizes.tiles().items():
             for height in heights:
-                function = _TileFunction(builder.module, sizes, bits, height, width).build()
-                functions[width * TABLE_ROW + height] = function
+                functions[width * TABLE_ROW + height] = _TileFunction(builder.module, sizes, bits, height, width).build()
+                if width == 1 and sizes.half_vectors:
+                    functions[height] = _TileFunction(builder.module, half, bits, height, width).build()
         entries = ", ".join(f"ptr {f.get_reference()}" for f in functions)
         kind = ir.ArrayType(POINTER, len(functions))
         table = cgutils.add_global_variable(builder.module, kind, f"numbafc_tiles_f{bits}")
@@ -587,7 +596,7 @@ def tile_table(typingctx: Any, A: Any) -> Any:
 def tile(typingctx, table, rows, vectors, a, a_row, a_step, x, x_step, K, y, y_row, last, add, b, b_step, biased, e, e_step, extra):  # fmt: skip  # noqa: E501
     """One tile of Y = A X + b, from the table; a, x, y, b, e: addresses where it starts; the rest as in _TileFunction.
 
-    rows and vectors must be in the processor's table.
+    rows and vectors must be in the processor's table; vectors = 0 is one vector of half as many lanes.
     """
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
