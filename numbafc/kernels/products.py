@@ -52,7 +52,7 @@ __all__ = ["forward", "grad_b", "grad_w", "grad_w_and_b", "grad_x", "per_sample_
 
 CHUNK = 4 * SUM_BLOCK  # summands in a panel: 64 float32 lanes of so many are 256 KiB
 GROUP = 16  # vectors packed at a time: with CHUNK at most 1 MiB, half of the L2 cache of an AVX-512 machine
-BAND = 48  # rows of A packed at a time: three cache lines of float32, and whole tiles of 6, 8 and 12 rows
+BAND = 96  # rows of A packed at a time: six cache lines of float32, and whole tiles of 6, 8 and 12 rows
 FEW_ROWS = 4  # so few rows of A read X once: packing would cost as much
 FEW_SUMMANDS = 2  # so few write Y as fast as memory takes it, if it is written in its order
 IN_PLACE = 384  # so many vectors of X stay in the L1 cache as they are
@@ -99,9 +99,9 @@ def _packs_x(X, Y, extra, rows, vectors):
 
 
 @register_jitable
-def _packs_a(A, rows):
+def _packs_a(A, rows, vectors):
     """Whether so many rows of A are packed: they lie side by side, and from k to k it is far."""
-    return A.strides[0] == A.itemsize and abs(A.strides[1]) % 4096 == 0 and rows > FEW_ROWS
+    return A.strides[0] == A.itemsize and abs(A.strides[1]) % 4096 == 0 and rows > FEW_ROWS and vectors > 1
 
 
 @register_jitable
@@ -143,7 +143,7 @@ def _room(A, X, Y, extra, rows, vectors):
     if _streams(A, X, Y, extra, rows, vectors):
         return 16 + rows * _lines(vectors * lanes) if X.shape[0] > SUM_BLOCK else 0
     panels = size * min(GROUP, vectors) * lanes if _packs_x(X, Y, extra, rows, vectors) else 0
-    band = size * (BAND + lanes) if _packs_a(A, rows) else 0
+    band = size * (BAND + lanes) if _packs_a(A, rows, vectors) else 0
     return _lines(panels + band)
 
 
@@ -194,8 +194,10 @@ def _tiles(table, a, x, out, t0, t1, v, width, panels, size, add):
     while t < t1:
         tiles = (t1 - t + most - 1) // most
         rows = (t1 - t + tiles - 1) // tiles  # ten rows are five and five, not eight and two
-        if rows > ALL_ROWS and rows % 2 == 1:  # no such tile: the next, or two halves
-            rows = rows + 1 if tiles > 1 else (rows + 1) // 2
+        if tiles == 1 and rows > ALL_ROWS and rows % 2 == 1:  # no such tile: two of half the rows, or the next
+            rows = (rows + 1) // 2
+        if rows > ALL_ROWS and rows % 2 == 1:
+            rows += 1
         a_t = address(a[0], (t - t0) * a[1]), a[1], a[2]
         for p in range(panels):
             x_p = address(x[0], p * x[1]), x[1], x[2]
@@ -278,7 +280,7 @@ def _band(table, a, x, out, t0, t1, g0, g1, panels, size, add):
 def _blocks(table, A, X, b, biased, Y, E, extra, vectors, work):
     """All of Y: GROUP vectors and CHUNK summands at a time; all rows, or a band of them where A is packed."""
     (T, K), itemsize, vector = A.shape, Y.itemsize, vector_bytes(Y)
-    packs_x, packs_a = _packs_x(X, Y, extra, T, vectors), _packs_a(A, T)
+    packs_x, packs_a = _packs_x(X, Y, extra, T, vectors), _packs_a(A, T, vectors)
     band_at = min(K, CHUNK) * min(GROUP, vectors) * vector if packs_x else 0
     for g0 in range(0, vectors, GROUP):
         g1 = min(g0 + GROUP, vectors)

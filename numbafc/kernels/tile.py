@@ -44,7 +44,7 @@ def tile_for(dtype: np.dtype, features: frozenset[str]) -> Tile:
         # 32 registers: 24 accumulators, the vectors of X, a broadcast. One vector: 12 chains hide the latency of fma
         # (4 cycles, 2 units), and more rows would run out of registers for addresses.
         # Half a vector: AMD's Zen 4 computes 256 bits in half the time of 512, so 8 samples need not cost what 16 do.
-        return Tile(64 // dtype.itemsize, {4: 6, 3: 8, 2: 12, 1: 12}, masked_loads=True, half_vectors=True)
+        return Tile(64 // dtype.itemsize, {4: 6, 3: 8, 2: 12, 1: 16}, masked_loads=True, half_vectors=True)
     if "avx2" in features and "fma" in features:
         # 16 registers: 12 accumulators, 2 vectors of X, a broadcast, and the mask of the last vector.
         return Tile(32 // dtype.itemsize, {2: 6, 1: 8}, masked_loads=True)

@@ -44,7 +44,7 @@ AHEAD = 8  # rows that a copy asks for before it needs them: no prefetcher follo
 COLUMN_AHEAD = 1024  # bytes of a row that a column's kernel asks for before it needs them, for as many rows as lanes
 A_AHEAD = 24  # summands of A that a tile asks for before it needs them
 X_AHEAD = 16  # summands of X that a row of tiles asks for before it needs them
-TABLE_ROW = 16  # entries for one width in the table of tiles: more than any tile has rows
+TABLE_ROW = 32  # entries for one width in the table of tiles: more than any tile has rows
 UNROLL = 2  # steps of k per turn: one leaves loop overhead, four make LLVM run out of registers
 
 
