@@ -4,10 +4,10 @@ All are one product Y = A X + b over strides, as in loops.py:
 
     forward  A = W   X = X     grad_w  A = dY  X = Xᵀ     grad_x  A = Wᵀ  X = dY     grad_b  A = 1  X = dYᵀ
 
-X is read in place where one tile is as wide as Y or A has few rows, else packed into panels as wide as a tile, [k][lanes],
-which stay in the L2 cache while the rows of A pass over them. A is read in place, but for rows that lie side by side in
-memory (Wᵀ): a power of two from k to k would put all of a tile's numbers into one set of the L1 cache. What is where in
-memory, and who computes it, changes no bit: the chain of fma of an element is the same in every tile.
+X is read in place where one tile is as wide as Y, A has few rows or X is small, else packed into panels as wide as a tile,
+[k][lanes], which stay in the L2 cache while the rows of A pass over them. A is read in place, but for rows that lie side by
+side in memory (Wᵀ): a power of two from k to k would put all of a tile's numbers into one set of the L1 cache. What is
+where in memory, and who computes it, changes no bit: the chain of fma of an element is the same in every tile.
 """
 
 from __future__ import annotations
@@ -55,7 +55,8 @@ GROUP = 16  # vectors packed at a time: with CHUNK at most 1 MiB, half of the L2
 BAND = 96  # rows of A packed at a time: six cache lines of float32, and whole tiles of 6, 8 and 12 rows
 FEW_ROWS = 4  # so few rows of A read X once: packing would cost as much
 FEW_SUMMANDS = 2  # so few write Y as fast as memory takes it, if it is written in its order
-IN_PLACE = 384  # so many vectors of X stay in the L1 cache as they are
+PASSES = 8  # so often X is read in place, in tiles of two vectors, which have the most rows, before packing pays
+SMALL = 384  # vectors of X that stay in the L1 cache where they are, half of it
 PACKING_ROWS = 8  # packing a vector of X costs about what this many rows of A do
 PARALLEL = 1_500_000  # multiply-adds from which a second thread is worth its start (1.5 µs, and a cold cache)
 FROM_MEMORY = 6  # what a multiply-add counts for where each takes a number of its own from memory
@@ -91,11 +92,16 @@ def _pack(X, j0, width, lanes, real, k0, size, itemsize, extra, out, at):
 
 
 @register_jitable
+def _is_small(X, vectors):
+    """Whether so many vectors of all rows of X stay in the L1 cache as they are."""
+    return X.shape[0] * vectors <= SMALL
+
+
+@register_jitable
 def _packs_x(X, Y, extra, rows, vectors):
     """Whether a part of Y of so many rows and vectors packs X."""
-    in_place = X.strides[1] == Y.itemsize and masked_loads(Y) == 1 and extra == 0
-    small = X.shape[0] * vectors <= IN_PLACE
-    return not (in_place and (small or vectors <= most_vectors(Y) or rows <= most_rows(Y, 2)))
+    once = vectors <= most_vectors(Y) or rows <= PASSES * most_rows(Y, 2)
+    return not ((once or _is_small(X, vectors)) and X.strides[1] == Y.itemsize and masked_loads(Y) == 1 and extra == 0)
 
 
 @register_jitable
@@ -284,7 +290,7 @@ def _blocks(table, A, X, b, biased, Y, E, extra, vectors, work):
     band_at = min(K, CHUNK) * min(GROUP, vectors) * vector if packs_x else 0
     for g0 in range(0, vectors, GROUP):
         g1 = min(g0 + GROUP, vectors)
-        widest = 2 if FEW_ROWS < T <= most_rows(Y, 2) and not packs_x else most_vectors(Y)
+        widest = most_vectors(Y) if packs_x or vectors <= most_vectors(Y) or _is_small(X, vectors) else 2
         panels = (g1 - g0 + widest - 1) // widest
         for k0 in range(0, max(K, 1), CHUNK):
             size = min(CHUNK, K - k0)

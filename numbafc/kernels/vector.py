@@ -43,7 +43,7 @@ ROWS_AT_A_POINTER = 3
 AHEAD = 8  # rows that a copy asks for before it needs them: no prefetcher follows steps across pages
 COLUMN_AHEAD = 1024  # bytes of a row that a column's kernel asks for before it needs them, for as many rows as lanes
 A_AHEAD = 24  # summands of A that a tile asks for before it needs them
-X_AHEAD = 16  # summands of X that a row of tiles asks for before it needs them
+X_AHEAD = 16  # summands of X likewise
 TABLE_ROW = 32  # entries for one width in the table of tiles: more than any tile has rows
 UNROLL = 2  # steps of k per turn: one leaves loop overhead, four make LLVM run out of registers
 
@@ -280,7 +280,7 @@ class _TileFunction(_Function):
             self._prefetch(
                 self._at(self._at(a_k[t // ROWS_AT_A_POINTER], self.a_offsets[t % ROWS_AT_A_POINTER]), self.a_ahead)
             )
-        if self.vectors == 2:
+        if self.vectors == 2:  # the width of tiles that read X in place, where the next row may be far away, too
             for j in range(self.vectors):
                 self._prefetch(self._at(self._at(x_k, self.x_ahead), i64(j * self.sizes.lanes * self.size)))
         xs = []
