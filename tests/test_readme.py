@@ -1,7 +1,9 @@
 """README says what is so: its example runs and prints what it shows, its numbers are the committed rows'."""
 
+import ast
 import json
 import re
+import statistics
 import sys
 from pathlib import Path
 
@@ -44,6 +46,32 @@ def test_the_table_is_that_of_the_committed_rows():
             speeds = [f"{chosen[op]['gflops']:.0f}" for op in ("forward", "grad_w", "grad_x")]
             peak = f"{max(row['fma_peak_gflops'] for row in rows if row['dtype'] == dtype):.0f}"
             assert f"| {dtype}, {name} | {' | '.join(speeds)} | {peak} |" in README
+
+
+def test_the_comparison_with_peers_is_that_of_the_committed_rows():
+    rows = [json.loads(line) for line in (ROOT / "perf" / "results" / "layer.jsonl").read_text().splitlines()]
+    assert all(row["verified"] for row in rows)
+    cases = {}
+    for row in rows:
+        cases.setdefault((row["T"], row["N"], row["B"]), {}).setdefault(row["op"], {})[row["peer"]] = row
+    ratios = {}
+    for shape, products in cases.items():
+        for op, peers in products.items():
+            fastest = min(row["best"] for name, row in peers.items() if name != "numbafc")
+            ratios[shape, op] = fastest / peers["numbafc"]["best"]
+    lines = re.findall(r"^\| (\(\d.*?\)) \| (.*) \|$", README, re.M)
+    assert len(lines) == 8
+    for text, cells in lines:
+        shape = ast.literal_eval(text)
+        assert cells == " | ".join(
+            f"{cases[shape][op]['numbafc']['gflops']:.0f}, {ratios[shape, op]:.2f} ×"
+            for op in ("forward", "grad_w", "grad_x")
+        )
+    prose = " ".join(README.split())
+    assert f"{statistics.geometric_mean(ratios.values()):.2f} × in the geometric mean" in prose
+    assert f"slower in {sum(ratio < 1 for ratio in ratios.values())} of {len(ratios)}" in prose
+    assert f"FMA peak {max(row['fma_peak_gflops'] for row in rows):.0f} GFLOP/s" in prose
+    assert len(cases) == 31
 
 
 def test_its_counts_are_those_of_the_code():
