@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numba
 import numpy as np
 
-ALL_ROWS = 6  # tiles of more rows than these have an even number of rows
+ALL_ROWS = 4  # tiles of more rows than these have an even number of rows
 
 
 @dataclass(frozen=True)

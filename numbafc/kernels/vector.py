@@ -68,7 +68,7 @@ class _Function(abc.ABC):
         if name not in self.module.globals:
             self.function = ir.Function(self.module, ir.FunctionType(ir.VoidType(), arguments), name)
             self.function.linkage = "internal"
-            for attribute in ("noinline", "nounwind"):
+            for attribute in ("noinline", "nounwind", "optsize"):  # optsize: loops are unrolled here, not by LLVM
                 self.function.attributes.add(attribute)
             for argument in self.function.args:
                 if argument.type is POINTER:
@@ -134,22 +134,22 @@ class _Function(abc.ABC):
         lanes, piece = self.sizes.lanes, 16 // self.size
         columns: list[Any] = []
         for k in range(0, lanes, piece):
+            mask = None if there is None else there(ir.Constant(ir.VectorType(I64, piece), list(range(k, k + piece))))
             vectors = []
             for j in range(piece):  # rows j, j + piece, …, one piece of each
-                parts = [self._piece(rows[t], k, there) for t in range(j, lanes, piece)]
+                parts = [self._piece(rows[t], k, mask) for t in range(j, lanes, piece)]
                 while len(parts) > 1:
                     parts = [self._joined(*pair) for pair in zip(parts[::2], parts[1::2], strict=True)]
                 vectors += parts
             columns += self._exchanged(vectors)
         return columns
 
-    def _piece(self, row: Any, k: int, there: Callable[[Any], Any] | None) -> Any:
+    def _piece(self, row: Any, k: int, mask: Any) -> Any:
         """128 bits of a row, from its number k on."""
         numbers = 16 // self.size
         kind, place = ir.VectorType(self.scalar, numbers), self._at(row, i64(k * self.size))
-        if there is None:
+        if mask is None:
             return self.builder.load(place, align=self.size, typ=kind)
-        mask = there(ir.Constant(ir.VectorType(I64, numbers), list(range(k, k + numbers))))
         name = f"llvm.masked.load.v{numbers}f{self.bits}.p0"
         return self._call(name, kind, place, ir.Constant(I32, self.size), mask, ir.Constant(kind, None))
 
