@@ -15,6 +15,7 @@ from numba import types
 from numba.core import cgutils
 from numba.core.datamodel.models import ArrayModel
 from numba.extending import NativeValue, register_model, unbox
+from numba.np.numpy_support import as_dtype
 
 I8, I32, INTP = ir.IntType(8), ir.IntType(32), ir.IntType(8 * struct.calcsize("P"))
 POINTER = ir.PointerType()
@@ -30,9 +31,8 @@ DATA, AXES, LENGTHS, STRIDES, DESCR, FLAGS = (
     HEAD + 6 * WORD,
 )
 BYTE_ORDER, TYPE_NUMBER = HEAD + WORD + 2, HEAD + WORD + 4
-ALIGNED = 0x0100  # NPY_ARRAY_ALIGNED
+CONTIGUOUS, ALIGNED = 0x0001, 0x0100  # NPY_ARRAY_C_CONTIGUOUS, NPY_ARRAY_ALIGNED
 NATIVE = ord("=")
-TYPE_NUMBERS = {32: 11, 64: 12}  # NPY_FLOAT, NPY_DOUBLE
 
 
 class Lent(types.Array):
@@ -67,15 +67,14 @@ def _unbox(kind: Any, array: Any, c: Any) -> NativeValue:
 
     array = build.bitcast(array, POINTER)
     descr, axes = field(array, DESCR, POINTER), field(array, AXES, I32)
-    right = build.and_(
-        equal(field(descr, TYPE_NUMBER, I32), TYPE_NUMBERS[bits]), equal(field(descr, BYTE_ORDER, I8), NATIVE)
-    )
-    flags = build.and_(field(array, FLAGS, I32), ir.Constant(I32, ALIGNED))
-    right = build.and_(right, equal(flags, ALIGNED))
+    dtype, needed = as_dtype(kind.dtype), ALIGNED | (CONTIGUOUS if kind.layout == "C" else 0)
+    right = build.and_(equal(field(descr, TYPE_NUMBER, I32), dtype.num), equal(field(descr, BYTE_ORDER, I8), NATIVE))
+    flags = build.and_(field(array, FLAGS, I32), ir.Constant(I32, needed))
+    right = build.and_(right, equal(flags, needed))
     vector = equal(axes, 1)
     right = build.and_(right, build.or_(equal(axes, kind.ndim), vector) if kind.ndim == 2 else equal(axes, kind.ndim))
     with build.if_then(build.not_(right), likely=False):
-        c.pyapi.err_set_string("PyExc_TypeError", f"a kernel takes aligned arrays of float{bits} with {kind.ndim} axes")
+        c.pyapi.err_set_string("PyExc_TypeError", f"a kernel takes aligned arrays of {dtype} with {kind.ndim} axes")
 
     # nothing is followed where it may lead nowhere: without axes there are no lengths
     lengths, strides = (build.select(right, field(array, place, POINTER), array) for place in (LENGTHS, STRIDES))

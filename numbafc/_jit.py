@@ -150,6 +150,11 @@ def array_out(real: Any, axes: int) -> Any:
     return types.Array(real, axes, "A")
 
 
+def flat(of: Any) -> Any:
+    """The type of a contiguous array with one axis, to read and write. of: Numba's type of its numbers."""
+    return types.Array(of, 1, "C")
+
+
 class Kernel:
     """A function with index loops, compiled once for each dtype, when a call first needs it.
 

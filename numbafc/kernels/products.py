@@ -316,7 +316,7 @@ UNFIT, SCATTERED, LARGE = -1, -2, -3  # shapes do not fit; rows of Y are not con
 ANY_SIZE = 2**62
 
 
-def _types(real):
+def product_types(real):
     inputs = array_in(real, 2), array_in(real, 2), array_in(real, 1)
     return *inputs, array_out(real, 2), array_out(real, 1), array_out(real, 1), intp, intp
 
@@ -337,7 +337,7 @@ def _refusal(A, X, b, biased, Y, E, extra):
     return SCATTERED if S > 1 and T > 0 and Y.strides[1] != Y.itemsize else 0  # vectors are stored side by side
 
 
-@kernel(_types, parallel=False)
+@kernel(product_types, parallel=False)
 def _on_one_thread(P, Q, b, R, E, work, flags, most):
     """R = P Q + b, each turned as the flags say; with EXTRA also E[t] = Σ_k P[t,k]. Nothing is done for an answer but 0.
 
@@ -392,10 +392,10 @@ def _share(size, parts, part):
     return part * size // parts, (part + 1) * size // parts
 
 
-_compute = call_stored(_types)
+_compute = call_stored(product_types)
 
 
-@kernel(lambda real: (*_types(real), array_in(real, 1)))
+@kernel(lambda real: (*product_types(real), array_in(real, 1)))
 def _on_threads(P, Q, b, R, E, work, flags, threads, stored):
     """As _on_one_thread, split into as many equal parts as there are threads. stored: where that function is.
 
@@ -426,7 +426,7 @@ def _on_threads(P, Q, b, R, E, work, flags, threads, stored):
 
 
 @functools.cache
-def _stored(dtype):
+def stored_product(dtype):
     """Where _on_one_thread is in this process, as numbers of this dtype."""
     stored, none = np.zeros(8 // dtype.itemsize, dtype), np.empty((0, 0), dtype)
     _on_one_thread.compile(dtype)(none, none, stored, none, stored, stored, 0, -1)
@@ -484,7 +484,7 @@ def _second_try(answer, entry, flags, P, Q, b, R, E):
         return True
     threads = get_num_threads() if answer == LARGE else 1
     if threads > 1:
-        call, last = _on_threads, [threads, _stored(dtype)]
+        call, last = _on_threads, [threads, stored_product(dtype)]
     else:
         call, last = entry, [ANY_SIZE]
     while (answer := call(P, Q, b, R, E, works[dtype.itemsize], flags, *last)) > 0:

@@ -568,6 +568,24 @@ def turn(typingctx: Any, A: Any, turned: Any) -> Any:
 
 
 @intrinsic
+def matrix(typingctx: Any, A: Any, at: Any, rows: Any, columns: Any, row: Any) -> Any:
+    """A matrix inside a contiguous array: its first element is A[at], and its rows begin `row` elements apart."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        given = context.make_array(signature.args[0])(context, builder, args[0])
+        result = context.make_array(signature.return_type)(context, builder)
+        result.data = builder.gep(given.data, [args[1]], source_etype=context.get_value_type(A.dtype))
+        result.shape = cgutils.pack_array(builder, args[2:4])
+        result.strides = cgutils.pack_array(builder, (builder.mul(args[4], given.itemsize), given.itemsize))
+        result.itemsize, result.nitems = given.itemsize, builder.mul(args[2], args[3])
+        result.meminfo, result.parent = given.meminfo, given.parent
+        return impl_ret_borrowed(context, builder, signature.return_type, result._getvalue())
+
+    n = types.intp
+    return types.Array(A.dtype, 2, "A", readonly=not A.mutable)(A, n, n, n, n), codegen
+
+
+@intrinsic
 def tile_table(typingctx: Any, A: Any) -> Any:
     """The tiles for A's dtype. Call it in one place of a kernel: what calls it has the code of all tiles in it, and so has,
     compiled anew, what calls that. The functions between the kernel and `tile` hand the table on.

@@ -1,6 +1,7 @@
 """Activations h = φ(y), element by element, and the chain rule through them: dY = dH ⊙ φ'(Y).
 
-Each derivative is written in h, so that a network keeps h alone.
+Each derivative is written in h, so that a network keeps h alone. One compiled function serves whole networks and single
+arrays, so that both have the same bits.
 """
 
 from __future__ import annotations
@@ -9,64 +10,85 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
+from numba.extending import register_jitable
+from numba.types import intp
+
+from .._jit import flat, kernel
+from ..kernels import elementwise
 
 
 class Activation(NamedTuple):
     """φ and the chain rule through it, both in place."""
 
     name: str
+    code: int  # what compiled code calls it
     apply: Callable[[np.ndarray], None]  # Y becomes φ(Y)
     chain: Callable[[np.ndarray, np.ndarray], None]  # (dH, H): dH becomes dH ⊙ φ'
 
 
-def _identity(Y: np.ndarray) -> None:
-    """φ(y) = y, φ' = 1."""
+IDENTITY, RELU, TANH, SIGMOID = range(4)
 
 
-def _identity_chain(dH: np.ndarray, H: np.ndarray) -> None:
-    """dY = dH."""
+@register_jitable
+def apply_part(code, Y, first, last):
+    """Y[first:last] becomes φ(Y[first:last])."""
+    one, zero = Y.dtype.type(1), Y.dtype.type(0)
+    if code == RELU:  # φ(y) = max(y, 0); NaN stays
+        for n in range(first, last):
+            Y[n] = Y[n] if Y[n] > zero or Y[n] != Y[n] else zero
+    elif code == TANH:
+        for n in range(first, last):
+            Y[n] = elementwise.tanh(Y[n])
+    elif code == SIGMOID:  # φ(y) = 1/(1 + e^−y)
+        for n in range(first, last):
+            Y[n] = elementwise.sigmoid(Y[n])
+    return one
 
 
-def _relu(Y: np.ndarray) -> None:
-    """φ(y) = max(y, 0); φ' = 1 for y > 0, else 0 (at 0 too, as PyTorch and scikit-learn have it)."""
-    np.maximum(Y, 0, out=Y)
+@register_jitable
+def chain_part(code, dH, H, first, last, at):
+    """dH[first:last] becomes dH ⊙ φ', with φ' from H, where the same elements begin at `at`."""
+    one, zero = H.dtype.type(1), H.dtype.type(0)
+    shift = at - first
+    if code == RELU:  # φ' = 1 for y > 0, else 0 (at 0 too, as PyTorch and scikit-learn have it)
+        for n in range(first, last):
+            dH[n] *= one if H[n + shift] > zero else zero
+    elif code == TANH:  # φ' = 1 − h²
+        for n in range(first, last):
+            dH[n] *= one - H[n + shift] * H[n + shift]
+    elif code == SIGMOID:  # φ' = h·(1 − h)
+        for n in range(first, last):
+            dH[n] *= H[n + shift] * (one - H[n + shift])
+    return one
 
 
-def _relu_chain(dH: np.ndarray, H: np.ndarray) -> None:
-    """dY = dH where h > 0, else 0."""
-    dH *= H > 0
+@kernel(lambda real: (flat(real), intp), parallel=False)
+def _apply(Y, code):
+    apply_part(code, Y, 0, Y.size)
 
 
-def _tanh(Y: np.ndarray) -> None:
-    """φ(y) = tanh y, φ' = 1 − h²."""
-    np.tanh(Y, out=Y)
+@kernel(lambda real: (flat(real), flat(real), intp), parallel=False)
+def _chain(dH, H, code):
+    chain_part(code, dH, H, 0, dH.size, 0)
 
 
-def _tanh_chain(dH: np.ndarray, H: np.ndarray) -> None:
-    """dY = dH·(1 − h²)."""
-    dH *= 1 - H * H
+def _activation(name: str, code: int) -> Activation:
+    def apply(Y: np.ndarray) -> None:
+        in_order = np.ascontiguousarray(Y)
+        _apply(in_order.reshape(-1), code)
+        if in_order is not Y:
+            Y[...] = in_order
 
+    def chain(dH: np.ndarray, H: np.ndarray) -> None:
+        in_order = np.ascontiguousarray(dH)
+        _chain(in_order.reshape(-1), np.ascontiguousarray(H).reshape(-1), code)
+        if in_order is not dH:
+            dH[...] = in_order
 
-def _sigmoid(Y: np.ndarray) -> None:
-    """φ(y) = 1/(1 + e^−y), φ' = h·(1 − h)."""
-    np.negative(Y, out=Y)
-    with np.errstate(over="ignore"):  # e^−y = ∞ is the right way to h = 0
-        np.exp(Y, out=Y)
-    Y += 1
-    np.reciprocal(Y, out=Y)
-
-
-def _sigmoid_chain(dH: np.ndarray, H: np.ndarray) -> None:
-    """dY = dH·h·(1 − h)."""
-    dH *= H * (1 - H)
+    return Activation(name, code, apply, chain)
 
 
 ACTIVATIONS = {
-    activation.name: activation
-    for activation in (
-        Activation("identity", _identity, _identity_chain),
-        Activation("relu", _relu, _relu_chain),
-        Activation("tanh", _tanh, _tanh_chain),
-        Activation("sigmoid", _sigmoid, _sigmoid_chain),
-    )
+    name: _activation(name, code)
+    for name, code in (("identity", IDENTITY), ("relu", RELU), ("tanh", TANH), ("sigmoid", SIGMOID))
 }

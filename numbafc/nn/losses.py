@@ -9,25 +9,124 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
+from numba import types
+from numba.extending import register_jitable
+from numba.types import intp
 
 from .. import checks
+from .._jit import flat, kernel
+from ..kernels import elementwise
+
+CROSS_ENTROPY, MSE = range(2)
 
 
 class Loss(NamedTuple):
     """What a network is trained to make small."""
 
     name: str
+    code: int  # what compiled code calls it
     classifies: bool  # targets are classes, outputs are logits
     targets: Callable[[Any, int, np.dtype], np.ndarray]  # (y, T, dtype): y as the loss needs it, one sample per row
     per_sample: Callable[[np.ndarray, np.ndarray], np.ndarray]  # (Y, targets): l, (B,)
     gradient: Callable[[np.ndarray, np.ndarray], np.ndarray]  # (Y, targets): ∂l[s]/∂Y[t,s], (T, B)
 
 
+@register_jitable
+def softmax_part(Y, at, T, B, S, to, top, total):
+    """The softmax of the logits Y[t,s], which begin at `at`, into S from `to` on; top and total: room for B numbers."""
+    for s in range(B):
+        top[s], total[s] = Y[at + s], 0
+    for t in range(1, T):
+        for s in range(B):
+            y = Y[at + t * B + s]
+            top[s] = y if y > top[s] or y != y else top[s]
+    for t in range(T):
+        for s in range(B):
+            S[to + t * B + s] = elementwise.exp(Y[at + t * B + s] - top[s])
+            total[s] += S[to + t * B + s]
+    for t in range(T):
+        for s in range(B):
+            S[to + t * B + s] /= total[s]
+
+
+@register_jitable
+def loss_part(code, Y, at, T, B, classes, targets, order, first, dY, to, losses, scratch):
+    """losses[s] and ∂losses[s]/∂Y[t,s], from `to` on, of a batch whose sample s is order[first + s]; returns the hits.
+
+    Y: outputs, from `at` on. scratch: room for 2·B numbers. A hit is a sample whose largest output is that of its class.
+    """
+    hits = 0
+    if code == CROSS_ENTROPY:  # l = −log S_c = log Σ_k e^{y_k} − y_c for the class c; ∂l/∂y = S − onehot(c)
+        top, total = scratch[:B], scratch[B : 2 * B]
+        softmax_part(Y, at, T, B, dY, to, top, total)
+        for s in range(B):
+            c = classes[order[first + s]]
+            losses[s] = elementwise.log(total[s]) - (Y[at + c * B + s] - top[s])
+            dY[to + c * B + s] -= Y.dtype.type(1)
+            best = 0
+            while best < T - 1 and Y[at + best * B + s] != top[s]:
+                best += 1
+            hits += int(best == c)
+    else:  # l = Σ_t (Y[t] − y[t])² / T, ∂l/∂Y[t] = 2·(Y[t] − y[t]) / T
+        for s in range(B):
+            losses[s] = 0
+        share = Y.dtype.type(2 / T)
+        for t in range(T):
+            for s in range(B):
+                error = Y[at + t * B + s] - targets[order[first + s] * T + t]
+                losses[s] += error * error
+                dY[to + t * B + s] = error * share
+        for s in range(B):
+            losses[s] /= Y.dtype.type(T)
+    return hits
+
+
+@kernel(
+    lambda real: (
+        flat(real),
+        flat(types.int64),
+        flat(real),
+        flat(types.int64),
+        flat(real),
+        flat(real),
+        flat(real),
+        intp,
+        intp,
+    ),
+    parallel=False,
+)
+def _evaluate(Y, classes, targets, order, dY, losses, scratch, code, T):
+    loss_part(code, Y, 0, T, losses.size, classes, targets, order, 0, dY, 0, losses, scratch)
+
+
+@kernel(lambda real: (flat(real), flat(real), flat(real), intp), parallel=False)
+def _softmax(Y, S, scratch, T):
+    B = Y.size // T
+    softmax_part(Y, 0, T, B, S, 0, scratch[:B], scratch[B:])
+
+
 def softmax(Y: np.ndarray) -> np.ndarray:
     """S[t,s] = e^{Y[t,s]} / Σ_k e^{Y[k,s]}. The largest logit of a sample is subtracted first: e^y cannot overflow."""
-    S = np.exp(Y - Y.max(axis=0))
-    S /= S.sum(axis=0)
+    S = np.empty(Y.shape, Y.dtype)
+    _softmax(np.ascontiguousarray(Y).reshape(-1), S.reshape(-1), np.empty(2 * Y.shape[1], Y.dtype), Y.shape[0])
     return S
+
+
+def split_targets(loss: Loss, targets: np.ndarray, dtype: np.dtype) -> tuple[np.ndarray, np.ndarray]:
+    """Targets as compiled code takes them: class indices, and flat reals; one of them empty."""
+    if loss.classifies:
+        return np.ascontiguousarray(targets, np.int64), np.empty(0, dtype)
+    return np.empty(0, np.int64), np.ascontiguousarray(targets, dtype).reshape(-1)
+
+
+def _both(loss: Loss, Y: np.ndarray, targets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """The loss of each sample, (B,), and its gradient, (T, B)."""
+    T, B = Y.shape
+    dY, losses = np.empty((T, B), Y.dtype), np.empty(B, Y.dtype)
+    parts = split_targets(loss, targets, Y.dtype)
+    scratch = np.empty(2 * B, Y.dtype)
+    _evaluate(np.ascontiguousarray(Y).reshape(-1), *parts, np.arange(B), dY.reshape(-1), losses, scratch, loss.code, T)
+    return losses, dY
 
 
 def _classes(y: Any, T: int, dtype: np.dtype) -> np.ndarray:
@@ -47,19 +146,6 @@ def _classes(y: Any, T: int, dtype: np.dtype) -> np.ndarray:
     return y.astype(np.intp)
 
 
-def _cross_entropy(Y: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """l = −log S_c = log Σ_k e^{y_k} − y_c for the class c."""
-    shifted = Y - Y.max(axis=0)
-    return np.log(np.exp(shifted).sum(axis=0)) - shifted[y, np.arange(len(y))]
-
-
-def _cross_entropy_gradient(Y: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """∂l/∂y = S − onehot(c)."""
-    S = softmax(Y)
-    S[y, np.arange(len(y))] -= 1
-    return S
-
-
 def _real_targets(y: Any, T: int, dtype: np.dtype) -> np.ndarray:
     """Real targets, (samples, T); (samples,) where T = 1. Raises TypeError or ValueError."""
     y = checks.real_values("y", y, dtype)
@@ -70,20 +156,18 @@ def _real_targets(y: Any, T: int, dtype: np.dtype) -> np.ndarray:
     return y
 
 
-def _mse(Y: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """l = Σ_t (Y[t] − y[t])² / T."""
-    return np.square(Y - y.T).mean(axis=0)
-
-
-def _mse_gradient(Y: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """∂l/∂Y[t] = 2·(Y[t] − y[t]) / T."""
-    return (Y - y.T) * Y.dtype.type(2 / Y.shape[0])
+def _loss(name: str, code: int, classifies: bool, targets: Callable[[Any, int, np.dtype], np.ndarray]) -> Loss:
+    return Loss(
+        name,
+        code,
+        classifies,
+        targets,
+        lambda Y, y: _both(LOSSES[name], Y, y)[0],
+        lambda Y, y: _both(LOSSES[name], Y, y)[1],
+    )
 
 
 LOSSES = {
-    loss.name: loss
-    for loss in (
-        Loss("cross_entropy", True, _classes, _cross_entropy, _cross_entropy_gradient),
-        Loss("mse", False, _real_targets, _mse, _mse_gradient),
-    )
+    "cross_entropy": _loss("cross_entropy", CROSS_ENTROPY, True, _classes),
+    "mse": _loss("mse", MSE, False, _real_targets),
 }

@@ -176,7 +176,8 @@ class MLP:
         samples, the last one smaller; shuffle: in a new order each epoch. validation: (X, y) to measure after each epoch.
         sample_weight: (samples,), ≥ 0. callbacks: called with each epoch's EpochRecord; a true result ends the training.
         Returns a History. Raises TypeError or ValueError for bad data, FloatingPointError with epoch and batch where
-        the loss stops being finite: the parameters are then those of the last finite loss.
+        the loss stops being finite: the parameters are then those from before that epoch. Ctrl-C leaves the parameters of
+        the last finished minibatch.
         """
         rows = self._rows(X)
         targets, weight = self._targets(y, len(rows)), self._weight(sample_weight, len(rows))
@@ -258,9 +259,10 @@ class MLP:
         """Fill the flat gradients of the mean loss over the rows X; returns the loss and the outputs (T, B)."""
         loss = LOSSES[self.loss_name]
         H = self.forward_pass(self.columns(X))
-        share = np.full(len(X), 1 / len(X)) if weight is None else weight / weight.sum()
+        share = np.full(len(X), 1 / len(X)) if weight is None else weight / np.cumsum(weight)[-1]  # one sum, in order
         share = share.astype(self.dtype)
-        value = float(np.sum(loss.per_sample(H[-1], targets) * share))
+        losses = loss.per_sample(H[-1], targets).astype(np.float64)
+        value = float(np.cumsum(losses * share)[-1])
         self.backward_pass(H, loss.gradient(H[-1], targets) * share, gradients)
         return value, H[-1]
 

@@ -8,11 +8,21 @@ be ahead by one; fit starts with a new one).
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
 from .. import checks
+
+PLAIN, MOMENTUM, NESTEROV, ADAM = range(4)  # what compiled code calls the updates
+
+
+class Compiled(NamedTuple):
+    """An optimizer as nn/engine.py takes it. The state's arrays are those that init made, updated in place."""
+
+    code: int
+    settings: tuple[float, float, float, float]  # weight_decay, momentum or β₁, β₂, ε
+    states: tuple[str, ...]  # names of arrays as large as the parameters
 
 
 class Optimizer(Protocol):
@@ -52,6 +62,10 @@ class SGD:
         if self.nesterov and not self.momentum:
             raise ValueError("nesterov needs a momentum above 0, got 0; pass momentum=0.9")
 
+    def compiled(self) -> Compiled:
+        code = NESTEROV if self.nesterov else MOMENTUM if self.momentum else PLAIN
+        return Compiled(code, (self.weight_decay, self.momentum, 0.0, 0.0), ("velocity",) if self.momentum else ())
+
     def init(self, parameters: np.ndarray) -> dict[str, Any]:
         return {"velocity": np.zeros_like(parameters)} if self.momentum else {}
 
@@ -90,20 +104,24 @@ class Adam:
         _settle(self, "epsilon", 0, exclusive=True)
         _settle(self, "weight_decay", 0)
 
+    def compiled(self) -> Compiled:
+        return Compiled(ADAM, (self.weight_decay, self.beta1, self.beta2, self.epsilon), ("mean", "square"))
+
     def init(self, parameters: np.ndarray) -> dict[str, Any]:
-        return {"step": 0, "mean": np.zeros_like(parameters), "square": np.zeros_like(parameters)}
+        powers = np.ones(2)  # β₁ⁿ and β₂ⁿ, multiplied up: pow differs from machine to machine
+        return {"mean": np.zeros_like(parameters), "square": np.zeros_like(parameters), "powers": powers}
 
     def update(self, parameters: np.ndarray, gradients: np.ndarray, state: dict[str, Any]) -> None:
-        g, m, v = gradients, state["mean"], state["square"]
-        state["step"] += 1
+        g, m, v, powers = gradients, state["mean"], state["square"], state["powers"]
+        powers *= (self.beta1, self.beta2)
         if self.weight_decay:
             g += self.weight_decay * parameters
         m *= self.beta1
         m += (1 - self.beta1) * g
         v *= self.beta2
         v += (1 - self.beta2) * g * g
-        step_size = self.learning_rate / (1 - self.beta1 ** state["step"])
-        parameters -= step_size * m / (np.sqrt(v / (1 - self.beta2 ** state["step"])) + self.epsilon)
+        step_size, rest = float(self.learning_rate / (1 - powers[0])), float(1 - powers[1])
+        parameters -= step_size * m / (np.sqrt(v / rest) + self.epsilon)
 
 
 OPTIMIZERS: dict[str, type[SGD] | type[Adam]] = {"sgd": SGD, "adam": Adam}

@@ -1,4 +1,7 @@
-"""Training: epochs of shuffled minibatches, each a forward pass, a backward pass and a step of the optimizer."""
+"""Training: epochs of shuffled minibatches, each a forward pass, a backward pass and a step of the optimizer.
+
+engine.py runs them; python_epochs says in Python what it does, with the same bits.
+"""
 
 from __future__ import annotations
 
@@ -7,9 +10,12 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
+from numba.core import config
 
 from . import optimizers
-from .losses import LOSSES
+from .activations import ACTIVATIONS
+from .engine import Data, Engine, Results
+from .losses import LOSSES, split_targets
 
 if TYPE_CHECKING:
     from .mlp import MLP
@@ -59,13 +65,23 @@ def train(
     """Train net on checked rows X. order: the stream of shuffles, or None to keep the samples' order."""
     step = optimizers.make(optimizer, learning_rate)
     state, history = step.init(net.parameters), History()
+    run = _compiled_epochs if type(step) in (optimizers.SGD, optimizers.Adam) and not config.DISABLE_JIT else python_epochs
+    train_epoch = run(net, X, targets, weight, batch_size, step, state)
     for epoch in range(1, epochs + 1):
-        start = time.perf_counter()
+        start, before = time.perf_counter(), net.parameters.copy()
         samples = np.arange(len(X)) if order is None else order.permutation(len(X))
-        loss, score = _epoch(net, X, targets, weight, samples, batch_size, step, state, epoch)
+        results = train_epoch(samples)
+        batches = -(-len(X) // batch_size)
+        if results.batches < batches or not np.isfinite(net.parameters).all():
+            net.parameters[:] = before
+            raise FloatingPointError(
+                f"training diverged in epoch {epoch}, batch {min(results.batches + 1, batches)}; the parameters are those "
+                "from before that epoch; try a smaller learning rate or standardised inputs"
+            )
         seconds = time.perf_counter() - start
         held_out = (net.loss(*validation), net.score(*validation)) if validation else (np.nan, np.nan)
-        record = EpochRecord(epoch, loss, score, *held_out, seconds, len(X))
+        score = results.hits / results.samples if LOSSES[net.loss_name].classifies else float("nan")
+        record = EpochRecord(epoch, results.loss / results.share, score, *held_out, seconds, len(X))
         history.append(record)
         stops = [callback(record) for callback in callbacks]  # every callback sees every epoch
         if any(stops):
@@ -73,46 +89,63 @@ def train(
     return history
 
 
-def _epoch(
+EpochFunction = Callable[[np.ndarray], Results]
+
+
+def _compiled_epochs(
     net: MLP,
     X: np.ndarray,
     targets: np.ndarray,
     weight: np.ndarray | None,
-    samples: np.ndarray,
+    batch_size: int,
+    step: optimizers.SGD | optimizers.Adam,
+    state: dict[str, Any],
+) -> EpochFunction:
+    """One pass over the samples in a given order, as a compiled call."""
+    loss, none = LOSSES[net.loss_name], np.empty(0, net.dtype)
+    data = Data(
+        np.ascontiguousarray(X),
+        *split_targets(loss, targets, net.dtype),
+        np.empty(0) if weight is None else weight,
+        none if net.input_mean is None else net.input_mean,
+        none if net.input_scale is None else net.input_scale,
+    )
+    codes = ACTIVATIONS[net.activation].code, loss.code
+    engine = Engine(net.sizes, net.parameters, codes, step.compiled(), state, data, batch_size)
+    rates = np.full(-(-len(X) // batch_size), step.learning_rate)
+    return lambda samples: engine.epoch(samples, rates)
+
+
+def python_epochs(
+    net: MLP,
+    X: np.ndarray,
+    targets: np.ndarray,
+    weight: np.ndarray | None,
     batch_size: int,
     step: optimizers.Optimizer,
     state: dict[str, Any],
-    epoch: int,
-) -> tuple[float, float]:
-    """One pass over the samples in the given order; the mean loss and score of its minibatches."""
-    gradients, last_good = np.empty_like(net.parameters), net.parameters.copy()
+) -> EpochFunction:
+    """The same, written down: the specification of the engine, and what runs optimizers that are not ours."""
+    gradients = np.empty_like(net.parameters)
     classifies = LOSSES[net.loss_name].classifies
-    losses, hits, mass, seen = 0.0, 0, 0.0, 0
-    for batch, first in enumerate(range(0, len(samples), batch_size), 1):
-        chosen = samples[first : first + batch_size]
-        batch_weight = None if weight is None else weight[chosen]
-        share = float(len(chosen)) if batch_weight is None else float(batch_weight.sum())
-        if share == 0:  # nobody in this batch counts
-            continue
-        with np.errstate(all="ignore"):  # divergence is found below, with a sentence
-            loss, Y = net.step_gradients(X[chosen], targets[chosen], batch_weight, gradients)
-            if not (np.isfinite(loss) and np.isfinite(gradients).all()):
-                raise _diverged(net, last_good, f"loss {loss}", epoch, batch)
-            last_good[:] = net.parameters
-            step.update(net.parameters, gradients, state)
-        losses += loss * share
-        mass, seen = mass + share, seen + len(chosen)
-        if classifies:
-            hits += int(np.count_nonzero(Y.argmax(axis=0) == targets[chosen]))
-    if not np.isfinite(net.parameters).all():
-        raise _diverged(net, last_good, "infinite parameters", epoch, batch)
-    return losses / mass, hits / seen if classifies else float("nan")
 
+    def epoch(samples: np.ndarray) -> Results:
+        total, hits, mass, seen = 0.0, 0, 0.0, 0
+        for batch, first in enumerate(range(0, len(samples), batch_size)):
+            chosen = samples[first : first + batch_size]
+            batch_weight = None if weight is None else weight[chosen]
+            share = float(len(chosen)) if batch_weight is None else float(np.cumsum(batch_weight)[-1])
+            if share == 0:  # nobody in this batch counts
+                continue
+            with np.errstate(all="ignore"):  # divergence is found by its loss
+                loss, Y = net.step_gradients(X[chosen], targets[chosen], batch_weight, gradients)
+                if not np.isfinite(loss):
+                    return Results(total, hits, mass, seen, batch)
+                step.update(net.parameters, gradients, state)
+            total += loss * share
+            mass, seen = mass + share, seen + len(chosen)
+            if classifies:
+                hits += int(np.count_nonzero(Y.argmax(axis=0) == targets[chosen]))
+        return Results(total, hits, mass, seen, -(-len(samples) // batch_size))
 
-def _diverged(net: MLP, last_good: np.ndarray, what: str, epoch: int, batch: int) -> FloatingPointError:
-    """The error of a training that left the numbers, once the parameters of the last finite loss are back."""
-    net.parameters[:] = last_good
-    return FloatingPointError(
-        f"training diverged: {what} in epoch {epoch}, batch {batch}; the parameters are those of the last finite loss; "
-        "try a smaller learning rate or standardised inputs"
-    )
+    return epoch
