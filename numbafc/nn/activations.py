@@ -30,46 +30,43 @@ IDENTITY, RELU, TANH, SIGMOID = range(4)
 
 
 @register_jitable
-def apply_part(code, Y, first, last):
-    """Y[first:last] becomes φ(Y[first:last])."""
-    one, zero = Y.dtype.type(1), Y.dtype.type(0)
+def apply_part(code, Y):
+    """Y becomes φ(Y); Y: contiguous."""
+    zero = Y.dtype.type(0)
     if code == RELU:  # φ(y) = max(y, 0); NaN stays
-        for n in range(first, last):
+        for n in range(len(Y)):
             Y[n] = Y[n] if Y[n] > zero or Y[n] != Y[n] else zero
     elif code == TANH:
-        for n in range(first, last):
+        for n in range(len(Y)):
             Y[n] = elementwise.tanh(Y[n])
     elif code == SIGMOID:  # φ(y) = 1/(1 + e^−y)
-        for n in range(first, last):
+        for n in range(len(Y)):
             Y[n] = elementwise.sigmoid(Y[n])
-    return one
 
 
 @register_jitable
-def chain_part(code, dH, H, first, last, at):
-    """dH[first:last] becomes dH ⊙ φ', with φ' from H, where the same elements begin at `at`."""
+def chain_part(code, dH, H):
+    """dH becomes dH ⊙ φ', with φ' from H; both contiguous."""
     one, zero = H.dtype.type(1), H.dtype.type(0)
-    shift = at - first
     if code == RELU:  # φ' = 1 for y > 0, else 0 (at 0 too, as PyTorch and scikit-learn have it)
-        for n in range(first, last):
-            dH[n] *= one if H[n + shift] > zero else zero
+        for n in range(len(dH)):
+            dH[n] *= one if H[n] > zero else zero
     elif code == TANH:  # φ' = 1 − h²
-        for n in range(first, last):
-            dH[n] *= one - H[n + shift] * H[n + shift]
+        for n in range(len(dH)):
+            dH[n] *= one - H[n] * H[n]
     elif code == SIGMOID:  # φ' = h·(1 − h)
-        for n in range(first, last):
-            dH[n] *= H[n + shift] * (one - H[n + shift])
-    return one
+        for n in range(len(dH)):
+            dH[n] *= H[n] * (one - H[n])
 
 
 @kernel(lambda real: (flat(real), intp), parallel=False)
 def _apply(Y, code):
-    apply_part(code, Y, 0, Y.size)
+    apply_part(code, Y)
 
 
 @kernel(lambda real: (flat(real), flat(real), intp), parallel=False)
 def _chain(dH, H, code):
-    chain_part(code, dH, H, 0, dH.size, 0)
+    chain_part(code, dH, H)
 
 
 def _activation(name: str, code: int) -> Activation:

@@ -70,33 +70,38 @@ def _lines(elements):
 
 
 @register_jitable
-def _update(code, settings, parameters, at, g, g_at, first_state, second_state, count):
-    """The step of optimizers.py for parameters[at : at + count] with their gradient g[g_at : …]."""
+def _update(code, settings, parameters, g, first_state, second_state):
+    """The step of optimizers.py for parameters and their gradient g. States that an optimizer has not are empty."""
     rate, decay, beta1, rest1, beta2, rest2, correction, epsilon = settings
-    shift = g_at - at
     if decay != 0:
-        for n in range(at, at + count):
-            g[n + shift] += decay * parameters[n]
+        for n in range(len(g)):
+            g[n] += decay * parameters[n]
     if code == ADAM:
-        for n in range(at, at + count):
-            d = g[n + shift]
-            m = first_state[n] * beta1 + rest1 * d
-            v = second_state[n] * beta2 + rest2 * d * d
+        for n in range(len(g)):
+            m = first_state[n] * beta1 + rest1 * g[n]
+            v = second_state[n] * beta2 + rest2 * g[n] * g[n]
             first_state[n], second_state[n] = m, v
             parameters[n] -= rate * m / (np.sqrt(v / correction) + epsilon)
     elif code == MOMENTUM:
-        for n in range(at, at + count):
-            v = first_state[n] * beta1 + g[n + shift]
+        for n in range(len(g)):
+            v = first_state[n] * beta1 + g[n]
             first_state[n] = v
             parameters[n] -= rate * v
     elif code == NESTEROV:
-        for n in range(at, at + count):
-            v = first_state[n] * beta1 + g[n + shift]
+        for n in range(len(g)):
+            v = first_state[n] * beta1 + g[n]
             first_state[n] = v
-            parameters[n] -= rate * (g[n + shift] + beta1 * v)
+            parameters[n] -= rate * (g[n] + beta1 * v)
     else:
-        for n in range(at, at + count):
-            parameters[n] -= rate * g[n + shift]
+        for n in range(len(g)):
+            parameters[n] -= rate * g[n]
+
+
+@register_jitable
+def _update_part(code, settings, parameters, states, first, last, g):
+    """The step for parameters[first:last]."""
+    one, other = states
+    _update(code, settings, parameters[first:last], g, one[first:last], other[first:last])
 
 
 # ---- one part of a layer: some rows of the result ------------------------------------------------------------------
@@ -111,7 +116,7 @@ def _forward_rows(stored, code, layer, first, parameters, arena, B, t0, t1, x_at
     Y = matrix(arena, h + t0 * B, t1 - t0, B, B)
     flags = BIASED | (TURN_X if first else 0)
     answer = _compute(stored, (A, X, b, Y, arena[:0], work, flags, ANY_SIZE))
-    activations.apply_part(code, arena, h + t0 * B, h + t1 * B)
+    activations.apply_part(code, arena[h + t0 * B : h + t1 * B])
     return answer
 
 
@@ -126,7 +131,7 @@ def _input_rows(stored, code, layer, parameters, arena, B, i0, i1, delta, to, h_
         answer = _compute(stored, (dY, W, none, dX, none, work, TURN_A | TURN_Y, ANY_SIZE))
     else:
         answer = _compute(stored, (W, dY, none, dX, none, work, TURN_A, ANY_SIZE))
-    activations.chain_part(code, arena, arena, to + i0 * B, to + i1 * B, h_at + i0 * B)
+    activations.chain_part(code, arena[to + i0 * B : to + i1 * B], arena[h_at + i0 * B : h_at + i1 * B])
     return answer
 
 
@@ -139,9 +144,9 @@ def _weight_rows(stored, code, settings, layer, first, parameters, states, arena
     dW, db = matrix(arena, g_at + t0 * N, t1 - t0, N, N), arena[g_at + T * N + t0 : g_at + T * N + t1]
     flags = EXTRA | (0 if first else TURN_X)
     answer = _compute(stored, (dY, X, arena[:0], dW, db, work, flags, ANY_SIZE))
-    one, other = states
-    _update(code, settings, parameters, w + t0 * N, arena, g_at + t0 * N, one, other, (t1 - t0) * N)
-    _update(code, settings, parameters, w + T * N + t0, arena, g_at + T * N + t0, one, other, t1 - t0)
+    dw = arena[g_at + t0 * N : g_at + t1 * N]
+    _update_part(code, settings, parameters, states, w + t0 * N, w + t1 * N, dw)
+    _update_part(code, settings, parameters, states, w + T * N + t0, w + T * N + t1, db)
     return answer
 
 
@@ -160,13 +165,13 @@ def _gather(rows, mean, scale, order, first, B, arena):
     """H₀: the samples of the batch as rows, standardised."""
     N = rows.shape[1]
     for s in range(B):
-        sample = order[first + s]
+        sample, to = rows[order[first + s]], arena[s * N : (s + 1) * N]
         if mean.size > 0:
             for i in range(N):
-                arena[s * N + i] = (rows[sample, i] - mean[i]) / scale[i]
+                to[i] = (sample[i] - mean[i]) / scale[i]
         else:
             for i in range(N):
-                arena[s * N + i] = rows[sample, i]
+                to[i] = sample[i]
 
 
 @register_jitable
@@ -226,9 +231,8 @@ def _minibatches(
                 bad += _forward_rows(stored, phi, layer, depth_now == 0, parameters, arena, B, 0, T, x_at, work)
             x_at = layer[H_]
         T, delta, spare = layers[depth - 1, T_], places[0], places[1]
-        hits = losses.loss_part(
-            loss, arena, x_at, T, B, classes, targets, order, first, arena, delta, values, scratch
-        )  # fmt: skip
+        outputs, slopes = arena[x_at : x_at + T * B], arena[delta : delta + T * B]
+        hits = losses.loss_part(loss, outputs, classes, targets, order[first : first + B], slopes, values, scratch)
         value = 0.0
         for s in range(B):
             value += np.float64(values[s]) * np.float64(shares[s])
@@ -239,8 +243,9 @@ def _minibatches(
         results[2] += mass
         results[3] += B
         for t in range(T):
+            row = arena[delta + t * B : delta + (t + 1) * B]
             for s in range(B):
-                arena[delta + t * B + s] *= shares[s]
+                row[s] *= shares[s]
         numbers, corrected, correction, epsilon = _settings(optimizer, rates[n], powers, arena)
         rate, decay, beta1, rest1, beta2, rest2 = numbers
         settings = corrected if update == ADAM else rate, decay, beta1, rest1, beta2, rest2, correction, epsilon

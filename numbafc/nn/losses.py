@@ -32,39 +32,46 @@ class Loss(NamedTuple):
 
 
 @register_jitable
-def softmax_part(Y, at, T, B, S, to, top, total):
-    """The softmax of the logits Y[t,s], which begin at `at`, into S from `to` on; top and total: room for B numbers."""
+def softmax_part(Y, B, S, top, total):
+    """S[t,s] = e^{Y[t,s]} / Σ_k e^{Y[k,s]} for logits of B samples, all flat. top and total: room for B numbers."""
+    T = len(Y) // B
     for s in range(B):
-        top[s], total[s] = Y[at + s], 0
+        top[s], total[s] = Y[s], 0
     for t in range(1, T):
+        row = Y[t * B : (t + 1) * B]
         for s in range(B):
-            y = Y[at + t * B + s]
-            top[s] = y if y > top[s] or y != y else top[s]
+            top[s] = row[s] if row[s] > top[s] or row[s] != row[s] else top[s]
     for t in range(T):
+        row, to = Y[t * B : (t + 1) * B], S[t * B : (t + 1) * B]
         for s in range(B):
-            S[to + t * B + s] = elementwise.exp(Y[at + t * B + s] - top[s])
-            total[s] += S[to + t * B + s]
+            to[s] = elementwise.exp(row[s] - top[s])
+        for s in range(B):
+            total[s] += to[s]
     for t in range(T):
+        to = S[t * B : (t + 1) * B]
         for s in range(B):
-            S[to + t * B + s] /= total[s]
+            to[s] /= total[s]
 
 
 @register_jitable
-def loss_part(code, Y, at, T, B, classes, targets, order, first, dY, to, losses, scratch):
-    """losses[s] and ∂losses[s]/∂Y[t,s], from `to` on, of a batch whose sample s is order[first + s]; returns the hits.
+def loss_part(code, Y, classes, targets, samples, dY, losses, scratch):
+    """losses[s] and ∂losses[s]/∂Y[t,s] of a batch whose sample s is samples[s]; returns the number of hits.
 
-    Y: outputs, from `at` on. scratch: room for 2·B numbers. A hit is a sample whose largest output is that of its class.
+    Y, dY: flat, (T, B). scratch: room for 2·B numbers. A hit is a sample whose largest output is that of its class.
     """
-    hits = 0
+    B, hits = len(losses), 0
+    T = len(Y) // B
     if code == CROSS_ENTROPY:  # l = −log S_c = log Σ_k e^{y_k} − y_c for the class c; ∂l/∂y = S − onehot(c)
         top, total = scratch[:B], scratch[B : 2 * B]
-        softmax_part(Y, at, T, B, dY, to, top, total)
+        softmax_part(Y, B, dY, top, total)
         for s in range(B):
-            c = classes[order[first + s]]
-            losses[s] = elementwise.log(total[s]) - (Y[at + c * B + s] - top[s])
-            dY[to + c * B + s] -= Y.dtype.type(1)
+            losses[s] = elementwise.log(total[s])
+        for s in range(B):
+            c = classes[samples[s]]
+            losses[s] -= Y[c * B + s] - top[s]
+            dY[c * B + s] -= Y.dtype.type(1)
             best = 0
-            while best < T - 1 and Y[at + best * B + s] != top[s]:
+            while best < T - 1 and Y[best * B + s] != top[s]:
                 best += 1
             hits += int(best == c)
     else:  # l = Σ_t (Y[t] − y[t])² / T, ∂l/∂Y[t] = 2·(Y[t] − y[t]) / T
@@ -73,9 +80,9 @@ def loss_part(code, Y, at, T, B, classes, targets, order, first, dY, to, losses,
         share = Y.dtype.type(2 / T)
         for t in range(T):
             for s in range(B):
-                error = Y[at + t * B + s] - targets[order[first + s] * T + t]
+                error = Y[t * B + s] - targets[samples[s] * T + t]
                 losses[s] += error * error
-                dY[to + t * B + s] = error * share
+                dY[t * B + s] = error * share
         for s in range(B):
             losses[s] /= Y.dtype.type(T)
     return hits
@@ -91,18 +98,17 @@ def loss_part(code, Y, at, T, B, classes, targets, order, first, dY, to, losses,
         flat(real),
         flat(real),
         intp,
-        intp,
     ),
     parallel=False,
 )
-def _evaluate(Y, classes, targets, order, dY, losses, scratch, code, T):
-    loss_part(code, Y, 0, T, losses.size, classes, targets, order, 0, dY, 0, losses, scratch)
+def _evaluate(Y, classes, targets, samples, dY, losses, scratch, code):
+    loss_part(code, Y, classes, targets, samples, dY, losses, scratch)
 
 
 @kernel(lambda real: (flat(real), flat(real), flat(real), intp), parallel=False)
 def _softmax(Y, S, scratch, T):
     B = Y.size // T
-    softmax_part(Y, 0, T, B, S, 0, scratch[:B], scratch[B:])
+    softmax_part(Y, B, S, scratch[:B], scratch[B:])
 
 
 def softmax(Y: np.ndarray) -> np.ndarray:
@@ -125,7 +131,7 @@ def _both(loss: Loss, Y: np.ndarray, targets: np.ndarray) -> tuple[np.ndarray, n
     dY, losses = np.empty((T, B), Y.dtype), np.empty(B, Y.dtype)
     parts = split_targets(loss, targets, Y.dtype)
     scratch = np.empty(2 * B, Y.dtype)
-    _evaluate(np.ascontiguousarray(Y).reshape(-1), *parts, np.arange(B), dY.reshape(-1), losses, scratch, loss.code, T)
+    _evaluate(np.ascontiguousarray(Y).reshape(-1), *parts, np.arange(B), dY.reshape(-1), losses, scratch, loss.code)
     return losses, dY
 
 

@@ -65,7 +65,8 @@ def train(
     """Train net on checked rows X. order: the stream of shuffles, or None to keep the samples' order."""
     step = optimizers.make(optimizer, learning_rate)
     state, history = step.init(net.parameters), History()
-    run = _compiled_epochs if type(step) in (optimizers.SGD, optimizers.Adam) and not config.DISABLE_JIT else python_epochs
+    ours = type(step) in (optimizers.SGD, optimizers.Adam)  # not a class of somebody's made from them
+    run = compiled_epochs if ours and not config.DISABLE_JIT else python_epochs
     train_epoch = run(net, X, targets, weight, batch_size, step, state)
     for epoch in range(1, epochs + 1):
         start, before = time.perf_counter(), net.parameters.copy()
@@ -92,13 +93,13 @@ def train(
 EpochFunction = Callable[[np.ndarray], Results]
 
 
-def _compiled_epochs(
+def compiled_epochs(
     net: MLP,
     X: np.ndarray,
     targets: np.ndarray,
     weight: np.ndarray | None,
     batch_size: int,
-    step: optimizers.SGD | optimizers.Adam,
+    step: Any,
     state: dict[str, Any],
 ) -> EpochFunction:
     """One pass over the samples in a given order, as a compiled call."""
