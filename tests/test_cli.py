@@ -186,7 +186,7 @@ def test_a_terminal_without_the_sign_for_squares_still_trains(tmp_path):
 def test_divergence_is_exit_code_1(tmp_path):
     done = numbafc("train", "--optimizer", "sgd", "--learning-rate", "1e30", cwd=tmp_path)
     assert done.returncode == 1
-    assert re.fullmatch(r"numbafc: training diverged: .* in epoch 1, batch \d+; .*\n", done.stderr)
+    assert re.fullmatch(r"numbafc: training diverged in epoch 1, batch \d+; .*\n", done.stderr)
 
 
 def test_help_has_examples(tmp_path):

@@ -1,0 +1,190 @@
+"""The compiled minibatches: the bits of the loop in Python, for every network, thread count and instruction set."""
+
+import _thread
+import threading
+import time
+
+import numpy as np
+import pytest
+from helpers import assert_same_bits, run_python
+from hypothesis import given
+from hypothesis import strategies as st
+from numba.core.runtime import _nrt_python, rtsys
+
+import numbafc as fc
+from numbafc.nn import ACTIVATIONS, LOSSES, engine, training
+from numbafc.nn.losses import split_targets
+
+OPTIMIZERS = [
+    fc.SGD(0.01),
+    fc.SGD(0.01, weight_decay=0.1),
+    fc.SGD(0.01, momentum=0.9),
+    fc.SGD(0.01, momentum=0.9, nesterov=True, weight_decay=0.01),
+    fc.Adam(),
+    fc.Adam(0.01, weight_decay=0.01),
+]
+
+
+def data(rng, sizes, loss, samples):
+    X = rng.standard_normal((samples, sizes[0]))
+    y = rng.integers(0, sizes[-1], samples) if loss == "cross_entropy" else rng.standard_normal((samples, sizes[-1]))
+    return X, y
+
+
+def trained(epochs_function, sizes, activation, loss, dtype, standardized, fit):
+    """The network after fit(net), run by one of the two."""
+    net = fc.MLP(sizes, activation, loss, dtype, seed=1)
+    if standardized is not None:
+        net.standardize(standardized)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(training, "compiled_epochs", epochs_function)
+        try:
+            return net, fit(net)
+        except FloatingPointError as error:
+            return net, str(error)
+
+
+@given(
+    st.lists(st.sampled_from([1, 2, 5, 12, 13, 17, 33]), min_size=2, max_size=5),
+    st.sampled_from(list(ACTIVATIONS)),
+    st.sampled_from(list(LOSSES)),
+    st.sampled_from(OPTIMIZERS),
+    st.sampled_from(["float32", "float64"]),
+    st.sampled_from([1, 3, 16, 17, 32, 100]),
+    st.booleans(),
+    st.booleans(),
+    st.integers(0, 2**32 - 1),
+)
+def test_training_has_the_bits_of_its_definition(
+    sizes, activation, loss, optimizer, dtype, batch, weighted, standardized, seed
+):
+    rng = np.random.default_rng(seed)
+    X, y = data(rng, sizes, loss, samples=37)
+    weight = rng.integers(0, 3, 37) + (np.arange(37) == 0) if weighted else None
+
+    def fit(net):
+        return net.fit(X, y, optimizer=optimizer, batch_size=batch, epochs=2, sample_weight=weight)
+
+    settings = sizes, activation, loss, dtype, X if standardized else None
+    one, history = trained(training.compiled_epochs, *settings, fit)
+    other, expected = trained(training.python_epochs, *settings, fit)
+    assert_same_bits(one.parameters, other.parameters, "parameters")
+    if isinstance(expected, str):
+        assert history == expected
+    else:
+        assert history.loss == expected.loss
+        np.testing.assert_array_equal(history.score, expected.score)
+
+
+THREADS = """
+import sys, hashlib, numpy as np
+import numbafc as fc
+from numbafc.nn import engine
+engine.PARALLEL = 0  # every product is split
+rng = np.random.default_rng(0)
+digest = hashlib.sha256()
+for activation, loss, optimizer in (("relu", "cross_entropy", "adam"), ("tanh", "mse", "sgd")):
+    for dtype in ("float32", "float64"):
+        X = rng.standard_normal((150, 20))
+        y = rng.integers(0, 6, 150) if loss == "cross_entropy" else rng.standard_normal((150, 6))
+        results = set()
+        for threads in (1, 2, 3, 5):
+            fc.set_num_threads(threads)
+            net = fc.MLP([20, 37, 70, 6], activation, loss, dtype)
+            net.fit(X, y, optimizer=optimizer, batch_size=32, epochs=2)
+            results.add(net.parameters.tobytes())
+        assert len(results) == 1, (activation, dtype)
+        digest.update(results.pop())
+print(digest.hexdigest())
+"""
+
+
+def test_threads_and_instruction_sets_change_no_bit(tmp_path):
+    """A network of one thread and one of five, on AVX-512, AVX2 and neither, have the same weights after training."""
+    cache = {"NUMBA_NUM_THREADS": "5", "NUMBA_CACHE_DIR": str(tmp_path)}  # PARALLEL is part of what is compiled
+    builds = {"host": {}, "AVX2": {"NUMBA_CPU_NAME": "haswell", "NUMBA_CPU_FEATURES": "+avx2,+fma"}}
+    if not {"avx2", "fma"} <= set(fc._jit.environment()["cpu_features"]):
+        builds = {"host": {}}
+    done = {name: run_python(THREADS, **cache, **build) for name, build in builds.items()}
+    digests = {result.stdout for result in done.values()}
+    assert len(digests) == 1, {name: result.stderr for name, result in done.items()}
+    assert len(digests.pop()) == 65, done["host"].stderr
+
+
+def an_engine(sizes=(20, 30, 4), batch=16, samples=64, optimizer=None):
+    optimizer = optimizer or fc.Adam()
+    net = fc.MLP(sizes)
+    X, y = data(np.random.default_rng(0), sizes, "cross_entropy", samples)
+    none = np.empty(0, np.float32)
+    rows = engine.Data(X.astype(np.float32), *split_targets(LOSSES["cross_entropy"], y, net.dtype), np.empty(0), none, none)
+    codes, state = (ACTIVATIONS["relu"].code, LOSSES["cross_entropy"].code), optimizer.init(net.parameters)
+    return engine.Engine(net.sizes, net.parameters, codes, optimizer.compiled(), state, rows, batch), np.arange(samples)
+
+
+def test_minibatches_allocate_nothing():
+    run, order = an_engine()
+    rates = np.full(4, 1e-3)
+    run.epoch(order, rates)
+    _nrt_python.memsys_enable_stats()
+    try:
+        before = rtsys.get_allocation_stats()
+        run.epoch(order, rates)
+        assert rtsys.get_allocation_stats() == before
+    finally:
+        _nrt_python.memsys_disable_stats()
+
+
+def test_a_call_is_a_moment_so_that_an_interrupt_is_seen():
+    X, y = data(np.random.default_rng(0), (256, 10), "cross_entropy", 20_000)
+    net, times = fc.MLP([256, 256, 10]), []
+    net.fit(X[:64], y[:64])  # compiled
+
+    def interrupt():
+        times.append(time.perf_counter())
+        _thread.interrupt_main()
+
+    threading.Timer(0.3, interrupt).start()
+    with pytest.raises(KeyboardInterrupt):
+        net.fit(X, y, epochs=10_000)
+    assert time.perf_counter() - times[0] < 1
+    assert np.isfinite(net.parameters).all()
+
+
+def test_a_subclass_is_run_by_its_own_update():
+    calls = []
+
+    class Mine(fc.SGD):
+        def update(self, parameters, gradients, state):
+            calls.append(1)
+
+    net = fc.MLP([3, 2])
+    before = net.parameters.copy()
+    net.fit(np.ones((4, 3)), np.zeros(4, int), optimizer=Mine(0.1), batch_size=2)
+    assert len(calls) == 2
+    assert_same_bits(net.parameters, before, "parameters")
+
+
+PEAK = """
+import numpy as np, numbafc as fc
+def high_water():
+    return next(int(line.split()[1]) for line in open("/proc/self/status") if line.startswith("VmHWM")) * 1024
+rng = np.random.default_rng(0)
+X, y = rng.standard_normal((512, 1024)).astype(np.float32), rng.integers(0, 1024, 512)
+small = fc.MLP([1024, 8, 1024])
+small.fit(X, y, batch_size=256, optimizer="OPTIMIZER")
+net = fc.MLP([1024] * 4)
+before = high_water()
+net.fit(X, y, batch_size=256, optimizer="OPTIMIZER")
+print(high_water() - before, net.parameters.nbytes)
+"""
+
+
+@pytest.mark.parametrize(("optimizer", "states"), [("sgd", 0), ("adam", 2)])
+def test_training_needs_little_memory(optimizer, states):
+    """parameters · (2 + states) + activations + 8 MiB in all; the parameters themselves are there before."""
+    done = run_python(PEAK.replace("OPTIMIZER", optimizer))
+    if not done.stdout and "proc" in done.stderr:
+        pytest.skip("needs /proc")
+    grown, parameters = map(int, done.stdout.split())
+    activations = 4 * 256 * 1024 * 6  # H₀ to H₃ and two deltas
+    assert grown <= parameters * (1 + states) + activations + 8 * 2**20
