@@ -568,6 +568,23 @@ def turn(typingctx: Any, A: Any, turned: Any) -> Any:
 
 
 @intrinsic
+def span(typingctx: Any, A: Any, first: Any, last: Any) -> Any:
+    """A[first:last] of a contiguous array, for 0 ≤ first ≤ last ≤ len(A): a slice without the questions."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        given = context.make_array(signature.args[0])(context, builder, args[0])
+        result = context.make_array(signature.return_type)(context, builder)
+        result.data = builder.gep(given.data, [args[1]], source_etype=context.get_value_type(A.dtype))
+        result.nitems = builder.sub(args[2], args[1])
+        result.shape = cgutils.pack_array(builder, [result.nitems])
+        result.strides = cgutils.pack_array(builder, [given.itemsize])
+        result.itemsize, result.meminfo, result.parent = given.itemsize, given.meminfo, given.parent
+        return impl_ret_borrowed(context, builder, signature.return_type, result._getvalue())
+
+    return types.Array(A.dtype, 1, "C", readonly=not A.mutable)(A, types.intp, types.intp), codegen
+
+
+@intrinsic
 def matrix(typingctx: Any, A: Any, at: Any, rows: Any, columns: Any, row: Any) -> Any:
     """A matrix inside a contiguous array: its first element is A[at], and its rows begin `row` elements apart."""
 

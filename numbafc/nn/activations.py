@@ -13,7 +13,7 @@ import numpy as np
 from numba.extending import register_jitable
 from numba.types import intp
 
-from .._jit import flat, kernel
+from .._jit import flat, kernel, stay_apart
 from ..kernels import elementwise
 
 
@@ -32,6 +32,7 @@ IDENTITY, RELU, TANH, SIGMOID = range(4)
 @register_jitable
 def apply_part(code, Y):
     """Y becomes φ(Y); Y: contiguous."""
+    stay_apart()
     zero = Y.dtype.type(0)
     if code == RELU:  # φ(y) = max(y, 0); NaN stays
         for n in range(len(Y)):
@@ -47,6 +48,7 @@ def apply_part(code, Y):
 @register_jitable
 def chain_part(code, dH, H):
     """dH becomes dH ⊙ φ', with φ' from H; both contiguous."""
+    stay_apart()
     one, zero = H.dtype.type(1), H.dtype.type(0)
     if code == RELU:  # φ' = 1 for y > 0, else 0 (at 0 too, as PyTorch and scikit-learn have it)
         for n in range(len(dH)):

@@ -23,10 +23,10 @@ from numba import prange, types
 from numba.extending import register_jitable
 from numba.types import intp
 
-from .._jit import array_in, flat, get_num_threads, kernel
+from .._jit import array_in, flat, get_num_threads, kernel, stay_apart
 from ..kernels import products
 from ..kernels.products import ANY_SIZE, BIASED, EXTRA, TURN_A, TURN_X, TURN_Y
-from ..kernels.vector import call_stored, matrix
+from ..kernels.vector import call_stored, matrix, span
 from . import activations, losses
 from .optimizers import ADAM, MOMENTUM, NESTEROV, Compiled
 
@@ -72,6 +72,7 @@ def _lines(elements):
 @register_jitable
 def _update(code, settings, parameters, g, first_state, second_state):
     """The step of optimizers.py for parameters and their gradient g. States that an optimizer has not are empty."""
+    stay_apart()
     rate, decay, beta1, rest1, beta2, rest2, correction, epsilon = settings
     if decay != 0:
         for n in range(len(g)):
@@ -99,9 +100,9 @@ def _update(code, settings, parameters, g, first_state, second_state):
 
 @register_jitable
 def _update_part(code, settings, parameters, states, first, last, g):
-    """The step for parameters[first:last]."""
+    """The step for span(parameters, first, last)."""
     one, other = states
-    _update(code, settings, parameters[first:last], g, one[first:last], other[first:last])
+    _update(code, settings, span(parameters, first, last), g, span(one, first, last), span(other, first, last))
 
 
 # ---- one part of a layer: some rows of the result ------------------------------------------------------------------
@@ -110,41 +111,44 @@ def _update_part(code, settings, parameters, states, first, last, g):
 @register_jitable
 def _forward_rows(stored, code, layer, first, parameters, arena, B, t0, t1, x_at, work):
     """Rows t0…t1 of H = φ(W H' + b). first: H' is rows of samples; code: of φ."""
+    stay_apart()
     N, T, w, h = layer[0], layer[1], layer[2], layer[3]
-    A, b = matrix(parameters, w + t0 * N, t1 - t0, N, N), parameters[w + T * N + t0 : w + T * N + t1]
+    A, b = matrix(parameters, w + t0 * N, t1 - t0, N, N), span(parameters, w + T * N + t0, w + T * N + t1)
     X = matrix(arena, x_at, B, N, N) if first else matrix(arena, x_at, N, B, B)
     Y = matrix(arena, h + t0 * B, t1 - t0, B, B)
     flags = BIASED | (TURN_X if first else 0)
-    answer = _compute(stored, (A, X, b, Y, arena[:0], work, flags, ANY_SIZE))
-    activations.apply_part(code, arena[h + t0 * B : h + t1 * B])
+    answer = _compute(stored, (A, X, b, Y, span(arena, 0, 0), work, flags, ANY_SIZE))
+    activations.apply_part(code, span(arena, h + t0 * B, h + t1 * B))
     return answer
 
 
 @register_jitable
 def _input_rows(stored, code, layer, parameters, arena, B, i0, i1, delta, to, h_at, work):
     """Rows i0…i1 of dH' = Wᵀ dY, through φ' of H'."""
+    stay_apart()
     N, T, w = layer[0], layer[1], layer[2]
     W, dY = matrix(parameters, w + i0, T, i1 - i0, N), matrix(arena, delta, T, B, B)
     dX = matrix(arena, to + i0 * B, i1 - i0, B, B)
-    none = arena[:0]
+    none = span(arena, 0, 0)
     if B == 1:
         answer = _compute(stored, (dY, W, none, dX, none, work, TURN_A | TURN_Y, ANY_SIZE))
     else:
         answer = _compute(stored, (W, dY, none, dX, none, work, TURN_A, ANY_SIZE))
-    activations.chain_part(code, arena[to + i0 * B : to + i1 * B], arena[h_at + i0 * B : h_at + i1 * B])
+    activations.chain_part(code, span(arena, to + i0 * B, to + i1 * B), span(arena, h_at + i0 * B, h_at + i1 * B))
     return answer
 
 
 @register_jitable
 def _weight_rows(stored, code, settings, layer, first, parameters, states, arena, B, t0, t1, x_at, delta, g_at, work):
     """Rows t0…t1 of dW = dY H'ᵀ, with db, and the update of these rows of W and b."""
+    stay_apart()
     N, T, w = layer[0], layer[1], layer[2]
     dY = matrix(arena, delta + t0 * B, t1 - t0, B, B)
     X = matrix(arena, x_at, B, N, N) if first else matrix(arena, x_at, N, B, B)
-    dW, db = matrix(arena, g_at + t0 * N, t1 - t0, N, N), arena[g_at + T * N + t0 : g_at + T * N + t1]
+    dW, db = matrix(arena, g_at + t0 * N, t1 - t0, N, N), span(arena, g_at + T * N + t0, g_at + T * N + t1)
     flags = EXTRA | (0 if first else TURN_X)
-    answer = _compute(stored, (dY, X, arena[:0], dW, db, work, flags, ANY_SIZE))
-    dw = arena[g_at + t0 * N : g_at + t1 * N]
+    answer = _compute(stored, (dY, X, span(arena, 0, 0), dW, db, work, flags, ANY_SIZE))
+    dw = span(arena, g_at + t0 * N, g_at + t1 * N)
     _update_part(code, settings, parameters, states, w + t0 * N, w + t1 * N, dw)
     _update_part(code, settings, parameters, states, w + T * N + t0, w + T * N + t1, db)
     return answer
@@ -165,7 +169,7 @@ def _gather(rows, mean, scale, order, first, B, arena):
     """H₀: the samples of the batch as rows, standardised."""
     N = rows.shape[1]
     for s in range(B):
-        sample, to = rows[order[first + s]], arena[s * N : (s + 1) * N]
+        sample, to = rows[order[first + s]], span(arena, s * N, (s + 1) * N)
         if mean.size > 0:
             for i in range(N):
                 to[i] = (sample[i] - mean[i]) / scale[i]
@@ -197,7 +201,7 @@ def _minibatches(
     rows, classes, targets, weight, mean, scale, layers, parameters, one, other, powers, arena, work, stored,
     order, optimizer, rates, places, codes, batch_size, parts, results,
 ):  # fmt: skip
-    """Train on order[0 : batch_size], order[batch_size : …] and so on, one for each rate.
+    """Train on span(order, 0, batch_size), span(order, batch_size, …) and so on, one for each rate.
 
     places: where the deltas (two), the gradient and the numbers per sample begin in arena. codes: activation + 16·loss +
     256·optimizer. results: += Σ loss·share, hits, Σ share, samples; the number of batches done; an unexpected answer.
@@ -225,14 +229,14 @@ def _minibatches(
             if parts > 1 and layer[N_] * T * B >= PARALLEL:
                 for p in prange(parts):
                     t0, t1 = _share(T, parts, p)
-                    own = work[p * room : (p + 1) * room]
+                    own = span(work, p * room, (p + 1) * room)
                     bad += _forward_rows(stored, phi, layer, depth_now == 0, parameters, arena, B, t0, t1, x_at, own)
             else:
                 bad += _forward_rows(stored, phi, layer, depth_now == 0, parameters, arena, B, 0, T, x_at, work)
             x_at = layer[H_]
         T, delta, spare = layers[depth - 1, T_], places[0], places[1]
-        outputs, slopes = arena[x_at : x_at + T * B], arena[delta : delta + T * B]
-        hits = losses.loss_part(loss, outputs, classes, targets, order[first : first + B], slopes, values, scratch)
+        outputs, slopes = span(arena, x_at, x_at + T * B), span(arena, delta, delta + T * B)
+        hits = losses.loss_part(loss, outputs, classes, targets, span(order, first, first + B), slopes, values, scratch)
         value = 0.0
         for s in range(B):
             value += np.float64(values[s]) * np.float64(shares[s])
@@ -243,7 +247,7 @@ def _minibatches(
         results[2] += mass
         results[3] += B
         for t in range(T):
-            row = arena[delta + t * B : delta + (t + 1) * B]
+            row = span(arena, delta + t * B, delta + (t + 1) * B)
             for s in range(B):
                 row[s] *= shares[s]
         numbers, corrected, correction, epsilon = _settings(optimizer, rates[n], powers, arena)
@@ -257,14 +261,14 @@ def _minibatches(
             if depth_now > 0 and split:
                 for p in prange(parts):
                     i0, i1 = _share(N, parts, p)
-                    own = work[p * room : (p + 1) * room]
+                    own = span(work, p * room, (p + 1) * room)
                     bad += _input_rows(stored, activation, layer, parameters, arena, B, i0, i1, delta, spare, x_at, own)
             elif depth_now > 0:
                 bad += _input_rows(stored, activation, layer, parameters, arena, B, 0, N, delta, spare, x_at, work)
             if split:
                 for p in prange(parts):
                     t0, t1 = _share(T, parts, p)
-                    own = work[p * room : (p + 1) * room]
+                    own = span(work, p * room, (p + 1) * room)
                     bad += _weight_rows(
                         stored, update, settings, layer, depth_now == 0, parameters, states, arena, B, t0, t1, x_at, delta,
                         places[2], own,

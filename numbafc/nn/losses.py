@@ -14,8 +14,9 @@ from numba.extending import register_jitable
 from numba.types import intp
 
 from .. import checks
-from .._jit import flat, kernel
+from .._jit import flat, kernel, stay_apart
 from ..kernels import elementwise
+from ..kernels.vector import span
 
 CROSS_ENTROPY, MSE = range(2)
 
@@ -34,21 +35,22 @@ class Loss(NamedTuple):
 @register_jitable
 def softmax_part(Y, B, S, top, total):
     """S[t,s] = e^{Y[t,s]} / Σ_k e^{Y[k,s]} for logits of B samples, all flat. top and total: room for B numbers."""
+    stay_apart()
     T = len(Y) // B
     for s in range(B):
         top[s], total[s] = Y[s], 0
     for t in range(1, T):
-        row = Y[t * B : (t + 1) * B]
+        row = span(Y, t * B, (t + 1) * B)
         for s in range(B):
             top[s] = row[s] if row[s] > top[s] or row[s] != row[s] else top[s]
     for t in range(T):
-        row, to = Y[t * B : (t + 1) * B], S[t * B : (t + 1) * B]
+        row, to = span(Y, t * B, (t + 1) * B), span(S, t * B, (t + 1) * B)
         for s in range(B):
             to[s] = elementwise.exp(row[s] - top[s])
         for s in range(B):
             total[s] += to[s]
     for t in range(T):
-        to = S[t * B : (t + 1) * B]
+        to = span(S, t * B, (t + 1) * B)
         for s in range(B):
             to[s] /= total[s]
 
@@ -59,10 +61,11 @@ def loss_part(code, Y, classes, targets, samples, dY, losses, scratch):
 
     Y, dY: flat, (T, B). scratch: room for 2·B numbers. A hit is a sample whose largest output is that of its class.
     """
+    stay_apart()
     B, hits = len(losses), 0
     T = len(Y) // B
     if code == CROSS_ENTROPY:  # l = −log S_c = log Σ_k e^{y_k} − y_c for the class c; ∂l/∂y = S − onehot(c)
-        top, total = scratch[:B], scratch[B : 2 * B]
+        top, total = span(scratch, 0, B), span(scratch, B, 2 * B)
         softmax_part(Y, B, dY, top, total)
         for s in range(B):
             losses[s] = elementwise.log(total[s])
@@ -108,7 +111,7 @@ def _evaluate(Y, classes, targets, samples, dY, losses, scratch, code):
 @kernel(lambda real: (flat(real), flat(real), flat(real), intp), parallel=False)
 def _softmax(Y, S, scratch, T):
     B = Y.size // T
-    softmax_part(Y, B, S, scratch[:B], scratch[B:])
+    softmax_part(Y, B, S, span(scratch, 0, B), scratch[B:])
 
 
 def softmax(Y: np.ndarray) -> np.ndarray:
