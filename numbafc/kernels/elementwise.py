@@ -31,7 +31,7 @@ L_ = tuple(np.float64(2 / (2 * n + 3)) for n in range(10))  # log((1+s)/(1−s))
 
 # ---- float64, with series long enough for float64 or for float32 ----------------------------------------------------
 #
-# |r| ≤ ln(2)/2: what the series of e^r leave out is below 2⁻⁵⁷ and 2⁻³². |s| ≤ 3 − 2√2: likewise for the logarithm.
+# |r| ≤ ln(2)/2: what the series of e^r leave out is below 2⁻⁵⁷ and 2⁻³⁶. |s| ≤ 3 − 2√2: likewise for the logarithm.
 
 
 @register_jitable
@@ -47,7 +47,7 @@ def _series(r):
 @register_jitable
 def _short_series(r):
     """e^r − 1, for float32."""
-    return _low_terms(np.float64(0), r)
+    return _low_terms(E_[9], r)
 
 
 @register_jitable
@@ -127,6 +127,20 @@ def _exp_with(series: Callable[[Any], Any]) -> Any:
     return exp
 
 
+def _expm1_with(series: Callable[[Any], Any], exp: Callable[[Any], Any]) -> Any:
+    """e^x − 1 = 2ⁿ·(e^r − 1) + (2ⁿ − 1); e^x where the 1 is lost in it."""
+
+    @register_jitable
+    def expm1(x):
+        low = x if x > -50.0 else np.float64(-50)
+        n, r = _reduced(low if low < 50.0 else np.float64(50))
+        power = _power(n)
+        y = fma(power, series(r), power - 1.0)
+        return y if x < 50.0 and x == x else exp(x)
+
+    return expm1
+
+
 def _tanh_with(series: Callable[[Any], Any]) -> Any:
     """tanh |x| = m/(m + 2), m = e^{2|x|} − 1 = 2ⁿ·(e^r − 1) + (2ⁿ − 1)."""
 
@@ -140,6 +154,19 @@ def _tanh_with(series: Callable[[Any], Any]) -> Any:
         return y if x == x else x
 
     return tanh
+
+
+def _softplus_with(exp: Callable[[Any], Any], log: Callable[[Any], Any]) -> Any:
+    """log(1 + e^x) = max(x, 0) + log(1 + e^−|x|), with what 1 + e loses in rounding put back."""
+
+    @register_jitable
+    def softplus(x):
+        e = exp(-abs(x))
+        total = 1.0 + e
+        y = log(total) + ((1.0 - total) + e) / total
+        return y + x if x > 0.0 else y
+
+    return softplus
 
 
 def _sigmoid_with(exp: Callable[[Any], Any]) -> Any:
@@ -192,6 +219,11 @@ def _for_both(single: Any, double: Any, what: str) -> Any:
 
 _exp_single, _exp_double = _exp_with(_short_series), _exp_with(_series)
 exp = _for_both(_exp_single, _exp_double, "e^x.")
-log = _for_both(_log_with(_short_odd_series), _log_with(_odd_series), "log x; −∞ at 0, NaN below.")
+_log_single, _log_double = _log_with(_short_odd_series), _log_with(_odd_series)
+log = _for_both(_log_single, _log_double, "log x; −∞ at 0, NaN below.")
+_expm1_single, _expm1_double = _expm1_with(_short_series, _exp_single), _expm1_with(_series, _exp_double)
+expm1 = _for_both(_expm1_single, _expm1_double, "e^x − 1.")
+_softplus_single, _softplus_double = _softplus_with(_exp_single, _log_single), _softplus_with(_exp_double, _log_double)
+softplus = _for_both(_softplus_single, _softplus_double, "log(1 + e^x).")
 tanh = _for_both(_tanh_with(_short_series), _tanh_with(_series), "tanh x.")
 sigmoid = _for_both(_sigmoid_with(_exp_single), _sigmoid_with(_exp_double), "1/(1 + e^−x).")
