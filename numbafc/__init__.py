@@ -25,17 +25,20 @@ from .jacobian import (
     reroll,
 )
 from .layer import Gradients, backward, forward, grad_b, grad_w, grad_x, per_sample_grad_norms
-from .nn import MLP, SGD, Adam, History
+from .nn import MLP, SGD, Adagrad, Adam, AdamW, History, RMSprop
 
 __all__ = [
     "MLP",
     "SGD",
+    "Adagrad",
     "Adam",
+    "AdamW",
     "BiasJacobian",
     "Gradients",
     "History",
     "InputJacobian",
     "InvalidFile",
+    "RMSprop",
     "WeightJacobian",
     "__version__",
     "backward",

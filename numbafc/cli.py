@@ -26,7 +26,7 @@ from .checks import choice, count, number
 from .files import datasets
 from .files.checkpoint import load, write_whole
 from .files.invalid import InvalidFile
-from .nn import ACTIVATIONS, LOSSES, MLP, OPTIMIZERS, EpochRecord
+from .nn import ACTIVATIONS, LOSSES, MLP, OPTIMIZERS, SCHEDULES, EpochRecord
 
 app = typer.Typer(
     no_args_is_help=True,
@@ -79,9 +79,13 @@ def train(
     target: Target = None,
     hidden: Annotated[str, typer.Option(help="Sizes of the hidden layers, separated by commas; '' for none.")] = "128",
     activation: Annotated[str, typer.Option(help=f"One of {', '.join(ACTIVATIONS)}.")] = "relu",
-    loss: Annotated[str, typer.Option(help=f"One of auto, {', '.join(LOSSES)}; mse is for real targets.")] = "auto",
+    loss: Annotated[
+        str,
+        typer.Option(help=f"One of auto, {', '.join(LOSSES)}; auto is cross_entropy for classes, mse for real targets."),
+    ] = "auto",
     optimizer: Annotated[str, typer.Option(help=f"One of {', '.join(OPTIMIZERS)}.")] = "adam",
     learning_rate: Annotated[float | None, typer.Option(help="[default: the optimizer's own]")] = None,
+    schedule: Annotated[str, typer.Option(help=f"Of the learning rate: {', '.join(SCHEDULES)}.")] = "constant",
     batch_size: Annotated[int, typer.Option(help="Samples in a minibatch.")] = 32,
     epochs: Annotated[int, typer.Option(help="Passes over the training samples.")] = 20,
     test_share: Annotated[float, typer.Option(help="Share of the samples that is held out for the test.")] = 0.2,
@@ -91,7 +95,9 @@ def train(
     out: Annotated[Path | None, typer.Option(help="The model's file. [default: NAME.safetensors, here]")] = None,
 ) -> None:
     """Train a network, show how it does on held-out samples, and save it."""
-    task = {"cross_entropy": "classification", "mse": "regression"}.get(choice("--loss", loss, ("auto", *LOSSES)), "auto")
+    task = "auto"
+    if choice("--loss", loss, ("auto", *LOSSES)) != "auto":
+        task = "classification" if LOSSES[loss].classifies else "regression"
     number("--test-share", test_share, 0, exclusive=True, below=1)
     count("--batch-size", batch_size, 1)
     count("--epochs", epochs)
@@ -107,13 +113,19 @@ def train(
     if threads is not None:
         _jit.set_num_threads(threads)
     training, test = dataset.split(test_share, seed)
-    net = _network(dataset, sizes, activation, dtype, seed)
+    net = _network(dataset, sizes, activation, loss, dtype, seed)
     net.standardize(training.X)
     TEXT.print(dataset.describe())
     layers = "-".join(map(str, net.sizes))
     TEXT.print(f"layers {layers}, {net.activation}, {net.loss_name}, {net.parameters.size} parameters")
     TEXT.print(f"{len(training.X)} samples to train on, {len(test.X)} to test")
-    options = {"optimizer": optimizer, "learning_rate": learning_rate, "batch_size": batch_size, "epochs": epochs}
+    options = {
+        "optimizer": optimizer,
+        "learning_rate": learning_rate,
+        "schedule": schedule,
+        "batch_size": batch_size,
+        "epochs": epochs,
+    }
     finished = _fit(net, training, test, options)
     verb = "replaced" if path.exists() else "saved"
     net.save(path)
@@ -128,7 +140,7 @@ def train(
 
 def _fit(net: MLP, training: datasets.Dataset, test: datasets.Dataset, options: dict[str, Any]) -> bool:
     """Train with a display; whether it came to its end. Ctrl-C in the first epoch ends the command."""
-    with Display(options["epochs"], LOSSES[net.loss_name].classifies) as show:
+    with Display(options["epochs"], _score_name(net)) as show:
         try:
             net.fit(training.X, training.y, validation=(test.X, test.y), callbacks=(show,), **options)
             return True
@@ -194,7 +206,9 @@ def _read(data: Path, target: str | None, task: str, dtype: Any) -> datasets.Dat
     """The data set in a file, or the embedded one."""
     if data == DIGITS and not data.is_file():
         if target is not None or task == "regression":
-            raise ValueError("the embedded digits are images and their classes: neither --target nor --loss mse applies")
+            raise ValueError(
+                "the embedded digits are images and their classes: neither --target nor a loss of real targets applies"
+            )
         return datasets.digits(dtype)
     return datasets.load(data, target=target, task=task, dtype=dtype)
 
@@ -202,8 +216,8 @@ def _read(data: Path, target: str | None, task: str, dtype: Any) -> datasets.Dat
 class Display:
     """The progress of a training: a bar on a terminal, a line per epoch elsewhere. The value is a callback for fit."""
 
-    def __init__(self, epochs: int, classifies: bool) -> None:
-        self.epoch, self.epochs, self.score = 0, epochs, "accuracy" if classifies else "R²"
+    def __init__(self, epochs: int, score: str) -> None:
+        self.epoch, self.epochs, self.score = 0, epochs, score
         self.bar = Progress(
             TextColumn(
                 "{task.completed}/{task.total}", table_column=Column(no_wrap=True, min_width=2 * len(str(epochs)) + 1)
@@ -233,9 +247,10 @@ class Display:
             TEXT.print(f"epoch {record.epoch}/{self.epochs}: {line}, {speed:.0f} samples/s")
 
 
-def _network(dataset: datasets.Dataset, hidden: list[int], activation: str, dtype: str, seed: int) -> MLP:
+def _network(dataset: datasets.Dataset, hidden: list[int], activation: str, loss: str, dtype: str, seed: int) -> MLP:
     outputs = len(dataset.classes) if dataset.classes is not None else dataset.y.reshape(len(dataset.y), -1).shape[1]
-    loss = "mse" if dataset.classes is None else "cross_entropy"
+    if loss == "auto":
+        loss = "mse" if dataset.classes is None else "cross_entropy"
     net = MLP([dataset.X.shape[1], *hidden, outputs], activation, loss, dtype, seed)
     net.classes = dataset.classes
     return net
@@ -250,7 +265,7 @@ def _sizes(text: str) -> list[int]:
 
 
 def _score_name(net: MLP) -> str:
-    return "accuracy" if LOSSES[net.loss_name].classifies else "R²"
+    return "accuracy" if LOSSES[net.loss_name].classifies or net.loss_name == "binary_cross_entropy" else "R²"
 
 
 def _check_writable(path: Path, *inputs: Path) -> None:

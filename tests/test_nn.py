@@ -22,6 +22,8 @@ def problem(seed, sizes, loss, samples=7):
     rng = np.random.default_rng(seed)
     X = rng.standard_normal((samples, sizes[0]))
     y = rng.integers(0, sizes[-1], samples) if loss == "cross_entropy" else rng.standard_normal((samples, sizes[-1]))
+    if loss in ("binary_cross_entropy", "poisson"):  # probabilities and counts
+        y = np.abs(np.tanh(y))
     return X, y, rng.uniform(0.1, 2, samples)
 
 
@@ -100,6 +102,10 @@ def test_activations_at_the_ends_of_the_range():
         "relu": [0, 0, 0, 1e4, np.inf, np.nan],
         "tanh": [-1, -1, 0, 1, 1, np.nan],
         "sigmoid": [0, 0, 0.5, 1, 1, np.nan],
+        "leaky_relu": [-np.inf, -1e2, 0, 1e4, np.inf, np.nan],
+        "elu": [-1, -1, 0, 1e4, np.inf, np.nan],
+        "selu": [-1.7580993, -1.7580993, 0, 10507.00987, np.inf, np.nan],
+        "softplus": [0, 0, np.log(2), 1e4, np.inf, np.nan],
     }
     assert set(expected) == set(ACTIVATIONS)
     for name, activation in ACTIVATIONS.items():
@@ -198,6 +204,67 @@ def test_adam_is_its_equations(lr, b1, b2, decay, seed):
     np.testing.assert_allclose(theta, adam_reference(np.ones(4), gradients, lr, b1, b2, 1e-8, decay), rtol=1e-9)
 
 
+def adamw_reference(theta, gradients, lr, decay):
+    m = v = 0.0
+    for n, g in enumerate(gradients, 1):
+        m, v = 0.9 * m + 0.1 * g, 0.999 * v + 0.001 * g * g
+        theta = theta - lr * decay * theta - lr * (m / (1 - 0.9**n)) / (np.sqrt(v / (1 - 0.999**n)) + 1e-8)
+    return theta
+
+
+def rmsprop_reference(theta, gradients, lr, momentum, decay):
+    v = u = 0.0
+    for g in gradients:
+        g = g + decay * theta
+        v = 0.99 * v + 0.01 * g * g
+        u = momentum * u + g / (np.sqrt(v) + 1e-8)
+        theta = theta - lr * u
+    return theta
+
+
+def adagrad_reference(theta, gradients, lr, decay):
+    v = 0.0
+    for g in gradients:
+        g = g + decay * theta
+        v = v + g * g
+        theta = theta - lr * g / (np.sqrt(v) + 1e-10)
+    return theta
+
+
+@given(st.floats(1e-4, 0.1), st.floats(0, 0.1), st.sampled_from([0.0, 0.5]), SEEDS)
+def test_the_other_optimizers_are_their_equations(lr, decay, momentum, seed):
+    gradients = np.random.default_rng(seed).standard_normal((6, 4))
+    for optimizer, expected in (
+        (fc.AdamW(lr, weight_decay=decay), adamw_reference(np.ones(4), gradients, lr, decay)),
+        (
+            fc.RMSprop(lr, momentum=momentum, weight_decay=decay),
+            rmsprop_reference(np.ones(4), gradients, lr, momentum, decay),
+        ),
+        (fc.Adagrad(lr, weight_decay=decay), adagrad_reference(np.ones(4), gradients, lr, decay)),
+    ):
+        theta, state = np.ones(4), optimizer.init(np.ones(4))
+        for g in gradients:
+            optimizer.update(theta, g.copy(), state)
+        np.testing.assert_allclose(theta, expected, rtol=1e-9)
+
+
+def test_labels_and_counts_are_predicted_in_their_own_units():
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((300, 3))
+    labels = (X[:, :2] > 0).astype(int)
+    net = fc.MLP([3, 16, 2], loss="binary_cross_entropy")
+    net.fit(X, labels, epochs=60, learning_rate=0.01)
+    P = net.predict_proba(X)
+    assert ((P >= 0) & (P <= 1)).all()
+    np.testing.assert_array_equal(net.predict(X), P > 0.5)
+    assert net.score(X, labels) > 0.95
+    counts = rng.poisson(np.exp(X[:, 0] + 1))
+    net = fc.MLP([3, 1], loss="poisson", dtype="float64")
+    net.fit(X, counts, epochs=200, learning_rate=0.02)
+    np.testing.assert_allclose(net.predict(X).sum(), counts.sum(), rtol=0.05)  # the bias has seen to that
+    np.testing.assert_allclose(net.weights[0], [[1, 0, 0]], rtol=0, atol=0.15)  # 300 samples: standard errors of 0.03
+
+
 def test_adam_s_first_step_is_the_learning_rate():
     theta = np.zeros(3)
     optimizer = fc.Adam(0.25)
@@ -211,7 +278,7 @@ def test_the_digits_are_learnt(optimizer, dtype):
     training, test = fc.files.digits().split(0.2, seed=0)
     net = fc.MLP([64, 32, 10], dtype=dtype)
     net.standardize(training.X)
-    rate = {"sgd": 0.1, "adam": None}[optimizer]
+    rate = {"sgd": 0.1, "rmsprop": 0.002, "adagrad": 0.02}.get(optimizer)
     history = net.fit(training.X, training.y, optimizer=optimizer, learning_rate=rate, epochs=20)
     assert net.score(test.X, test.y) > 0.93
     assert history.loss[-1] < history.loss[0] / 5
@@ -416,7 +483,11 @@ MESSAGES = [
     (lambda: fc.MLP([3, 0]), ValueError, r"sizes\[1\] must be at least 1, got 0"),
     (lambda: fc.MLP([3, 2.5]), TypeError, r"sizes\[1\] must be an integer, got float"),
     (lambda: fc.MLP([3, 2], activation="swish"), ValueError, "activation must be one of 'identity', 'relu'"),
-    (lambda: fc.MLP([3, 2], loss="hinge"), ValueError, "loss must be one of 'cross_entropy', 'mse', got 'hinge'"),
+    (
+        lambda: fc.MLP([3, 2], loss="hinge"),
+        ValueError,
+        "loss must be one of 'cross_entropy', 'binary_.*', 'poisson', got 'hinge'",
+    ),
     (lambda: fc.MLP([3, 2], dtype="float16"), TypeError, "dtype must be float32 or float64, got 'float16'"),
     (lambda: NET.fit(X[:, :2], Y), ValueError, r"X must have shape \(samples, 3\), one sample per row, got \(4, 2\)"),
     (lambda: NET.predict(X[0]), ValueError, r"for a single sample pass X\[np.newaxis, :\]"),
@@ -433,7 +504,7 @@ MESSAGES = [
     (lambda: NET.fit(X[:0], Y[:0]), ValueError, "fit needs at least one sample, got 0"),
     (lambda: NET.fit(X, Y, batch_size=0), ValueError, "batch_size must be at least 1, got 0"),
     (lambda: NET.fit(X, Y, epochs=1.5), TypeError, "epochs must be an integer"),
-    (lambda: NET.fit(X, Y, optimizer="adamax"), ValueError, "optimizer must be one of 'sgd', 'adam', got 'adamax'"),
+    (lambda: NET.fit(X, Y, optimizer="adamax"), ValueError, "optimizer must be one of 'sgd', 'adam', .*, got 'adamax'"),
     (
         lambda: NET.fit(X, Y, optimizer=3),
         TypeError,
@@ -454,6 +525,12 @@ MESSAGES = [
     (lambda: NET.fit(X, Y, sample_weight=[1, 1, 1, -1]), ValueError, "no negative .* with minimum -1"),
     (lambda: NET.fit(X, Y, sample_weight=[0] * 4), ValueError, "at least one positive weight"),
     (lambda: NET.fit(X, Y, validation=(X, Y[:2])), ValueError, "y has 2 samples but X has 4"),
+    (lambda: fc.MLP([3, 1], loss="poisson").loss(X, -Y), ValueError, "y must be counts, at least 0, got -1.* at sample"),
+    (
+        lambda: fc.MLP([3, 1], loss="binary_cross_entropy").loss(X, 2.0 * Y),
+        ValueError,
+        "y must be probabilities, from 0 to 1, got 2",
+    ),
     (lambda: REGRESSOR.predict_proba(X), ValueError, "predict_proba needs a classifier, and this network's loss is 'mse'"),
     (lambda: fc.SGD(0.1, momentum=1), ValueError, "momentum must be a finite number at least 0 and below 1, got 1"),
     (lambda: fc.SGD(0.1, nesterov=True), ValueError, "nesterov needs a momentum above 0"),

@@ -3,7 +3,8 @@
 from .activations import ACTIVATIONS, Activation
 from .losses import LOSSES, Loss, softmax
 from .mlp import MLP, NetworkGradients
-from .optimizers import OPTIMIZERS, SGD, Adam, Optimizer
+from .optimizers import OPTIMIZERS, SGD, Adagrad, Adam, AdamW, Optimizer, RMSprop
+from .schedules import SCHEDULES, Constant, Cosine, OneCycle, OnPlateau, Schedule, Step
 from .training import EpochRecord, History
 
 __all__ = [
@@ -11,13 +12,23 @@ __all__ = [
     "LOSSES",
     "MLP",
     "OPTIMIZERS",
+    "SCHEDULES",
     "SGD",
     "Activation",
+    "Adagrad",
     "Adam",
+    "AdamW",
+    "Constant",
+    "Cosine",
     "EpochRecord",
     "History",
     "Loss",
     "NetworkGradients",
+    "OnPlateau",
+    "OneCycle",
     "Optimizer",
+    "RMSprop",
+    "Schedule",
+    "Step",
     "softmax",
 ]

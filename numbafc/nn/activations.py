@@ -24,16 +24,21 @@ class Activation(NamedTuple):
     code: int  # what compiled code calls it
     apply: Callable[[np.ndarray], None]  # Y becomes φ(Y)
     chain: Callable[[np.ndarray, np.ndarray], None]  # (dH, H): dH becomes dH ⊙ φ'
+    gain: int  # initial weights have variance gain/N: what keeps the size of signals from layer to layer
 
 
-IDENTITY, RELU, TANH, SIGMOID = range(4)
+IDENTITY, RELU, TANH, SIGMOID, LEAKY_RELU, ELU, SELU, SOFTPLUS = range(8)
+LEAK = 0.01  # the slope of leaky_relu below 0 (A. Maas et al., ICML 2013)
+# With these, activations of mean 0 and variance 1 stay so (G. Klambauer et al., NeurIPS 2017).
+SELU_SCALE, SELU_ALPHA = 1.0507009873554805, 1.6732632423543772
 
 
 @register_jitable
 def apply_part(code, Y):
     """Y becomes φ(Y); Y: contiguous."""
     stay_apart()
-    zero = Y.dtype.type(0)
+    real = Y.dtype.type
+    zero, leak, scale, alpha = real(0), real(LEAK), real(SELU_SCALE), real(SELU_SCALE * SELU_ALPHA)
     if code == RELU:  # φ(y) = max(y, 0); NaN stays
         for n in range(len(Y)):
             Y[n] = Y[n] if Y[n] > zero or Y[n] != Y[n] else zero
@@ -43,13 +48,26 @@ def apply_part(code, Y):
     elif code == SIGMOID:  # φ(y) = 1/(1 + e^−y)
         for n in range(len(Y)):
             Y[n] = elementwise.sigmoid(Y[n])
+    elif code == LEAKY_RELU:  # φ(y) = y for y > 0, else y/100
+        for n in range(len(Y)):
+            Y[n] = Y[n] if Y[n] > zero else leak * Y[n]
+    elif code == ELU:  # φ(y) = y for y > 0, else e^y − 1
+        for n in range(len(Y)):
+            Y[n] = Y[n] if Y[n] > zero else elementwise.expm1(Y[n])
+    elif code == SELU:  # φ(y) = λ·y for y > 0, else λ·α·(e^y − 1)
+        for n in range(len(Y)):
+            Y[n] = scale * Y[n] if Y[n] > zero else alpha * elementwise.expm1(Y[n])
+    elif code == SOFTPLUS:  # φ(y) = log(1 + e^y)
+        for n in range(len(Y)):
+            Y[n] = elementwise.softplus(Y[n])
 
 
 @register_jitable
 def chain_part(code, dH, H):
     """dH becomes dH ⊙ φ', with φ' from H; both contiguous."""
     stay_apart()
-    one, zero = H.dtype.type(1), H.dtype.type(0)
+    real = H.dtype.type
+    one, zero, leak, scale, alpha = real(1), real(0), real(LEAK), real(SELU_SCALE), real(SELU_SCALE * SELU_ALPHA)
     if code == RELU:  # φ' = 1 for y > 0, else 0 (at 0 too, as PyTorch and scikit-learn have it)
         for n in range(len(dH)):
             dH[n] *= one if H[n] > zero else zero
@@ -59,6 +77,18 @@ def chain_part(code, dH, H):
     elif code == SIGMOID:  # φ' = h·(1 − h)
         for n in range(len(dH)):
             dH[n] *= H[n] * (one - H[n])
+    elif code == LEAKY_RELU:
+        for n in range(len(dH)):
+            dH[n] *= one if H[n] > zero else leak
+    elif code == ELU:  # φ' = e^y = h + 1 below 0
+        for n in range(len(dH)):
+            dH[n] *= one if H[n] > zero else H[n] + one
+    elif code == SELU:  # φ' = λ·α·e^y = h + λ·α below 0
+        for n in range(len(dH)):
+            dH[n] *= scale if H[n] > zero else H[n] + alpha
+    elif code == SOFTPLUS:  # φ' = e^y/(1 + e^y) = 1 − e^−h
+        for n in range(len(dH)):
+            dH[n] *= -elementwise.expm1(-H[n])
 
 
 @kernel(lambda real: (flat(real), intp), parallel=False)
@@ -71,7 +101,7 @@ def _chain(dH, H, code):
     chain_part(code, dH, H)
 
 
-def _activation(name: str, code: int) -> Activation:
+def _activation(name: str, code: int, gain: int) -> Activation:
     def apply(Y: np.ndarray) -> None:
         in_order = np.ascontiguousarray(Y)
         _apply(in_order.reshape(-1), code)
@@ -84,10 +114,19 @@ def _activation(name: str, code: int) -> Activation:
         if in_order is not dH:
             dH[...] = in_order
 
-    return Activation(name, code, apply, chain)
+    return Activation(name, code, apply, chain, gain)
 
 
 ACTIVATIONS = {
-    name: _activation(name, code)
-    for name, code in (("identity", IDENTITY), ("relu", RELU), ("tanh", TANH), ("sigmoid", SIGMOID))
+    name: _activation(name, code, gain)
+    for name, code, gain in (
+        ("identity", IDENTITY, 1),
+        ("relu", RELU, 2),
+        ("tanh", TANH, 1),
+        ("sigmoid", SIGMOID, 1),
+        ("leaky_relu", LEAKY_RELU, 2),
+        ("elu", ELU, 1),
+        ("selu", SELU, 1),
+        ("softplus", SOFTPLUS, 2),
+    )
 }

@@ -28,7 +28,7 @@ from ..kernels import products
 from ..kernels.products import ANY_SIZE, BIASED, EXTRA, TURN_A, TURN_X, TURN_Y
 from ..kernels.vector import call_stored, matrix, span
 from . import activations, losses
-from .optimizers import ADAM, MOMENTUM, NESTEROV, Compiled
+from .optimizers import ADAGRAD, ADAM, ADAMW, MOMENTUM, NESTEROV, RMSPROP, RMSPROP_MOMENTUM, Compiled
 
 N_, T_, W_, H_ = range(4)  # columns of `layers`
 PARALLEL = 1_500_000  # multiply-adds of one product from which threads are worth their start
@@ -73,8 +73,8 @@ def _lines(elements):
 def _update(code, settings, parameters, g, first_state, second_state):
     """The step of optimizers.py for parameters and their gradient g. States that an optimizer has not are empty."""
     stay_apart()
-    rate, decay, beta1, rest1, beta2, rest2, correction, epsilon = settings
-    if decay != 0:
+    rate, decay, beta1, rest1, beta2, rest2, correction, epsilon, shrink = settings
+    if decay != 0 and code != ADAMW:
         for n in range(len(g)):
             g[n] += decay * parameters[n]
     if code == ADAM:
@@ -83,6 +83,28 @@ def _update(code, settings, parameters, g, first_state, second_state):
             v = second_state[n] * beta2 + rest2 * g[n] * g[n]
             first_state[n], second_state[n] = m, v
             parameters[n] -= rate * m / (np.sqrt(v / correction) + epsilon)
+    elif code == ADAMW:
+        for n in range(len(g)):
+            m = first_state[n] * beta1 + rest1 * g[n]
+            v = second_state[n] * beta2 + rest2 * g[n] * g[n]
+            first_state[n], second_state[n] = m, v
+            parameters[n] = shrink * parameters[n] - rate * m / (np.sqrt(v / correction) + epsilon)
+    elif code == RMSPROP:
+        for n in range(len(g)):
+            v = first_state[n] * beta2 + rest2 * g[n] * g[n]
+            first_state[n] = v
+            parameters[n] -= rate * (g[n] / (np.sqrt(v) + epsilon))
+    elif code == RMSPROP_MOMENTUM:
+        for n in range(len(g)):
+            v = first_state[n] * beta2 + rest2 * g[n] * g[n]
+            u = second_state[n] * beta1 + g[n] / (np.sqrt(v) + epsilon)
+            first_state[n], second_state[n] = v, u
+            parameters[n] -= rate * u
+    elif code == ADAGRAD:
+        for n in range(len(g)):
+            v = first_state[n] + g[n] * g[n]
+            first_state[n] = v
+            parameters[n] -= rate * (g[n] / (np.sqrt(v) + epsilon))
     elif code == MOMENTUM:
         for n in range(len(g)):
             v = first_state[n] * beta1 + g[n]
@@ -186,7 +208,7 @@ def _settings(optimizer, rate, powers, like):
     powers[1] *= beta2
     real = like.dtype.type
     numbers = real(rate), real(decay), real(beta1), real(1 - beta1), real(beta2), real(1 - beta2)
-    return numbers, real(rate / (1 - powers[0])), real(1 - powers[1]), real(epsilon)
+    return numbers, real(rate / (1 - powers[0])), real(1 - powers[1]), real(epsilon), real(1 - rate * decay)
 
 
 def _types(real: Any) -> tuple[Any, ...]:
@@ -250,9 +272,10 @@ def _minibatches(
             row = span(arena, delta + t * B, delta + (t + 1) * B)
             for s in range(B):
                 row[s] *= shares[s]
-        numbers, corrected, correction, epsilon = _settings(optimizer, rates[n], powers, arena)
+        numbers, corrected, correction, epsilon, shrink = _settings(optimizer, rates[n], powers, arena)
         rate, decay, beta1, rest1, beta2, rest2 = numbers
-        settings = corrected if update == ADAM else rate, decay, beta1, rest1, beta2, rest2, correction, epsilon
+        rate = corrected if update in (ADAM, ADAMW) else rate
+        settings = rate, decay, beta1, rest1, beta2, rest2, correction, epsilon, shrink
         for back in range(depth):
             depth_now = depth - 1 - back
             layer, x_at = layers[depth_now], layers[depth_now - 1, H_] if depth_now > 0 else 0

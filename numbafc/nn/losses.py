@@ -1,6 +1,7 @@
 """Losses of a network's outputs Y: (T, B), one sample per column, and their gradients.
 
-A loss is a number per sample; a batch has their weighted mean L = Σ_s w[s]·l[s] / Σ_s w[s].
+A loss is a number per sample, for all but "cross_entropy" the mean over the outputs. A batch has their weighted mean
+L = Σ_s w[s]·l[s] / Σ_s w[s].
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from .._jit import flat, kernel, stay_apart
 from ..kernels import elementwise
 from ..kernels.vector import span
 
-CROSS_ENTROPY, MSE = range(2)
+CROSS_ENTROPY, MSE, BINARY_CROSS_ENTROPY, MAE, HUBER, POISSON = range(6)
 
 
 class Loss(NamedTuple):
@@ -56,6 +57,25 @@ def softmax_part(Y, B, S, top, total):
 
 
 @register_jitable
+def _element(code, y, z):
+    """The loss of an output y whose target is z, and its derivative with respect to y."""
+    real = type(y)
+    error, one, half = y - z, real(1), real(0.5)
+    if code == MSE:  # (y − z)²
+        return error * error, error + error
+    if code == MAE:  # |y − z|, of slope 0 at 0
+        return abs(error), np.sign(error)
+    if code == HUBER:  # (y − z)²/2 where |y − z| ≤ 1, else |y − z| − 1/2
+        inside = abs(error) <= one
+        return (half * error * error if inside else abs(error) - half), (error if inside else np.sign(error))
+    if code == POISSON:  # e^y − z·y: the expected count is e^y
+        rate = elementwise.exp(y)
+        return rate - z * y, rate - z
+    # −z·log σ(y) − (1 − z)·log(1 − σ(y))
+    return z * elementwise.softplus(-y) + (one - z) * elementwise.softplus(y), elementwise.sigmoid(y) - z
+
+
+@register_jitable
 def loss_part(code, Y, classes, targets, samples, dY, losses, scratch):
     """losses[s] and ∂losses[s]/∂Y[t,s] of a batch whose sample s is samples[s]; returns the number of hits.
 
@@ -77,17 +97,17 @@ def loss_part(code, Y, classes, targets, samples, dY, losses, scratch):
             while best < T - 1 and Y[best * B + s] != top[s]:
                 best += 1
             hits += int(best == c)
-    else:  # l = Σ_t (Y[t] − y[t])² / T, ∂l/∂Y[t] = 2·(Y[t] − y[t]) / T
+    else:
         for s in range(B):
             losses[s] = 0
-        share = Y.dtype.type(2 / T)
+        share, numbers = Y.dtype.type(1 / T), Y.dtype.type(T)
         for t in range(T):
             for s in range(B):
-                error = Y[t * B + s] - targets[samples[s] * T + t]
-                losses[s] += error * error
-                dY[t * B + s] = error * share
+                loss, slope = _element(code, Y[t * B + s], targets[samples[s] * T + t])
+                losses[s] += loss
+                dY[t * B + s] = slope * share
         for s in range(B):
-            losses[s] /= Y.dtype.type(T)
+            losses[s] /= numbers
     return hits
 
 
@@ -165,6 +185,18 @@ def _real_targets(y: Any, T: int, dtype: np.dtype) -> np.ndarray:
     return y
 
 
+def _targets_between(low: float, high: float, words: str) -> Callable[[Any, int, np.dtype], np.ndarray]:
+    def targets(y: Any, T: int, dtype: np.dtype) -> np.ndarray:
+        y = _real_targets(y, T, dtype)
+        wrong = np.argwhere((y < low) | (y > high))
+        if len(wrong):
+            sample, output = wrong[0]
+            raise ValueError(f"y must be {words}, got {y[sample, output]} at sample {sample}, output {output}")
+        return y
+
+    return targets
+
+
 def _loss(name: str, code: int, classifies: bool, targets: Callable[[Any, int, np.dtype], np.ndarray]) -> Loss:
     return Loss(
         name,
@@ -178,5 +210,11 @@ def _loss(name: str, code: int, classifies: bool, targets: Callable[[Any, int, n
 
 LOSSES = {
     "cross_entropy": _loss("cross_entropy", CROSS_ENTROPY, True, _classes),
+    "binary_cross_entropy": _loss(
+        "binary_cross_entropy", BINARY_CROSS_ENTROPY, False, _targets_between(0, 1, "probabilities, from 0 to 1")
+    ),
     "mse": _loss("mse", MSE, False, _real_targets),
+    "mae": _loss("mae", MAE, False, _real_targets),
+    "huber": _loss("huber", HUBER, False, _real_targets),
+    "poisson": _loss("poisson", POISSON, False, _targets_between(0, np.inf, "counts, at least 0")),
 }

@@ -14,6 +14,7 @@ import numpy as np
 
 from .. import checks
 from ..layer import forward, grad_b, grad_w, grad_x
+from . import schedules
 from .activations import ACTIVATIONS
 from .losses import LOSSES, softmax
 from .optimizers import Optimizer
@@ -38,15 +39,17 @@ class MLP:
     """A multi-layer perceptron: h_0 = x, h_l = φ(W_l h_{l−1} + b_l), the last layer without φ.
 
     sizes: of the input, the hidden layers and the output, [784, 128, 10]. activation: φ, a name of ACTIVATIONS. loss:
-    "cross_entropy" (outputs are logits, targets class indices) or "mse". dtype: float32 or float64. seed: of the initial
-    weights and of the order of samples; the same seed, data and settings give the same bits.
+    "cross_entropy" (outputs are logits, targets class indices), "binary_cross_entropy" (logits of independent labels,
+    targets from 0 to 1), or for real targets "mse", "mae", "huber" or "poisson" (outputs are logarithms of counts).
+    dtype: float32 or float64. seed: of the initial weights and of the order of samples; the same seed, data and settings
+    give the same bits.
 
     parameters: one flat array, for each layer W (T, N) in row-major order, then b (T,). weights, biases: lists of views
     into it; change a layer with net.weights[0][:] = W.
     input_mean, input_scale: (features,) or None; inputs are standardised with them first (see standardize).
     classes: names of the outputs, for people and files, or None.
-    Raises TypeError or ValueError. Initial weights: normal with variance 2/N for relu (He et al., ICCV 2015), else 1/N
-    (LeCun et al., "Efficient BackProp", 1998); biases 0.
+    Raises TypeError or ValueError. Initial weights: normal with variance 2/N for relu, leaky_relu and softplus (He et al.,
+    ICCV 2015), else 1/N (LeCun et al., "Efficient BackProp", 1998); biases 0.
     """
 
     def __init__(
@@ -70,7 +73,7 @@ class MLP:
         self._parameters = np.zeros(sum(T * N + T for N, T in self._layer_shapes()), self.dtype)
         rng = np.random.default_rng(self.seed)
         for W in self.weights:
-            deviation = np.sqrt((2 if activation == "relu" else 1) / W.shape[1])
+            deviation = np.sqrt(ACTIVATIONS[activation].gain / W.shape[1])
             W[:] = deviation * rng.standard_normal(W.shape)
         self._order = np.random.default_rng([self.seed, 1])  # of samples: its own stream, whatever the sizes
 
@@ -169,12 +172,16 @@ class MLP:
         validation: tuple[Any, Any] | None = None,
         sample_weight: Any = None,
         callbacks: Iterable[Callback] = (),
+        schedule: str | schedules.Schedule = "constant",
+        early_stopping: int | None = None,
     ) -> History:
-        """Train on X: (samples, features) and y: (samples,) class indices, or (samples, T) reals for "mse".
+        """Train on X: (samples, features) and y: (samples,) class indices, or (samples, T) reals for other losses.
 
         optimizer: "adam", "sgd" or an instance; learning_rate: its rate, if not the default. Minibatches of batch_size
         samples, the last one smaller; shuffle: in a new order each epoch. validation: (X, y) to measure after each epoch.
         sample_weight: (samples,), ≥ 0. callbacks: called with each epoch's EpochRecord; a true result ends the training.
+        schedule: of the learning rate, a name or an instance (see schedules.py). early_stopping: end after so many epochs
+        in which the loss, of validation if given, was no less than the best; the parameters are then the best epoch's.
         Returns a History. Raises TypeError or ValueError for bad data, FloatingPointError with epoch and batch where
         the loss stops being finite: the parameters are then those from before that epoch. Ctrl-C leaves the parameters of
         the last finished minibatch.
@@ -199,10 +206,12 @@ class MLP:
             order=self._order if shuffle else None,
             validation=held_out,
             callbacks=tuple(callbacks),
+            schedule=schedules.make(schedule),
+            patience=None if early_stopping is None else checks.count("early_stopping", early_stopping, 1),
         )
 
     def outputs(self, X: Any) -> np.ndarray:
-        """The last layer's outputs, (samples, T): logits for "cross_entropy", predictions for "mse"."""
+        """The last layer's outputs, (samples, T): logits, logarithms of counts, or predictions, as the loss has it."""
         rows = self._rows(X)
         Y = np.empty((len(rows), self.sizes[-1]), self.dtype)
         for first in range(0, len(rows), CHUNK):
@@ -210,19 +219,38 @@ class MLP:
         return Y
 
     def predict(self, X: Any) -> np.ndarray:
-        """The class index of each sample, (samples,); for "mse" the outputs, (samples, T), or (samples,) where T = 1."""
+        """What the network says of each sample.
+
+        "cross_entropy": its class index, (samples,). Otherwise (samples, T), or (samples,) where T = 1: labels 0 or 1 for
+        "binary_cross_entropy", expected counts for "poisson", else the outputs.
+        """
         Y = self.outputs(X)
         if LOSSES[self.loss_name].classifies:
             return Y.argmax(axis=1)
+        Y = self._answers(Y)
         return Y[:, 0] if self.sizes[-1] == 1 else Y
 
+    def _answers(self, Y: np.ndarray) -> np.ndarray:
+        """Outputs in the targets' own units."""
+        if self.loss_name == "binary_cross_entropy":
+            return (Y > 0).astype(np.intp)
+        if self.loss_name == "poisson":
+            with np.errstate(over="ignore"):
+                return np.exp(Y)
+        return Y
+
     def predict_proba(self, X: Any) -> np.ndarray:
-        """The probability of each class, (samples, classes): softmax of the logits. Raises ValueError for "mse"."""
-        if not LOSSES[self.loss_name].classifies:
-            raise ValueError(
-                f"predict_proba needs a classifier, and this network's loss is {self.loss_name!r}; use predict"
-            )
-        return softmax(self.outputs(X).T).T
+        """Probabilities, (samples, T): of the classes, softmax of the logits, or of each label, their sigmoid.
+
+        Raises ValueError for the losses of real targets.
+        """
+        if LOSSES[self.loss_name].classifies:
+            return softmax(self.outputs(X).T).T
+        if self.loss_name == "binary_cross_entropy":
+            P = self.outputs(X)
+            ACTIVATIONS["sigmoid"].apply(P)
+            return P
+        raise ValueError(f"predict_proba needs a classifier, and this network's loss is {self.loss_name!r}; use predict")
 
     def loss(self, X: Any, y: Any, sample_weight: Any = None) -> float:
         """The weighted mean of the samples' losses."""
@@ -234,12 +262,15 @@ class MLP:
         return float(np.average(losses, weights=weight))
 
     def score(self, X: Any, y: Any) -> float:
-        """Accuracy for a classifier; for "mse" R² = 1 − Σ(y − ŷ)²/Σ(y − ȳ)², over all outputs."""
+        """Accuracy for classes, and over all labels; else R² = 1 − Σ(y − ŷ)²/Σ(y − ȳ)², over all outputs."""
         Y = self.outputs(X)
         _require_samples("score", Y)
         targets = self._targets(y, len(Y))
         if LOSSES[self.loss_name].classifies:
             return float(np.mean(Y.argmax(axis=1) == targets))
+        if self.loss_name == "binary_cross_entropy":
+            return float(np.mean(self._answers(Y) == (targets > 0.5)))
+        Y = self._answers(Y)
         residual = np.square(targets - Y, dtype=np.float64).sum()
         spread = np.square(targets - targets.mean(axis=0, dtype=np.float64)).sum()
         return float(1 - residual / spread) if spread else float(residual == 0)

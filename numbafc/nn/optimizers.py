@@ -14,7 +14,9 @@ import numpy as np
 
 from .. import checks
 
-PLAIN, MOMENTUM, NESTEROV, ADAM = range(4)  # what compiled code calls the updates
+PLAIN, MOMENTUM, NESTEROV, ADAM, ADAMW, RMSPROP, RMSPROP_MOMENTUM, ADAGRAD = range(
+    8
+)  # what compiled code calls the updates
 
 
 class Compiled(NamedTuple):
@@ -112,19 +114,123 @@ class Adam:
         return {"mean": np.zeros_like(parameters), "square": np.zeros_like(parameters), "powers": powers}
 
     def update(self, parameters: np.ndarray, gradients: np.ndarray, state: dict[str, Any]) -> None:
-        g, m, v, powers = gradients, state["mean"], state["square"], state["powers"]
-        powers *= (self.beta1, self.beta2)
         if self.weight_decay:
-            g += self.weight_decay * parameters
+            gradients += self.weight_decay * parameters
+        parameters -= self._step(gradients, state)
+
+    def _step(self, g: np.ndarray, state: dict[str, Any]) -> np.ndarray:
+        """What is subtracted from the parameters."""
+        m, v, powers = state["mean"], state["square"], state["powers"]
+        powers *= (self.beta1, self.beta2)
         m *= self.beta1
         m += (1 - self.beta1) * g
         v *= self.beta2
         v += (1 - self.beta2) * g * g
         step_size, rest = float(self.learning_rate / (1 - powers[0])), float(1 - powers[1])
-        parameters -= step_size * m / (np.sqrt(v / rest) + self.epsilon)
+        return step_size * m / (np.sqrt(v / rest) + self.epsilon)
 
 
-OPTIMIZERS: dict[str, type[SGD] | type[Adam]] = {"sgd": SGD, "adam": Adam}
+@dataclass(frozen=True)
+class AdamW(Adam):
+    """Adam with decoupled weight decay (I. Loshchilov, F. Hutter, ICLR 2019), with PyTorch's default decay.
+
+        m, v, m̂, v̂ as in Adam, without weight_decay in g
+        θ ← (1 − learning_rate·weight_decay)·θ − learning_rate · m̂/(√v̂ + ε)
+
+    Raises TypeError or ValueError.
+    """
+
+    weight_decay: float = 0.01
+
+    def compiled(self) -> Compiled:
+        return Compiled(ADAMW, (self.weight_decay, self.beta1, self.beta2, self.epsilon), ("mean", "square"))
+
+    def update(self, parameters: np.ndarray, gradients: np.ndarray, state: dict[str, Any]) -> None:
+        step = self._step(gradients, state)
+        parameters[...] = (1 - self.learning_rate * self.weight_decay) * parameters - step
+
+
+@dataclass(frozen=True)
+class RMSprop:
+    """RMSprop (T. Hinton, lecture 6 of "Neural networks for machine learning", 2012), as PyTorch has it.
+
+        g ← g + weight_decay·θ        v ← α·v + (1 − α)·g²        d = g/(√v + ε)
+        with momentum: u ← momentum·u + d, and u for d        θ ← θ − learning_rate·d
+
+    learning_rate > 0, 0 ≤ alpha < 1, epsilon > 0, 0 ≤ momentum < 1, weight_decay ≥ 0. Raises TypeError or ValueError.
+    """
+
+    learning_rate: float = 0.01
+    alpha: float = 0.99
+    epsilon: float = 1e-8
+    momentum: float = 0.0
+    weight_decay: float = 0.0
+
+    def __post_init__(self) -> None:
+        _settle(self, "learning_rate", 0, exclusive=True)
+        _settle(self, "alpha", 0, below=1)
+        _settle(self, "epsilon", 0, exclusive=True)
+        _settle(self, "momentum", 0, below=1)
+        _settle(self, "weight_decay", 0)
+
+    def compiled(self) -> Compiled:
+        settings = self.weight_decay, self.momentum, self.alpha, self.epsilon
+        if self.momentum:
+            return Compiled(RMSPROP_MOMENTUM, settings, ("square", "velocity"))
+        return Compiled(RMSPROP, settings, ("square",))
+
+    def init(self, parameters: np.ndarray) -> dict[str, Any]:
+        return {name: np.zeros_like(parameters) for name in self.compiled().states}
+
+    def update(self, parameters: np.ndarray, gradients: np.ndarray, state: dict[str, Any]) -> None:
+        g, v = gradients, state["square"]
+        if self.weight_decay:
+            g += self.weight_decay * parameters
+        v *= self.alpha
+        v += (1 - self.alpha) * g * g
+        d = g / (np.sqrt(v) + self.epsilon)
+        if self.momentum:
+            u = state["velocity"]
+            u *= self.momentum
+            u += d
+            d = u
+        parameters -= self.learning_rate * d
+
+
+@dataclass(frozen=True)
+class Adagrad:
+    """Adagrad (J. Duchi, E. Hazan, Y. Singer, JMLR 12, 2011), with PyTorch's defaults.
+
+        g ← g + weight_decay·θ        v ← v + g²        θ ← θ − learning_rate · g/(√v + ε)
+
+    learning_rate > 0, epsilon > 0, weight_decay ≥ 0. Raises TypeError or ValueError.
+    """
+
+    learning_rate: float = 0.01
+    epsilon: float = 1e-10
+    weight_decay: float = 0.0
+
+    def __post_init__(self) -> None:
+        _settle(self, "learning_rate", 0, exclusive=True)
+        _settle(self, "epsilon", 0, exclusive=True)
+        _settle(self, "weight_decay", 0)
+
+    def compiled(self) -> Compiled:
+        return Compiled(ADAGRAD, (self.weight_decay, 0.0, 0.0, self.epsilon), ("square",))
+
+    def init(self, parameters: np.ndarray) -> dict[str, Any]:
+        return {"square": np.zeros_like(parameters)}
+
+    def update(self, parameters: np.ndarray, gradients: np.ndarray, state: dict[str, Any]) -> None:
+        g, v = gradients, state["square"]
+        if self.weight_decay:
+            g += self.weight_decay * parameters
+        v += g * g
+        parameters -= self.learning_rate * (g / (np.sqrt(v) + self.epsilon))
+
+
+OURS = (SGD, Adam, AdamW, RMSprop, Adagrad)  # engine.py has their updates
+OPTIMIZERS: dict[str, Any] = {kind.__name__.lower(): kind for kind in OURS}
 
 
 def make(optimizer: str | Optimizer, learning_rate: float | None) -> Optimizer:

@@ -5,6 +5,7 @@ engine.py runs them; python_epochs says in Python what it does, with the same bi
 
 from __future__ import annotations
 
+import copy
 import time
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -12,7 +13,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 from numba.core import config
 
-from . import optimizers
+from . import optimizers, schedules
 from .activations import ACTIVATIONS
 from .engine import Data, Engine, Results
 from .losses import LOSSES, split_targets
@@ -34,6 +35,7 @@ class EpochRecord(NamedTuple):
     validation_score: float
     seconds: float  # of training, without validation
     samples: int
+    learning_rate: float  # of the last minibatch
 
 
 Callback = Callable[[EpochRecord], Any]
@@ -61,18 +63,27 @@ def train(
     order: np.random.Generator | None,
     validation: tuple[np.ndarray, Any] | None,
     callbacks: tuple[Callback, ...],
+    schedule: schedules.Schedule,
+    patience: int | None,
 ) -> History:
     """Train net on checked rows X. order: the stream of shuffles, or None to keep the samples' order."""
     step = optimizers.make(optimizer, learning_rate)
     state, history = step.init(net.parameters), History()
-    ours = type(step) in (optimizers.SGD, optimizers.Adam)  # not a class of somebody's made from them
+    watched: list[float] = []
+    ours = type(step) in optimizers.OURS  # not a class of somebody's made from them
+    if not ours and not isinstance(schedule, schedules.Constant):
+        names = ", ".join(kind.__name__ for kind in optimizers.OURS)
+        raise ValueError(f"schedule goes with {names}; {type(step).__name__} must see to its own learning rate")
     run = compiled_epochs if ours and not config.DISABLE_JIT else python_epochs
     train_epoch = run(net, X, targets, weight, batch_size, step, state)
+    rate = float(getattr(step, "learning_rate", np.nan))
+    best = Best(net.parameters) if patience is not None else None
     for epoch in range(1, epochs + 1):
         start, before = time.perf_counter(), net.parameters.copy()
         samples = np.arange(len(X)) if order is None else order.permutation(len(X))
-        results = train_epoch(samples)
         batches = -(-len(X) // batch_size)
+        rates = rate * schedule.factors(epoch, epochs, batches, watched)
+        results = train_epoch(samples, rates)
         if results.batches < batches or not np.isfinite(net.parameters).all():
             net.parameters[:] = before
             raise FloatingPointError(
@@ -82,15 +93,36 @@ def train(
         seconds = time.perf_counter() - start
         held_out = (net.loss(*validation), net.score(*validation)) if validation else (np.nan, np.nan)
         score = results.hits / results.samples if LOSSES[net.loss_name].classifies else float("nan")
-        record = EpochRecord(epoch, results.loss / results.share, score, *held_out, seconds, len(X))
+        loss = results.loss / results.share
+        record = EpochRecord(epoch, loss, score, *held_out, seconds, len(X), float(rates[-1]))
         history.append(record)
+        watched.append(record.validation_loss if validation else loss)
         stops = [callback(record) for callback in callbacks]  # every callback sees every epoch
+        if best is not None:
+            best.see(watched[-1], net.parameters)
+            stops.append(best.waited == patience)
         if any(stops):
             break
+    if best is not None:
+        net.parameters[:] = best.parameters
     return history
 
 
-EpochFunction = Callable[[np.ndarray], Results]
+class Best:
+    """The parameters of the smallest loss so far, for early stopping."""
+
+    def __init__(self, parameters: np.ndarray) -> None:
+        self.loss, self.parameters, self.waited = np.inf, parameters.copy(), 0
+
+    def see(self, loss: float, parameters: np.ndarray) -> None:
+        """After an epoch with this loss."""
+        self.waited += 1
+        if loss < self.loss:
+            self.loss, self.waited = loss, 0
+            self.parameters[:] = parameters
+
+
+EpochFunction = Callable[[np.ndarray, np.ndarray], Results]  # (order of samples, learning rates)
 
 
 def compiled_epochs(
@@ -113,8 +145,7 @@ def compiled_epochs(
     )
     codes = ACTIVATIONS[net.activation].code, loss.code
     engine = Engine(net.sizes, net.parameters, codes, step.compiled(), state, data, batch_size)
-    rates = np.full(-(-len(X) // batch_size), step.learning_rate)
-    return lambda samples: engine.epoch(samples, rates)
+    return engine.epoch
 
 
 def python_epochs(
@@ -123,14 +154,15 @@ def python_epochs(
     targets: np.ndarray,
     weight: np.ndarray | None,
     batch_size: int,
-    step: optimizers.Optimizer,
+    step: Any,
     state: dict[str, Any],
 ) -> EpochFunction:
     """The same, written down: the specification of the engine, and what runs optimizers that are not ours."""
     gradients = np.empty_like(net.parameters)
     classifies = LOSSES[net.loss_name].classifies
+    now = copy.copy(step) if type(step) in optimizers.OURS else step
 
-    def epoch(samples: np.ndarray) -> Results:
+    def epoch(samples: np.ndarray, rates: np.ndarray) -> Results:
         total, hits, mass, seen = 0.0, 0, 0.0, 0
         for batch, first in enumerate(range(0, len(samples), batch_size)):
             chosen = samples[first : first + batch_size]
@@ -142,7 +174,9 @@ def python_epochs(
                 loss, Y = net.step_gradients(X[chosen], targets[chosen], batch_weight, gradients)
                 if not np.isfinite(loss):
                     return Results(total, hits, mass, seen, batch)
-                step.update(net.parameters, gradients, state)
+                if now is not step:
+                    object.__setattr__(now, "learning_rate", float(rates[batch]))  # 0 is no setting, but may be a rate
+                now.update(net.parameters, gradients, state)
             total += loss * share
             mass, seen = mass + share, seen + len(chosen)
             if classifies:
