@@ -192,3 +192,13 @@ def test_training_needs_little_memory(optimizer, states):
     grown, parameters = map(int, done.stdout.split())
     activations = 4 * 256 * 1024 * 6  # H₀ to H₃ and two deltas
     assert grown <= parameters * (1 + states) + activations + 8 * 2**20
+
+
+def test_batches_may_be_far_larger_than_layers():
+    """What a product packs or streams grows with the batch: room for it is made before."""
+    X = np.random.default_rng(0).standard_normal((100_000, 1)).astype(np.float32)
+    y = np.zeros(len(X), int)
+    nets = [fc.MLP([1, 260, 4]) for _ in range(2)]
+    nets[0].fit(X, y, optimizer="sgd", batch_size=len(X), shuffle=False)
+    gradients = nets[1].gradients(X, y).parameters
+    np.testing.assert_array_equal(nets[0].parameters, nets[1].parameters - np.float32(0.01) * gradients)

@@ -41,8 +41,8 @@ class Tile:
 def tile_for(dtype: np.dtype, features: frozenset[str]) -> Tile:
     """The tiles for a dtype and the processor's features, as LLVM names them."""
     if "avx512f" in features:
-        # 32 registers: 24 accumulators, the vectors of X, a broadcast. One vector: 12 chains hide the latency of fma
-        # (4 cycles, 2 units), and more rows would run out of registers for addresses.
+        # 32 registers: 24 accumulators, the vectors of X, a broadcast. One vector: 8 chains hide the latency of fma
+        # (4 cycles, 2 units); 16 rows are a cache line of Wᵀ, which is then read once.
         # Half a vector: AMD's Zen 4 computes 256 bits in half the time of 512, so 8 samples need not cost what 16 do.
         return Tile(64 // dtype.itemsize, {4: 6, 3: 8, 2: 12, 1: 16}, masked_loads=True, half_vectors=True)
     if "avx2" in features and "fma" in features:

@@ -32,7 +32,7 @@ from .optimizers import ADAGRAD, ADAM, ADAMW, MOMENTUM, NESTEROV, RMSPROP, RMSPR
 
 N_, T_, W_, H_ = range(4)  # columns of `layers`
 PARALLEL = 1_500_000  # multiply-adds of one product from which threads are worth their start
-ROOM = products.CHUNK * (16 * products.GROUP + products.BAND + 16) + 64  # elements that any product of one thread packs
+ROOM = products.CHUNK * (16 * products.GROUP + products.BAND + 16) + 256  # elements that a product packs, at most
 
 CALL = 5e8  # flops of one call, about: between calls Python sees Ctrl-C
 
@@ -122,7 +122,7 @@ def _update(code, settings, parameters, g, first_state, second_state):
 
 @register_jitable
 def _update_part(code, settings, parameters, states, first, last, g):
-    """The step for span(parameters, first, last)."""
+    """The step for parameters[first:last]."""
     one, other = states
     _update(code, settings, span(parameters, first, last), g, span(one, first, last), span(other, first, last))
 
@@ -223,7 +223,7 @@ def _minibatches(
     rows, classes, targets, weight, mean, scale, layers, parameters, one, other, powers, arena, work, stored,
     order, optimizer, rates, places, codes, batch_size, parts, results,
 ):  # fmt: skip
-    """Train on span(order, 0, batch_size), span(order, batch_size, …) and so on, one for each rate.
+    """Train on order[0 : batch_size], order[batch_size : …] and so on, one minibatch for each rate.
 
     places: where the deltas (two), the gradient and the numbers per sample begin in arena. codes: activation + 16·loss +
     256·optimizer. results: += Σ loss·share, hits, Σ share, samples; the number of batches done; an unexpected answer.
@@ -341,7 +341,7 @@ class Engine:
         self.steps_a_call = max(1, int(CALL // (6 * parameters.size * B)))
         none = np.empty(0, dtype)
         states = [state[name] for name in optimizer.states]
-        arena, room = np.zeros(places[3] + 4 * B, dtype), (ROOM + 4 * max(sizes)) * self.parts
+        arena, room = np.zeros(places[3] + 4 * B, dtype), (ROOM + 4 * (max(sizes) + B)) * self.parts
         self.network = layers, parameters, *states, *[none] * (2 - len(states)), state.get("powers", np.ones(2))
         self.room = arena, np.empty(room, dtype), products.stored_product(dtype)
         self.data = data

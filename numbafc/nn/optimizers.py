@@ -14,9 +14,8 @@ import numpy as np
 
 from .. import checks
 
-PLAIN, MOMENTUM, NESTEROV, ADAM, ADAMW, RMSPROP, RMSPROP_MOMENTUM, ADAGRAD = range(
-    8
-)  # what compiled code calls the updates
+# what compiled code calls the updates
+PLAIN, MOMENTUM, NESTEROV, ADAM, ADAMW, RMSPROP, RMSPROP_MOMENTUM, ADAGRAD = range(8)
 
 
 class Compiled(NamedTuple):
