@@ -7,10 +7,12 @@ import statistics
 import sys
 from pathlib import Path
 
+import pytest
 from helpers import run_python
 from test_planted_bugs import BUGS
 
 from numbafc import formulas
+from numbafc.nn import ACTIVATIONS, LOSSES, OPTIMIZERS, SCHEDULES
 
 ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -77,6 +79,11 @@ def test_the_comparison_with_peers_is_that_of_the_committed_rows():
 def test_its_counts_are_those_of_the_code():
     assert f"blocks of {formulas.SUM_BLOCK} products" in README
     assert f"{len(BUGS)} planted bugs" in README
+
+
+@pytest.mark.parametrize("choices", [ACTIVATIONS, LOSSES, OPTIMIZERS, SCHEDULES])
+def test_it_lists_what_there_is(choices):
+    assert ", ".join(choices) in " ".join(README.split())
 
 
 def test_its_names_exist():
