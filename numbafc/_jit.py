@@ -98,15 +98,22 @@ def _compiled_fma(a, b, c):  # Numba compares the arguments with those of the la
     return lambda a, b, c: _llvm_fma(a, b, c)
 
 
-@intrinsic
-def stay_apart(typingctx: Any) -> Any:
+def stay_apart() -> None:
     """The compiled function with this call in it is not inlined: what calls it from several places has its code once."""
 
+
+@intrinsic
+def _stay_apart(typingctx: Any) -> Any:
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         builder.function.attributes.add("noinline")
         return context.get_dummy_value()
 
     return types.void(), codegen
+
+
+@overload(stay_apart)
+def _compiled_stay_apart():
+    return lambda: _stay_apart()
 
 
 # ---- the bits of a float64 ------------------------------------------------------------------------------------------

@@ -100,6 +100,7 @@ def test_without_validation_the_training_loss_is_watched():
     [
         (lambda: Step(0), ValueError, "every must be at least 1, got 0"),
         (lambda: Step(2, 0.0), ValueError, "gamma must be a finite number above 0"),
+        (lambda: Step(2, 1.5), ValueError, "gamma must be at most 1, got 1.5"),
         (lambda: Cosine(1.0), ValueError, "warm_up must be a finite number at least 0 and below 1"),
         (lambda: OneCycle(0.0), ValueError, "rise must be a finite number above 0"),
         (lambda: OnPlateau(1.0), ValueError, "factor must be a finite number above 0 and below 1"),

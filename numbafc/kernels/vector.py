@@ -30,7 +30,7 @@ from llvmlite import ir
 from numba import types
 from numba.core import cgutils
 from numba.core.imputils import impl_ret_borrowed
-from numba.extending import intrinsic
+from numba.extending import intrinsic, overload
 
 from ..formulas import SUM_BLOCK
 from .tile import Tile, target_features, tile_for
@@ -567,10 +567,18 @@ def turn(typingctx: Any, A: Any, turned: Any) -> Any:
     return types.Array(A.dtype, 2, "A", readonly=not A.mutable)(A, types.intp), codegen
 
 
-@intrinsic
-def span(typingctx: Any, A: Any, first: Any, last: Any) -> Any:
-    """A[first:last] of a contiguous array, for 0 ≤ first ≤ last ≤ len(A): a slice without the questions."""
+def span(A: Any, first: Any, last: Any) -> Any:
+    """A[first:last] of a contiguous array, 0 ≤ first ≤ last ≤ len(A): in compiled code a slice without the questions."""
+    return A[first:last]
 
+
+@overload(span)
+def _compiled_span(A, first, last):
+    return lambda A, first, last: _span(A, first, last)
+
+
+@intrinsic
+def _span(typingctx: Any, A: Any, first: Any, last: Any) -> Any:
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         given = context.make_array(signature.args[0])(context, builder, args[0])
         result = context.make_array(signature.return_type)(context, builder)

@@ -6,7 +6,7 @@ signature depends on the number of layers:
 
     parameters  W (T, N) and b (T,) of each layer, one behind the other
     arena       H₀ as rows (B, N), then H_l (T_l, B) of each layer; two deltas (T, B); the gradient of one layer's W and b;
-                shares, losses and scratch, (B,) each
+                shares and losses, (B,) each, and scratch for 2·B numbers
     layers      a row (N, T, where W begins in parameters, where H_l begins in arena) for each layer
 
 A layer's gradient is used as soon as it is there: first dX through its old weights, then dW and the update, a part of the

@@ -175,10 +175,10 @@ class MLP:
         schedule: str | schedules.Schedule = "constant",
         early_stopping: int | None = None,
     ) -> History:
-        """Train on X: (samples, features) and y: (samples,) class indices, or (samples, T) reals for other losses.
+        """Train on X: (samples, features) and y: (samples,) class indices, or reals (samples, T), (samples,) where T = 1.
 
-        optimizer: "adam", "sgd" or an instance; learning_rate: its rate, if not the default. Minibatches of batch_size
-        samples, the last one smaller; shuffle: in a new order each epoch. validation: (X, y) to measure after each epoch.
+        optimizer: a name of OPTIMIZERS or an instance; learning_rate: its rate, if not the default. Minibatches have
+        batch_size samples, the last one fewer; shuffle: in a new order each epoch. validation: (X, y) to measure after each epoch.
         sample_weight: (samples,), ≥ 0. callbacks: called with each epoch's EpochRecord; a true result ends the training.
         schedule: of the learning rate, a name or an instance (see schedules.py). early_stopping: end after so many epochs
         in which the loss, of validation if given, was no less than the best; the parameters are then the best epoch's.

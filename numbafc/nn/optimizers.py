@@ -1,8 +1,8 @@
 """Optimizers: what becomes of the parameters θ, given the gradient g. One flat array each; all updates are in place.
 
-An optimizer holds its settings only. Its state belongs to a training run: `init` makes it, `update` steps it. The last
-thing an update writes is θ, in one operation, so an interrupted step leaves θ as the step before left it (its state may
-be ahead by one; fit starts with a new one).
+An optimizer holds its settings only. Its state belongs to a training run: `init` makes it, `update` steps it. engine.py has
+the same updates compiled. The last thing an update here writes is θ, in one operation, so an interrupted step leaves θ as
+the step before left it (its state may be ahead by one; fit starts with a new one); a compiled call is not interrupted.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ class Compiled(NamedTuple):
     """An optimizer as nn/engine.py takes it. The state's arrays are those that init made, updated in place."""
 
     code: int
-    settings: tuple[float, float, float, float]  # weight_decay, momentum or β₁, β₂, ε
+    settings: tuple[float, float, float, float]  # weight_decay, momentum or β₁, β₂ or α, ε
     states: tuple[str, ...]  # names of arrays as large as the parameters
 
 

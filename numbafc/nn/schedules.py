@@ -41,6 +41,8 @@ class Step:
     def __post_init__(self) -> None:
         checks.count("every", self.every, 1)
         checks.number("gamma", self.gamma, 0, exclusive=True)
+        if self.gamma > 1:
+            raise ValueError(f"gamma must be at most 1, got {self.gamma!r}")
 
     def factors(self, epoch: int, epochs: int, batches: int, losses: Sequence[float]) -> np.ndarray:
         return np.full(batches, self.gamma ** ((epoch - 1) // self.every))
@@ -48,7 +50,7 @@ class Step:
 
 @dataclass(frozen=True)
 class Cosine:
-    """Up in a line over the first of all minibatches, then down as half a cosine (I. Loshchilov, F. Hutter, ICLR 2017).
+    """Up in a line over the first m minibatches, then down as half a cosine (I. Loshchilov, F. Hutter, ICLR 2017).
 
         n/m for n = 1 … m, then final + (1 − final)·(1 + cos(π·(n − m)/(all − m)))/2
 
@@ -103,7 +105,7 @@ class OneCycle:
 
 @dataclass(frozen=True)
 class OnPlateau:
-    """Times `factor` whenever the loss has not become less for `patience` epochs, as PyTorch's ReduceLROnPlateau.
+    """Times `factor` whenever the loss has not become less for `patience` epochs.
 
     0 < factor < 1, patience ≥ 1. Less: below the best by a share of more than 1e-4. Raises TypeError or ValueError.
     """

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 class EpochRecord(NamedTuple):
     """What one epoch did. Loss and score are those of the minibatches as they were trained on.
 
-    score: accuracy for a classifier, else NaN (a running R² means little). validation_…: after the epoch, or NaN.
+    score: accuracy for "cross_entropy", else NaN (a running R² means little). validation_…: after the epoch, or NaN.
     """
 
     epoch: int  # from 1
