@@ -178,7 +178,8 @@ class MLP:
         """Train on X: (samples, features) and y: (samples,) class indices, or reals (samples, T), (samples,) where T = 1.
 
         optimizer: a name of OPTIMIZERS or an instance; learning_rate: its rate, if not the default. Minibatches have
-        batch_size samples, the last one fewer; shuffle: in a new order each epoch. validation: (X, y) to measure after each epoch.
+        batch_size samples, the last one fewer; shuffle: in a new order each epoch. validation: (X, y) to measure after each
+        epoch.
         sample_weight: (samples,), ≥ 0. callbacks: called with each epoch's EpochRecord; a true result ends the training.
         schedule: of the learning rate, a name or an instance (see schedules.py). early_stopping: end after so many epochs
         in which the loss, of validation if given, was no less than the best; the parameters are then the best epoch's.
