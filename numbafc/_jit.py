@@ -16,6 +16,7 @@ import threading
 import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from types import FunctionType
 from typing import Any
 
 import numba
@@ -96,6 +97,18 @@ def _llvm_fma(typingctx: Any, a: Any, b: Any, c: Any) -> Any:
 @overload(fma)
 def _compiled_fma(a, b, c):  # Numba compares the arguments with those of the lambda: no annotations
     return lambda a, b, c: _llvm_fma(a, b, c)
+
+
+def named(function: Any, name: str) -> Any:
+    """A copy of the function under a name of its own.
+
+    Compiled code is linked by qualified name, argument types and a number that each process counts for itself. So of two
+    functions with one name, such as closures of one factory, a kernel from the cache can be given the wrong one, when
+    another process has counted differently: every function that is compiled must have a name that no other has.
+    """
+    copy = FunctionType(function.__code__, function.__globals__, name, function.__defaults__, function.__closure__)
+    copy.__qualname__, copy.__module__, copy.__doc__ = name, function.__module__, function.__doc__
+    return copy
 
 
 def stay_apart() -> None:
@@ -203,8 +216,10 @@ class Kernel:
             return np.errstate(all="ignore")(self.function)  # compiled code follows IEEE without a word
         with _compiling:
             if dtype.itemsize not in self.entries:
-                dispatcher: Any = numba.njit(parallel=self.parallel, **OPTIONS)(self.function)
-                dispatcher._cache = _cache_for(self.function, "parallel" if self.parallel else "serial")
+                build = "parallel" if self.parallel else "serial"
+                function = named(self.function, f"{self.function.__qualname__}_{build}")
+                dispatcher: Any = numba.njit(parallel=self.parallel, **OPTIONS)(function)
+                dispatcher._cache = _cache_for(function, build)
                 dispatcher.compile(tuple(map(lent, self.argument_types(numba.from_dtype(dtype)))))
                 dispatcher.disable_compile()
                 self.dispatchers[dtype.itemsize] = dispatcher

@@ -48,9 +48,13 @@ def forward(
         and (b is None or type(b) is ndarray)
         and W.ndim == 2
     ):
-        Y = np.empty((len(W), X.shape[1]) if X.ndim == 2 else len(W), W.dtype)
-        if products.forward(W, X, b, Y):
-            return Y
+        try:
+            Y = np.empty((len(W), X.shape[1]) if X.ndim == 2 else len(W), W.dtype)
+        except (MemoryError, ValueError):
+            pass  # because the shapes do not fit, perhaps: below is a sentence for that
+        else:
+            if products.forward(W, X, b, Y):
+                return Y
     if b is None:
         W, X = checks.real_arrays(W=W, X=X)
     else:
@@ -78,9 +82,13 @@ def grad_w(
         and type(dY) is type(X) is ndarray
         and 0 < dY.ndim == X.ndim < 3
     ):
-        dW = np.empty((len(dY), len(X)), dY.dtype)
-        if products.grad_w(dY, X, dW):
-            return dW
+        try:
+            dW = np.empty((len(dY), len(X)), dY.dtype)
+        except (MemoryError, ValueError):
+            pass  # because the shapes do not fit, perhaps: below is a sentence for that
+        else:
+            if products.grad_w(dY, X, dW):
+                return dW
     dY, X = _batch(dY, X)
     _check_reduction(reduction)
     shape = (dY.shape[0], X.shape[0])
@@ -109,9 +117,13 @@ def grad_x(dY: np.ndarray, W: np.ndarray, *, out: np.ndarray | None = None, kern
     dY: (T, B), or (T,) for one sample. W: (T, N). Returns dX: (N, B), or (N,). Errors as in forward. 2·T·N·B flops.
     """
     if kernel is AUTO and out is None and type(dY) is type(W) is ndarray and W.ndim == 2 and 0 < dY.ndim < 3:
-        dX = np.empty((W.shape[1], dY.shape[1]) if dY.ndim == 2 else W.shape[1], W.dtype)
-        if products.grad_x(dY, W, dX):
-            return dX
+        try:
+            dX = np.empty((W.shape[1], dY.shape[1]) if dY.ndim == 2 else W.shape[1], W.dtype)
+        except (MemoryError, ValueError):
+            pass  # because the shapes do not fit, perhaps: below is a sentence for that
+        else:
+            if products.grad_x(dY, W, dX):
+                return dX
     dY, W = checks.real_arrays(dY=dY, W=W)
     if not (W.ndim == 2 and 0 < dY.ndim < 3 and dY.shape[0] == W.shape[0]):
         _refuse_grad_x(dY, W)
@@ -127,9 +139,10 @@ def backward(dY: np.ndarray, X: np.ndarray, W: np.ndarray, *, reduction: str = "
     dY: (T, B), X: (N, B), W: (T, N); for one sample dY: (T,) and X: (N,). reduction applies to dW and db; dX has one
     column per sample. Returns Gradients(dW, db, dX). Errors as in forward. 4·T·N·B + T·B flops.
     """
-    if type(dY) is type(X) is type(W) is ndarray and kernel is AUTO and reduction == "sum" and 0 < dY.ndim == X.ndim < 3:
+    fits = type(dY) is type(X) is type(W) is ndarray and W.shape == (dY.shape[:1] + X.shape[:1])
+    if fits and kernel is AUTO and reduction == "sum" and 0 < dY.ndim == X.ndim < 3:
         dW, db, dX = np.empty((len(dY), len(X)), W.dtype), np.empty(len(dY), W.dtype), np.empty(X.shape, W.dtype)
-        if W.ndim == 2 and products.grad_w_and_b(dY, X, dW, db) and products.grad_x(dY, W, dX):
+        if products.grad_w_and_b(dY, X, dW, db) and products.grad_x(dY, W, dX):
             return Gradients(dW, db, dX)
     dY, X, W = checks.real_arrays(dY=dY, X=X, W=W)
     dY, X = _batch(dY, X)
@@ -173,7 +186,7 @@ def _check_reduction(reduction: str) -> None:
 def _batch(dY: Any, X: Any) -> tuple[np.ndarray, np.ndarray]:
     """dY and X, checked: they hold the same samples."""
     dY, X = checks.real_arrays(dY=dY, X=X)
-    if not (0 < dY.ndim < 3 and dY.shape[1:] == X.shape[1:]):
+    if not (0 < dY.ndim == X.ndim < 3 and dY.shape[1:] == X.shape[1:]):
         _check_samples("dY", dY, "T")
         _check_samples("X", X, "N")
         checks.same_form("dY", dY, "X", X)

@@ -1,5 +1,8 @@
 """Functions of one number against higher precision: float64 against 80 bits, float32 against float64, all of it."""
 
+import gc
+from types import FunctionType
+
 import numba
 import numpy as np
 import pytest
@@ -8,6 +11,7 @@ from hypothesis import settings
 
 from numbafc._jit import as_integer, as_real
 from numbafc.kernels import elementwise
+from numbafc.nn import engine
 
 REFERENCES = {
     "exp": np.exp,
@@ -132,3 +136,17 @@ def test_every_instruction_set_has_the_same_bits():
     results = {done.stdout for done in (run_python(BITS), *builds)}
     assert len(results) == 1
     assert len(results.pop()) == 65, builds[0].stderr
+
+
+def test_no_two_compiled_functions_have_one_name():
+    """A kernel from the cache is linked by names: with two functions of one name it may be given the wrong one."""
+    here = [f for f in gc.get_objects() if type(f) is FunctionType and f.__module__ == elementwise.__name__]
+    made = [f.__qualname__ for f in here if "<locals>" not in f.__qualname__]
+    assert len(made) > 30
+    assert len(set(made)) == len(made)
+    left = {f.__qualname__ for f in here if "<locals>" in f.__qualname__}
+    assert left == {"_for_both.<locals>.function", "_for_both.<locals>.choose"}  # which are never compiled
+    kernels = engine._serial, engine._parallel
+    for kernel in kernels:
+        kernel.compile(np.dtype(np.float32))
+    assert len({kernel.dispatchers[4].py_func.__qualname__ for kernel in kernels}) == 2

@@ -202,3 +202,16 @@ def test_batches_may_be_far_larger_than_layers():
     nets[0].fit(X, y, optimizer="sgd", batch_size=len(X), shuffle=False)
     gradients = nets[1].gradients(X, y).parameters
     np.testing.assert_array_equal(nets[0].parameters, nets[1].parameters - np.float32(0.01) * gradients)
+
+
+def test_what_somebody_set_is_settled_before_it_is_compiled():
+    X, y = data(np.random.default_rng(0), (4, 2), "cross_entropy", 20)
+    nets = [fc.MLP([4, 2]) for _ in range(2)]
+    nets[0].input_mean, nets[0].input_scale = np.full(1, 0.5), np.full(4, 2.0)
+    nets[1].input_mean, nets[1].input_scale = np.full(4, 0.5, np.float32), np.full(4, 2.0, np.float32)
+    for net in nets:
+        net.fit(X, y)
+    assert_same_bits(nets[0].parameters, nets[1].parameters, "parameters")
+    nets[0].parameters.flags.writeable = False
+    with pytest.raises(ValueError, match="the parameters are read-only"):
+        nets[0].fit(X, y)

@@ -143,3 +143,13 @@ def test_nothing_is_written_when_a_name_is_wrong(bad):
 def test_subclasses_of_arrays_are_read_as_arrays():
     subclass = type("Subclass", (np.ndarray,), {})
     assert type(fc.forward(W.view(subclass), X)) is np.ndarray
+
+
+def test_samples_in_rows_are_not_a_lack_of_memory():
+    dY, X = np.zeros((200_000, 10), np.float32), np.zeros((200_000, 784), np.float32)
+    with pytest.raises(ValueError, match=r"dY has 10 columns but X has 784 columns; .* for rows pass dY\.T and X\.T"):
+        fc.grad_w(dY, X)
+    with pytest.raises(ValueError, match="dY has 10 columns but X has 784 columns"):
+        fc.backward(dY, X, np.zeros((10, 784), np.float32))
+    with pytest.raises(ValueError, match="X has 0 axes"):
+        fc.grad_w(np.zeros(3, np.float32), np.array(np.float32(1)))

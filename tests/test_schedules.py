@@ -106,6 +106,7 @@ def test_without_validation_the_training_loss_is_watched():
         (lambda: OnPlateau(1.0), ValueError, "factor must be a finite number above 0 and below 1"),
         (lambda: fit(schedule="linear"), ValueError, "schedule must be one of 'constant', 'step'"),
         (lambda: fit(schedule=Cosine), TypeError, "schedule must be a name of constant, step"),
+        (lambda: fit(schedule=Short()), ValueError, "a schedule's factors must be 1 finite numbers, at least 0, one per"),
         (lambda: fit(early_stopping=0), ValueError, "early_stopping must be at least 1, got 0"),
         (lambda: fit(schedule="cosine", optimizer=Mine(0.1)), ValueError, "Mine must see to its own learning rate"),
     ],
@@ -113,6 +114,13 @@ def test_without_validation_the_training_loss_is_watched():
 def test_bad_settings_are_refused_with_a_sentence(call, error, message):
     with pytest.raises(error, match=message):
         call()
+
+
+class Short:
+    """A schedule that forgets a minibatch."""
+
+    def factors(self, epoch, epochs, batches, losses):
+        return np.ones(batches - 1)
 
 
 class Mine(fc.SGD):

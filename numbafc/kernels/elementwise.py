@@ -16,7 +16,7 @@ import numpy as np
 from numba import types
 from numba.extending import overload, register_jitable
 
-from .._jit import as_integer, as_real, fma
+from .._jit import as_integer, as_real, fma, named
 
 LOG2E = np.float64(1 / math.log(2))
 LN2_HIGH = np.float64(float.fromhex("0x1.62e42p-1"))  # ln 2 in two parts; the first has 21 bits: n·LN2_HIGH is exact
@@ -113,10 +113,9 @@ def _quotient(a, b, c):
     return fma(fma(-y, total, a) - y * lost, inverse, y)
 
 
-def _exp_with(series: Callable[[Any], Any]) -> Any:
+def _exp_with(name: str, series: Callable[[Any], Any]) -> Any:
     """e^x = 2ⁿ·e^r."""
 
-    @register_jitable
     def exp(x):
         low = x if x > -746.0 else np.float64(-746)
         n, r = _reduced(low if low < 710.0 else np.float64(710))
@@ -124,13 +123,12 @@ def _exp_with(series: Callable[[Any], Any]) -> Any:
         y = (1.0 + series(r)) * _power(half) * _power(n - half)
         return y if x == x else x
 
-    return exp
+    return register_jitable(named(exp, name))
 
 
-def _expm1_with(series: Callable[[Any], Any], exp: Callable[[Any], Any]) -> Any:
+def _expm1_with(name: str, series: Callable[[Any], Any], exp: Callable[[Any], Any]) -> Any:
     """e^x − 1 = 2ⁿ·(e^r − 1) + (2ⁿ − 1); e^x where the 1 is lost in it."""
 
-    @register_jitable
     def expm1(x):
         low = x if x > -50.0 else np.float64(-50)
         n, r = _reduced(low if low < 50.0 else np.float64(50))
@@ -138,13 +136,12 @@ def _expm1_with(series: Callable[[Any], Any], exp: Callable[[Any], Any]) -> Any:
         y = fma(power, series(r), power - 1.0)
         return y if x < 50.0 and x == x else exp(x)
 
-    return expm1
+    return register_jitable(named(expm1, name))
 
 
-def _tanh_with(series: Callable[[Any], Any]) -> Any:
+def _tanh_with(name: str, series: Callable[[Any], Any]) -> Any:
     """tanh |x| = m/(m + 2), m = e^{2|x|} − 1 = 2ⁿ·(e^r − 1) + (2ⁿ − 1)."""
 
-    @register_jitable
     def tanh(x):
         a = abs(x)
         n, r = _reduced(2.0 * (a if a < 22.0 else np.float64(22)))
@@ -153,37 +150,34 @@ def _tanh_with(series: Callable[[Any], Any]) -> Any:
         y = math.copysign(_quotient(m, np.float64(2), m), x)
         return y if x == x else x
 
-    return tanh
+    return register_jitable(named(tanh, name))
 
 
-def _softplus_with(exp: Callable[[Any], Any], log: Callable[[Any], Any]) -> Any:
+def _softplus_with(name: str, exp: Callable[[Any], Any], log: Callable[[Any], Any]) -> Any:
     """log(1 + e^x) = max(x, 0) + log(1 + e^−|x|), with what 1 + e loses in rounding put back."""
 
-    @register_jitable
     def softplus(x):
         e = exp(-abs(x))
         total = 1.0 + e
         y = log(total) + ((1.0 - total) + e) / total
         return y + x if x > 0.0 else y
 
-    return softplus
+    return register_jitable(named(softplus, name))
 
 
-def _sigmoid_with(exp: Callable[[Any], Any]) -> Any:
+def _sigmoid_with(name: str, exp: Callable[[Any], Any]) -> Any:
     """1/(1 + e^−x) for x ≥ 0, else e^x/(1 + e^x)."""
 
-    @register_jitable
     def sigmoid(x):
         e = exp(-abs(x))
         return _quotient(e if x < 0.0 else np.float64(1), np.float64(1), e)
 
-    return sigmoid
+    return register_jitable(named(sigmoid, name))
 
 
-def _log_with(odd_series: Callable[[Any], Any]) -> Any:
+def _log_with(name: str, odd_series: Callable[[Any], Any]) -> Any:
     """log x = n·ln 2 + log(1 + f) for x = 2ⁿ·(1 + f), √½ ≤ 1 + f < √2, and log(1 + f) = f − s·(f − s²·…), s = f/(2 + f)."""
 
-    @register_jitable
     def log(x):
         tiny = x < SMALLEST
         bits = as_integer(x * 2.0**54 if tiny else x)
@@ -197,33 +191,46 @@ def _log_with(odd_series: Callable[[Any], Any]) -> Any:
         y = y if x > 0.0 or x != x else -np.inf
         return y if not x < 0.0 else np.nan
 
-    return log
+    return register_jitable(named(log, name))
 
 
 # ---- both dtypes ----------------------------------------------------------------------------------------------------
 
 
-def _for_both(single: Any, double: Any, what: str) -> Any:
+def _for_both(name: str, single: Any, double: Any, what: str) -> Any:
     """A function of a float32 or a float64, in plain Python and in compiled code."""
 
     def function(x: Any) -> Any:
         return np.float32(single(np.float64(x))) if isinstance(x, np.float32) else double(x)
 
+    def of_single(x):
+        return np.float32(single(np.float64(x)))
+
+    def of_double(x):
+        return double(x)
+
+    choices = named(of_single, f"{name}_of_single"), named(of_double, f"{name}_of_double")
+
     @overload(function)
     def choose(x):
-        return (lambda x: np.float32(single(np.float64(x)))) if x == types.float32 else (lambda x: double(x))
+        return choices[0] if x == types.float32 else choices[1]
 
     function.__doc__ = what
     return function
 
 
-_exp_single, _exp_double = _exp_with(_short_series), _exp_with(_series)
-exp = _for_both(_exp_single, _exp_double, "e^x.")
-_log_single, _log_double = _log_with(_short_odd_series), _log_with(_odd_series)
-log = _for_both(_log_single, _log_double, "log x; −∞ at 0, NaN below.")
-_expm1_single, _expm1_double = _expm1_with(_short_series, _exp_single), _expm1_with(_series, _exp_double)
-expm1 = _for_both(_expm1_single, _expm1_double, "e^x − 1.")
-_softplus_single, _softplus_double = _softplus_with(_exp_single, _log_single), _softplus_with(_exp_double, _log_double)
-softplus = _for_both(_softplus_single, _softplus_double, "log(1 + e^x).")
-tanh = _for_both(_tanh_with(_short_series), _tanh_with(_series), "tanh x.")
-sigmoid = _for_both(_sigmoid_with(_exp_single), _sigmoid_with(_exp_double), "1/(1 + e^−x).")
+_exp_short, _exp_long = _exp_with("exp_short", _short_series), _exp_with("exp_long", _series)
+_log_short, _log_long = _log_with("log_short", _short_odd_series), _log_with("log_long", _odd_series)
+_expm1_short = _expm1_with("expm1_short", _short_series, _exp_short)
+_expm1_long = _expm1_with("expm1_long", _series, _exp_long)
+_tanh_short, _tanh_long = _tanh_with("tanh_short", _short_series), _tanh_with("tanh_long", _series)
+_sigmoid_short, _sigmoid_long = _sigmoid_with("sigmoid_short", _exp_short), _sigmoid_with("sigmoid_long", _exp_long)
+_softplus_short = _softplus_with("softplus_short", _exp_short, _log_short)
+_softplus_long = _softplus_with("softplus_long", _exp_long, _log_long)
+
+exp = _for_both("exp", _exp_short, _exp_long, "e^x.")
+log = _for_both("log", _log_short, _log_long, "log x; −∞ at 0, NaN below.")
+expm1 = _for_both("expm1", _expm1_short, _expm1_long, "e^x − 1.")
+tanh = _for_both("tanh", _tanh_short, _tanh_long, "tanh x.")
+sigmoid = _for_both("sigmoid", _sigmoid_short, _sigmoid_long, "1/(1 + e^−x).")
+softplus = _for_both("softplus", _softplus_short, _softplus_long, "log(1 + e^x).")

@@ -187,6 +187,8 @@ class MLP:
         the loss stops being finite: the parameters are then those from before that epoch. Ctrl-C leaves the parameters of
         the last finished minibatch.
         """
+        if not self._parameters.flags.writeable:
+            raise ValueError("the parameters are read-only and cannot be trained; train a copy.deepcopy of the network")
         rows = self._rows(X)
         targets, weight = self._targets(y, len(rows)), self._weight(sample_weight, len(rows))
         _require_samples("fit", rows)

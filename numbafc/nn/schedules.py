@@ -138,6 +138,16 @@ SCHEDULES: dict[str, Any] = {
 }
 
 
+def checked(factors: Any, batches: int) -> np.ndarray:
+    """What a schedule said, in float64. Raises ValueError unless it is one finite number, at least 0, per minibatch."""
+    factors = np.asarray(factors, np.float64)
+    if factors.shape != (batches,) or not (np.isfinite(factors) & (factors >= 0)).all():
+        raise ValueError(
+            f"a schedule's factors must be {batches} finite numbers, at least 0, one per minibatch, got {factors!r:.200}"
+        )
+    return factors
+
+
 def make(schedule: str | Schedule) -> Schedule:
     """The schedule that a name stands for, or the given one. Raises TypeError or ValueError."""
     if isinstance(schedule, str):

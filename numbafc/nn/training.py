@@ -82,7 +82,7 @@ def train(
         start, before = time.perf_counter(), net.parameters.copy()
         samples = np.arange(len(X)) if order is None else order.permutation(len(X))
         batches = -(-len(X) // batch_size)
-        rates = rate * schedule.factors(epoch, epochs, batches, watched)
+        rates = rate * schedules.checked(schedule.factors(epoch, epochs, batches, watched), batches)
         results = train_epoch(samples, rates)
         if results.batches < batches or not np.isfinite(net.parameters).all():
             net.parameters[:] = before
@@ -135,17 +135,24 @@ def compiled_epochs(
     state: dict[str, Any],
 ) -> EpochFunction:
     """One pass over the samples in a given order, as a compiled call."""
-    loss, none = LOSSES[net.loss_name], np.empty(0, net.dtype)
+    loss = LOSSES[net.loss_name]
     data = Data(
         np.ascontiguousarray(X),
         *split_targets(loss, targets, net.dtype),
         np.empty(0) if weight is None else weight,
-        none if net.input_mean is None else net.input_mean,
-        none if net.input_scale is None else net.input_scale,
+        *_standardisation(net),
     )
     codes = ACTIVATIONS[net.activation].code, loss.code
     engine = Engine(net.sizes, net.parameters, codes, step.compiled(), state, data, batch_size)
     return engine.epoch
+
+
+def _standardisation(net: MLP) -> tuple[np.ndarray, np.ndarray]:
+    """The mean and scale of each input, (N,), or two empty arrays; anybody may have set them."""
+    if net.input_mean is None or net.input_scale is None:
+        return np.empty(0, net.dtype), np.empty(0, net.dtype)
+    mean, scale = (np.broadcast_to(a, net.sizes[:1]).astype(net.dtype) for a in (net.input_mean, net.input_scale))
+    return mean, scale
 
 
 def python_epochs(
