@@ -24,8 +24,9 @@ from rich.table import Column
 from . import __version__, _jit
 from .checks import choice, count, number
 from .files import datasets
-from .files.checkpoint import load, write_whole
+from .files.checkpoint import load
 from .files.invalid import InvalidFile
+from .files.replacing import write_whole
 from .nn import ACTIVATIONS, LOSSES, MLP, OPTIMIZERS, SCHEDULES, EpochRecord
 
 app = typer.Typer(

@@ -1,16 +1,19 @@
 """Networks in files: safetensors, with the names PyTorch gives (layers.0.weight), so that nn.Linear can load them.
 
-A file is written beside its place, flushed to the disk, and renamed: at every moment the old or the new one is there,
-whole. What a file claims is compared with what it holds before a network is made from it.
+    layers.0.weight, layers.0.bias, …       the parameters
+    input.mean, input.scale, target.mean, … the standardisation, if there is one
+    training.…                              what fit(resume=True) needs: the optimizer's state and others (progress.py)
+
+The rest is a description in the metadata, in JSON. A file is written beside its place, flushed to the disk, and renamed: at
+every moment the old or the new one is there, whole. What a file claims is compared with what it holds before a network is
+made from it.
 """
 
 from __future__ import annotations
 
-import errno
 import itertools
 import json
 import os
-import tempfile
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -18,29 +21,48 @@ from typing import Any
 import numpy as np
 
 from ..nn.mlp import MLP, writers
+from . import progress
 from .invalid import InvalidFile
+from .replacing import write_whole
 
-FORMAT = 1  # one number up for whatever an older reader would misunderstand
+FORMAT = 2  # one number up for whatever an older reader would misunderstand
+READABLE = 1, 2  # 1 had no targets' standardisation, training, label_smoothing and init
 
 
-def save(net: MLP, path: str | PathLike[str]) -> None:
+def save(net: MLP, path: str | PathLike[str], training: bool = True) -> None:
     """Write the network, whole or not at all. Raises OSError; ImportError where safetensors is missing."""
-    tensors = dict(_tensors(net))
-    if net.input_mean is not None and net.input_scale is not None:
-        tensors |= {"input.mean": net.input_mean, "input.scale": net.input_scale}
-    description = {
+    tensors, description = contents(net, training)
+    metadata = {"numbafc": json.dumps(description)}  # one entry: safetensors shuffles several, and bytes would differ
+    # safetensors 0.8 writes wrong data for arrays that are not in C order: always hand it such.
+    ordered = {name: np.ascontiguousarray(tensor) for name, tensor in tensors.items()}
+    write_whole(path, _safetensors().numpy.save(ordered, metadata))
+
+
+def contents(net: MLP, training: bool) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
+    """The tensors and the description of a network."""
+    tensors = _tensors(net)
+    for name, mean, scale in _standardisations(net):
+        if mean is not None and scale is not None:
+            tensors |= {f"{name}.mean": mean, f"{name}.scale": scale}
+    description: dict[str, Any] = {
         "format": FORMAT,
         "sizes": net.sizes,
         "activation": net.activation,
         "loss": net.loss_name,
         "dtype": net.dtype.name,
         "seed": net.seed,
+        "label_smoothing": net.label_smoothing,
+        "init": net.init,
         "classes": net.classes,
     }
-    metadata = {"numbafc": json.dumps(description)}  # one entry: safetensors shuffles several, and bytes would differ
-    # safetensors 0.8 writes wrong data for arrays that are not in C order: always hand it such.
-    ordered = {name: np.ascontiguousarray(tensor) for name, tensor in tensors.items()}
-    write_whole(path, _safetensors().numpy.save(ordered, metadata))
+    if training and net.training is not None and progress.can_be_written(net.training):
+        description["training"] = progress.describe(net.training)
+        tensors |= {f"training.{name}": tensor for name, tensor in progress.tensors(net.training).items()}
+    return tensors, description
+
+
+def _standardisations(net: MLP) -> list[tuple[str, np.ndarray | None, np.ndarray | None]]:
+    return [("input", net.input_mean, net.input_scale), ("target", net.target_mean, net.target_scale)]
 
 
 def load(path: str | PathLike[str]) -> MLP:
@@ -57,10 +79,10 @@ def load(path: str | PathLike[str]) -> MLP:
         raise InvalidFile(path, "a safetensors file, but not of a numbafc network: its metadata say nothing of one")
     try:
         description = json.loads(metadata["numbafc"])  # RecursionError: brackets without end
-        if description["format"] != FORMAT:
-            raise ValueError(f"format {description['format']!r}; this version reads {FORMAT}")
+        if description["format"] not in READABLE:
+            raise ValueError(f"format {description['format']!r}; this version reads {' and '.join(map(str, READABLE))}")
         return _restore(description, tensors)
-    except (KeyError, TypeError, ValueError, RecursionError) as error:
+    except (KeyError, TypeError, ValueError, AttributeError, OverflowError, RecursionError) as error:
         raise InvalidFile(path, f"the model's description and its contents disagree ({error})") from None
 
 
@@ -69,12 +91,23 @@ def _restore(description: dict[str, Any], tensors: dict[str, np.ndarray]) -> MLP
     sizes, held = description["sizes"], sum(tensor.size for tensor in tensors.values())
     if sum(N * T + T for N, T in itertools.pairwise(sizes)) > held:
         raise ValueError(f"layers of sizes {sizes} need more than the {held} numbers in the file")
-    net = MLP(sizes, description["activation"], description["loss"], description["dtype"], description["seed"])
+    net = MLP(
+        sizes,
+        description["activation"],
+        description["loss"],
+        description["dtype"],
+        description["seed"],
+        label_smoothing=description.get("label_smoothing", 0.0),
+        init=description.get("init", "auto"),
+    )
     for name, parameter in _tensors(net).items():
         parameter[:] = _matching(tensors, name, parameter.shape, net.dtype)
     if "input.mean" in tensors:
         net.input_mean = _matching(tensors, "input.mean", net.sizes[:1], net.dtype)
         net.input_scale = _matching(tensors, "input.scale", net.sizes[:1], net.dtype)
+    if "target.mean" in tensors:
+        net.target_mean = _matching(tensors, "target.mean", net.sizes[-1:], net.dtype)
+        net.target_scale = _matching(tensors, "target.scale", net.sizes[-1:], net.dtype)
     classes = description["classes"]
     if classes is not None:
         if not (isinstance(classes, list) and all(isinstance(label, str) for label in classes)):
@@ -82,6 +115,11 @@ def _restore(description: dict[str, Any], tensors: dict[str, np.ndarray]) -> MLP
         if len(classes) != net.sizes[-1]:
             raise ValueError(f"{len(classes)} classes for {net.sizes[-1]} outputs")
         net.classes = tuple(classes)
+    if "training" in description:
+        prefix = "training."
+        own = {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
+        net.training = progress.restore(description["training"], own, net)
+        net.order.bit_generator.state = net.training.order
     return net
 
 
@@ -99,35 +137,6 @@ def _matching(tensors: dict[str, np.ndarray], name: str, shape: tuple[int, ...],
     if tensor.shape != shape or tensor.dtype != dtype:
         raise ValueError(f"{name} has shape {tensor.shape}, {tensor.dtype}; expected {shape}, {dtype}")
     return tensor
-
-
-def write_whole(path: str | PathLike[str], content: bytes) -> None:
-    """Replace a file by new content, so that a crash at any moment leaves the old or the new one."""
-    target = Path(os.path.realpath(path))  # through a symbolic link, not over it
-    if target.exists() and not target.is_file():
-        raise OSError(errno.EINVAL, "is no regular file, so it cannot be replaced by one", str(path))
-    handle, temporary = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
-    try:
-        with os.fdopen(handle, "wb") as file:
-            file.write(content)
-            file.flush()
-            os.fchmod(file.fileno(), target.stat().st_mode if target.exists() else 0o666 & ~_umask())
-            os.fsync(file.fileno())
-        Path(temporary).replace(target)
-    except BaseException:
-        Path(temporary).unlink(missing_ok=True)
-        raise
-    folder = os.open(target.parent, os.O_RDONLY)
-    try:
-        os.fsync(folder)  # the rename itself
-    finally:
-        os.close(folder)
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask
 
 
 def _safetensors() -> Any:

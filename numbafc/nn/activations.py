@@ -1,7 +1,7 @@
 """Activations h = φ(y), element by element, and the chain rule through them: dY = dH ⊙ φ'(Y).
 
-Each derivative is written in h, so that a network keeps h alone. One compiled function serves whole networks and single
-arrays, so that both have the same bits.
+Most derivatives are written in h, so that a network keeps h alone; gelu and silu keep their slopes φ'(y) besides. One
+compiled function serves whole networks and single arrays, so that both have the same bits.
 """
 
 from __future__ import annotations
@@ -18,16 +18,20 @@ from ..kernels import elementwise
 
 
 class Activation(NamedTuple):
-    """φ and the chain rule through it, both in place."""
+    """φ and the chain rule through it, in place."""
 
     name: str
     code: int  # what compiled code calls it
+    in_h: bool  # φ' is a function of h
     apply: Callable[[np.ndarray], None]  # Y becomes φ(Y)
-    chain: Callable[[np.ndarray, np.ndarray], None]  # (dH, H): dH becomes dH ⊙ φ'
+    slopes: Callable[[np.ndarray], np.ndarray]  # Y becomes φ(Y); returns φ'
+    chain: Callable[[np.ndarray, np.ndarray], None]  # (dH, H, or φ' unless in_h): dH becomes dH ⊙ φ'
     gain: int  # initial weights have variance gain/N: what keeps the size of signals from layer to layer
 
 
-IDENTITY, RELU, TANH, SIGMOID, LEAKY_RELU, ELU, SELU, SOFTPLUS = range(8)
+IDENTITY, RELU, TANH, SIGMOID, LEAKY_RELU, ELU, SELU, SOFTPLUS, GELU, SILU = range(10)
+WITH_SLOPES = GELU, SILU  # whose φ' is no function of h
+GIVEN = 15  # for chain_part: the slopes themselves are there
 LEAK = 0.01  # the slope of leaky_relu below 0 (A. Maas et al., ICML 2013)
 # With these, activations of mean 0 and variance 1 stay so (G. Klambauer et al., NeurIPS 2017).
 SELU_SCALE, SELU_ALPHA = 1.0507009873554805, 1.6732632423543772
@@ -60,11 +64,37 @@ def apply_part(code, Y):
     elif code == SOFTPLUS:  # φ(y) = log(1 + e^y)
         for n in range(len(Y)):
             Y[n] = elementwise.softplus(Y[n])
+    elif code == GELU:  # φ(y) = y·Φ(y), Φ of the standard normal distribution (D. Hendrycks, K. Gimpel, 2016)
+        for n in range(len(Y)):
+            Y[n] = elementwise.gelu(Y[n])
+    elif code == SILU:  # φ(y) = y·σ(y) (the same, and S. Elfwing et al., 2017)
+        for n in range(len(Y)):
+            Y[n] *= elementwise.sigmoid(Y[n])
+
+
+@register_jitable
+def slope_part(code, Y, S):
+    """Y becomes φ(Y), S φ'; both contiguous."""
+    stay_apart()
+    one = Y.dtype.type(1)
+    if code == GELU:  # φ' = Φ(y) + y·e^{−y²/2}/√(2π)
+        for n in range(len(Y)):
+            S[n] = elementwise.gelu_slope(Y[n])
+    elif code == SILU:  # φ' = σ(y)·(1 + y·(1 − σ(y)))
+        for n in range(len(Y)):
+            sigma = elementwise.sigmoid(Y[n])
+            S[n] = sigma * (one + Y[n] * (one - sigma))
+    else:
+        for n in range(len(Y)):
+            S[n] = one
+    apply_part(code, Y)
+    if code != GELU and code != SILU:
+        chain_part(code, S, Y)
 
 
 @register_jitable
 def chain_part(code, dH, H):
-    """dH becomes dH ⊙ φ', with φ' from H; both contiguous."""
+    """dH becomes dH ⊙ φ', with φ' from H, or H itself where code is GIVEN; both contiguous."""
     stay_apart()
     real = H.dtype.type
     one, zero, leak, scale, alpha = real(1), real(0), real(LEAK), real(SELU_SCALE), real(SELU_SCALE * SELU_ALPHA)
@@ -89,6 +119,9 @@ def chain_part(code, dH, H):
     elif code == SOFTPLUS:  # φ' = e^y/(1 + e^y) = 1 − e^−h
         for n in range(len(dH)):
             dH[n] *= -elementwise.expm1(-H[n])
+    elif code == GIVEN:
+        for n in range(len(dH)):
+            dH[n] *= H[n]
 
 
 @kernel(lambda real: (flat(real), intp), parallel=False)
@@ -97,36 +130,51 @@ def _apply(Y, code):
 
 
 @kernel(lambda real: (flat(real), flat(real), intp), parallel=False)
+def _slopes(Y, S, code):
+    slope_part(code, Y, S)
+
+
+@kernel(lambda real: (flat(real), flat(real), intp), parallel=False)
 def _chain(dH, H, code):
     chain_part(code, dH, H)
 
 
-def _activation(name: str, code: int, gain: int) -> Activation:
+def _activation(name: str, code: int, gain: int, in_h: bool = True) -> Activation:
     def apply(Y: np.ndarray) -> None:
         in_order = np.ascontiguousarray(Y)
         _apply(in_order.reshape(-1), code)
         if in_order is not Y:
             Y[...] = in_order
 
+    def slopes(Y: np.ndarray) -> np.ndarray:
+        in_order = np.ascontiguousarray(Y)
+        S = np.empty_like(in_order)
+        _slopes(in_order.reshape(-1), S.reshape(-1), code)
+        if in_order is not Y:
+            Y[...] = in_order
+        return S
+
     def chain(dH: np.ndarray, H: np.ndarray) -> None:
         in_order = np.ascontiguousarray(dH)
-        _chain(in_order.reshape(-1), np.ascontiguousarray(H).reshape(-1), code)
+        _chain(in_order.reshape(-1), np.ascontiguousarray(H).reshape(-1), code if in_h else GIVEN)
         if in_order is not dH:
             dH[...] = in_order
 
-    return Activation(name, code, apply, chain, gain)
+    return Activation(name, code, in_h, apply, slopes, chain, gain)
 
 
 ACTIVATIONS = {
-    name: _activation(name, code, gain)
-    for name, code, gain in (
-        ("identity", IDENTITY, 1),
-        ("relu", RELU, 2),
-        ("tanh", TANH, 1),
-        ("sigmoid", SIGMOID, 1),
-        ("leaky_relu", LEAKY_RELU, 2),
-        ("elu", ELU, 1),
-        ("selu", SELU, 1),
-        ("softplus", SOFTPLUS, 2),
+    activation.name: activation
+    for activation in (
+        _activation("identity", IDENTITY, 1),
+        _activation("relu", RELU, 2),
+        _activation("tanh", TANH, 1),
+        _activation("sigmoid", SIGMOID, 1),
+        _activation("leaky_relu", LEAKY_RELU, 2),
+        _activation("elu", ELU, 1),
+        _activation("selu", SELU, 1),
+        _activation("softplus", SOFTPLUS, 2),
+        _activation("gelu", GELU, 2, in_h=False),
+        _activation("silu", SILU, 2, in_h=False),
     )
 }

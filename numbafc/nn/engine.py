@@ -5,12 +5,16 @@ Python is the specification, and is tested against this. Everything lives in fla
 signature depends on the number of layers:
 
     parameters  W (T, N) and b (T,) of each layer, one behind the other
-    arena       H₀ as rows (B, N), then H_l (T_l, B) of each layer; two deltas (T, B); the gradient of one layer's W and b;
-                shares and losses, (B,) each, and scratch for 2·B numbers
-    layers      a row (N, T, where W begins in parameters, where H_l begins in arena) for each layer
+    arena       H₀ as rows (B, N), then H_l (T_l, B) of each layer, and, with dropout or where φ' is no function of H_l, its
+                slopes (T_l, B); two deltas dY (T, B); the gradient of one layer's W and b; shares and losses, (B,) each;
+                scratch for 2·B numbers
+    layers      a row for each layer: N, T, where W begins in parameters, where H_l, its slopes (H_l itself where there are
+                none), dY and the gradient begin in arena
 
 A layer's gradient is used as soon as it is there: first dX through its old weights, then dW and the update, a part of the
-rows in each thread. Which thread computes what changes no bit.
+rows in each thread. Clipping has to wait: the length of the gradient needs all layers' gradients, and the lengths of the
+samples' gradients need all layers' dY before the first dW, so then there is room for all. Which thread computes what
+changes no bit.
 """
 
 from __future__ import annotations
@@ -27,10 +31,11 @@ from .._jit import array_in, flat, get_num_threads, kernel, stay_apart
 from ..kernels import products
 from ..kernels.products import ANY_SIZE, BIASED, EXTRA, TURN_A, TURN_X, TURN_Y
 from ..kernels.vector import call_stored, matrix, span
-from . import activations, losses
-from .optimizers import ADAGRAD, ADAM, ADAMW, MOMENTUM, NESTEROV, RMSPROP, RMSPROP_MOMENTUM, Compiled
+from . import activations, clipping, dropout, losses
+from .optimizers import ADAGRAD, ADAM, ADAMW, LATER, MOMENTUM, NESTEROV, RMSPROP, RMSPROP_MOMENTUM, Compiled
+from .recipe import Regularization
 
-N_, T_, W_, H_ = range(4)  # columns of `layers`
+N_, T_, W_, H_, S_, D_, G_ = range(7)  # columns of `layers`
 PARALLEL = 1_500_000  # multiply-adds of one product from which threads are worth their start
 ROOM = products.CHUNK * (16 * products.GROUP + products.BAND + 16) + 256  # elements that a product packs, at most
 
@@ -50,14 +55,9 @@ class Data(NamedTuple):
     scale: np.ndarray  # (N,)
 
 
-class Results(NamedTuple):
-    """What minibatches did."""
-
-    loss: float  # Σ loss·share
-    hits: int
-    share: float  # of all samples
-    samples: int
-    batches: int  # until the last one, or the one whose loss is not finite
+def no_results() -> np.ndarray:
+    """Σ loss·share, hits, Σ share, samples, batches until the last one or the one whose loss is not finite, 0."""
+    return np.zeros(6)
 
 
 @register_jitable
@@ -124,6 +124,8 @@ def _update(code, settings, parameters, g, first_state, second_state):
 def _update_part(code, settings, parameters, states, first, last, g):
     """The step for parameters[first:last]."""
     one, other = states
+    if code == LATER:
+        return
     _update(code, settings, span(parameters, first, last), g, span(one, first, last), span(other, first, last))
 
 
@@ -131,41 +133,50 @@ def _update_part(code, settings, parameters, states, first, last, g):
 
 
 @register_jitable
-def _forward_rows(stored, code, layer, first, parameters, arena, B, t0, t1, x_at, work):
-    """Rows t0…t1 of H = φ(W H' + b). first: H' is rows of samples; code: of φ."""
+def _forward_rows(stored, code, drop, layer, first, parameters, arena, B, t0, t1, x_at, work):
+    """Rows t0…t1 of H = φ(W H' + b). first: H' is rows of samples; code: of φ; drop: key, threshold, scale of dropout."""
     stay_apart()
-    N, T, w, h = layer[0], layer[1], layer[2], layer[3]
+    N, T, w, h, slopes = layer[N_], layer[T_], layer[W_], layer[H_], layer[S_]
     A, b = matrix(parameters, w + t0 * N, t1 - t0, N, N), span(parameters, w + T * N + t0, w + T * N + t1)
     X = matrix(arena, x_at, B, N, N) if first else matrix(arena, x_at, N, B, B)
     Y = matrix(arena, h + t0 * B, t1 - t0, B, B)
     flags = BIASED | (TURN_X if first else 0)
     answer = _compute(stored, (A, X, b, Y, span(arena, 0, 0), work, flags, ANY_SIZE))
-    activations.apply_part(code, span(arena, h + t0 * B, h + t1 * B))
+    H = span(arena, h + t0 * B, h + t1 * B)
+    if slopes == h:
+        activations.apply_part(code, H)
+        return answer
+    S = span(arena, slopes + t0 * B, slopes + t1 * B)
+    activations.slope_part(code, H, S)
+    key, threshold, scale = drop
+    if threshold > 0:
+        dropout.drop_part(key, t0, threshold, scale, B, H, S)
     return answer
 
 
 @register_jitable
-def _input_rows(stored, code, layer, parameters, arena, B, i0, i1, delta, to, h_at, work):
-    """Rows i0…i1 of dH' = Wᵀ dY, through φ' of H'."""
+def _input_rows(stored, code, layer, below, parameters, arena, B, i0, i1, work):
+    """Rows i0…i1 of dH' = Wᵀ dY, through φ' of H', the output of the layer below."""
     stay_apart()
-    N, T, w = layer[0], layer[1], layer[2]
-    W, dY = matrix(parameters, w + i0, T, i1 - i0, N), matrix(arena, delta, T, B, B)
+    N, T, w, to, h = layer[N_], layer[T_], layer[W_], below[D_], below[S_]
+    W, dY = matrix(parameters, w + i0, T, i1 - i0, N), matrix(arena, layer[D_], T, B, B)
     dX = matrix(arena, to + i0 * B, i1 - i0, B, B)
     none = span(arena, 0, 0)
     if B == 1:
         answer = _compute(stored, (dY, W, none, dX, none, work, TURN_A | TURN_Y, ANY_SIZE))
     else:
         answer = _compute(stored, (W, dY, none, dX, none, work, TURN_A, ANY_SIZE))
-    activations.chain_part(code, span(arena, to + i0 * B, to + i1 * B), span(arena, h_at + i0 * B, h_at + i1 * B))
+    code = code if h == below[H_] else activations.GIVEN
+    activations.chain_part(code, span(arena, to + i0 * B, to + i1 * B), span(arena, h + i0 * B, h + i1 * B))
     return answer
 
 
 @register_jitable
-def _weight_rows(stored, code, settings, layer, first, parameters, states, arena, B, t0, t1, x_at, delta, g_at, work):
+def _weight_rows(stored, code, settings, layer, first, parameters, states, arena, B, t0, t1, x_at, work):
     """Rows t0…t1 of dW = dY H'ᵀ, with db, and the update of these rows of W and b."""
     stay_apart()
-    N, T, w = layer[0], layer[1], layer[2]
-    dY = matrix(arena, delta + t0 * B, t1 - t0, B, B)
+    N, T, w, g_at = layer[N_], layer[T_], layer[W_], layer[G_]
+    dY = matrix(arena, layer[D_] + t0 * B, t1 - t0, B, B)
     X = matrix(arena, x_at, B, N, N) if first else matrix(arena, x_at, N, B, B)
     dW, db = matrix(arena, g_at + t0 * N, t1 - t0, N, N), span(arena, g_at + T * N + t0, g_at + T * N + t1)
     flags = EXTRA | (0 if first else TURN_X)
@@ -211,30 +222,70 @@ def _settings(optimizer, rate, powers, like):
     return numbers, real(rate / (1 - powers[0])), real(1 - powers[1]), real(epsilon), real(1 - rate * decay)
 
 
+@register_jitable
+def _clip_samples(layers, arena, B, longest, shares, sums):
+    """All dY, as ∂l[s]/∂Y, become share[s]·dY[:,s], times what makes sample s's gradient no longer than `longest`."""
+    stay_apart()
+    total, of_dy, of_x = span(sums, 0, B), span(sums, B, 2 * B), span(sums, 2 * B, 3 * B)
+    total[:] = 0
+    for back in range(len(layers)):
+        depth = len(layers) - 1 - back
+        layer = layers[depth]
+        N, T = layer[N_], layer[T_]
+        of_dy[:], of_x[:] = 0, 0
+        clipping.add_squares(matrix(arena, layer[D_], T, B, B), of_dy)
+        if depth > 0:
+            clipping.add_squares(matrix(arena, layers[depth - 1, H_], N, B, B), of_x)
+        else:
+            clipping.add_squares(matrix(arena, 0, B, N, N).T, of_x)
+        for s in range(B):
+            total[s] += of_dy[s] * (of_x[s] + 1)
+    for s in range(B):
+        shares[s] *= arena.dtype.type(clipping.factor(total[s], longest))
+    for depth in range(len(layers)):
+        T, delta = layers[depth, T_], layers[depth, D_]
+        _scale_columns(span(arena, delta, delta + T * B), B, shares)
+
+
+@register_jitable
+def _scale_columns(dY, B, shares):
+    """dY[t,s] *= shares[s]."""
+    stay_apart()
+    for t in range(len(dY) // B):
+        row = span(dY, t * B, (t + 1) * B)
+        for s in range(B):
+            row[s] *= shares[s]
+
+
 def _types(real: Any) -> tuple[Any, ...]:
     integers, doubles = flat(types.int64), flat(types.float64)
     data = types.Array(real, 2, "C", readonly=True), integers, flat(real), doubles, flat(real), flat(real)
     network = types.Array(types.int64, 2, "C"), flat(real), flat(real), flat(real), doubles
-    room = flat(real), flat(real), array_in(real, 1)
-    return *data, *network, *room, integers, doubles, doubles, integers, intp, intp, intp, doubles
+    room = flat(real), flat(real), array_in(real, 1), doubles
+    return *data, *network, *room, integers, doubles, doubles, doubles, intp, intp, intp, intp, intp, intp, doubles
 
 
 def _minibatches(
-    rows, classes, targets, weight, mean, scale, layers, parameters, one, other, powers, arena, work, stored,
-    order, optimizer, rates, places, codes, batch_size, parts, results,
+    rows, classes, targets, weight, mean, scale, layers, parameters, one, other, powers, arena, work, stored, sums,
+    order, optimizer, regularization, rates, numbers_at, codes, batch_size, parts, seed, step, results,
 ):  # fmt: skip
     """Train on order[0 : batch_size], order[batch_size : …] and so on, one minibatch for each rate.
 
-    places: where the deltas (two), the gradient and the numbers per sample begin in arena. codes: activation + 16·loss +
-    256·optimizer. results: += Σ loss·share, hits, Σ share, samples; the number of batches done; an unexpected answer.
+    numbers_at: where the numbers per sample begin in arena. codes: activation + 16·loss + 256·optimizer. step: how many
+    minibatches there were before. results: += Σ loss·share, hits, Σ share, samples; the number of batches done; an
+    unexpected answer.
     """
     activation, loss, update = codes % 16, codes // 16 % 16, codes // 256
+    p, longest, longest_sample, smoothing = regularization[0], regularization[1], regularization[2], regularization[3]
+    threshold, kept = dropout.limit(p), arena.dtype.type(1 / (1 - p))
+    at_once = LATER if longest > 0 else update
+    turns = 2 if longest_sample > 0 else 1  # through the layers: all dX before the first dW, or each dX before its dW
     depth, states, room = len(layers), (one, other), work.size // parts
     for n in range(len(rates)):
         first = n * batch_size
         B = min(batch_size, len(order) - first)
-        shares, values = arena[places[3] : places[3] + B], arena[places[3] + B : places[3] + 2 * B]
-        scratch, mass = arena[places[3] + 2 * B : places[3] + 4 * B], 0.0
+        shares, values = arena[numbers_at : numbers_at + B], arena[numbers_at + B : numbers_at + 2 * B]
+        scratch, mass = arena[numbers_at + 2 * B : numbers_at + 4 * B], 0.0
         for s in range(B):
             mass += weight[order[first + s]] if weight.size > 0 else 1.0
         for s in range(B):
@@ -245,20 +296,22 @@ def _minibatches(
         _gather(rows, mean, scale, order, first, B, arena)
         x_at, bad = 0, 0
         for depth_now in range(depth):
-            layer = layers[depth_now]
-            phi = activation if depth_now < depth - 1 else activations.IDENTITY
-            T = layer[T_]
-            if parts > 1 and layer[N_] * T * B >= PARALLEL:
+            layer, phi = layers[depth_now], activation if depth_now < depth - 1 else activations.IDENTITY
+            N, T, drop = layer[N_], layer[T_], (dropout.stream(seed, step + n, depth_now), threshold, kept)
+            if parts > 1 and N * T * B >= PARALLEL:
                 for p in prange(parts):
                     t0, t1 = _share(T, parts, p)
                     own = span(work, p * room, (p + 1) * room)
-                    bad += _forward_rows(stored, phi, layer, depth_now == 0, parameters, arena, B, t0, t1, x_at, own)
+                    bad += _forward_rows(
+                        stored, phi, drop, layer, depth_now == 0, parameters, arena, B, t0, t1, x_at, own
+                    )  # fmt: skip
             else:
-                bad += _forward_rows(stored, phi, layer, depth_now == 0, parameters, arena, B, 0, T, x_at, work)
+                bad += _forward_rows(stored, phi, drop, layer, depth_now == 0, parameters, arena, B, 0, T, x_at, work)
             x_at = layer[H_]
-        T, delta, spare = layers[depth - 1, T_], places[0], places[1]
+        T, delta = layers[depth - 1, T_], layers[depth - 1, D_]
         outputs, slopes = span(arena, x_at, x_at + T * B), span(arena, delta, delta + T * B)
-        hits = losses.loss_part(loss, outputs, classes, targets, span(order, first, first + B), slopes, values, scratch)
+        batch = span(order, first, first + B)
+        hits = losses.loss_part(loss, smoothing, outputs, classes, targets, batch, slopes, values, scratch)
         value = 0.0
         for s in range(B):
             value += np.float64(values[s]) * np.float64(shares[s])
@@ -268,40 +321,56 @@ def _minibatches(
         results[1] += hits
         results[2] += mass
         results[3] += B
-        for t in range(T):
-            row = span(arena, delta + t * B, delta + (t + 1) * B)
-            for s in range(B):
-                row[s] *= shares[s]
+        if turns == 1:
+            _scale_columns(slopes, B, shares)
         numbers, corrected, correction, epsilon, shrink = _settings(optimizer, rates[n], powers, arena)
         rate, decay, beta1, rest1, beta2, rest2 = numbers
         rate = corrected if update in (ADAM, ADAMW) else rate
         settings = rate, decay, beta1, rest1, beta2, rest2, correction, epsilon, shrink
-        for back in range(depth):
-            depth_now = depth - 1 - back
-            layer, x_at = layers[depth_now], layers[depth_now - 1, H_] if depth_now > 0 else 0
+        for turn in range(turns * depth):
+            depth_now = depth - 1 - turn % depth
+            layer, below = layers[depth_now], layers[max(depth_now - 1, 0)]
+            x_at = below[H_] if depth_now > 0 else 0
             N, T = layer[N_], layer[T_]
             split = parts > 1 and N * T * B >= PARALLEL
-            if depth_now > 0 and split:
-                for p in prange(parts):
-                    i0, i1 = _share(N, parts, p)
-                    own = span(work, p * room, (p + 1) * room)
-                    bad += _input_rows(stored, activation, layer, parameters, arena, B, i0, i1, delta, spare, x_at, own)
-            elif depth_now > 0:
-                bad += _input_rows(stored, activation, layer, parameters, arena, B, 0, N, delta, spare, x_at, work)
-            if split:
-                for p in prange(parts):
-                    t0, t1 = _share(T, parts, p)
-                    own = span(work, p * room, (p + 1) * room)
+            if depth_now > 0 and turn < depth:
+                if split:
+                    for p in prange(parts):
+                        i0, i1 = _share(N, parts, p)
+                        own = span(work, p * room, (p + 1) * room)
+                        bad += _input_rows(stored, activation, layer, below, parameters, arena, B, i0, i1, own)
+                else:
+                    bad += _input_rows(stored, activation, layer, below, parameters, arena, B, 0, N, work)
+            if turns == 2 and turn == depth - 1:
+                _clip_samples(layers, arena, B, longest_sample, shares, sums)
+            if turn >= (turns - 1) * depth:
+                if split:
+                    for p in prange(parts):
+                        t0, t1 = _share(T, parts, p)
+                        own = span(work, p * room, (p + 1) * room)
+                        bad += _weight_rows(
+                            stored,
+                            at_once,
+                            settings,
+                            layer,
+                            depth_now == 0,
+                            parameters,
+                            states,
+                            arena,
+                            B,
+                            t0,
+                            t1,
+                            x_at,
+                            own,
+                        )
+                else:
                     bad += _weight_rows(
-                        stored, update, settings, layer, depth_now == 0, parameters, states, arena, B, t0, t1, x_at, delta,
-                        places[2], own,
-                    )  # fmt: skip
-            else:
-                bad += _weight_rows(
-                    stored, update, settings, layer, depth_now == 0, parameters, states, arena, B, 0, T, x_at, delta,
-                    places[2], work,
-                )  # fmt: skip
-            delta, spare = spare, delta
+                        stored, at_once, settings, layer, depth_now == 0, parameters, states, arena, B, 0, T, x_at, work
+                    )
+        if at_once == LATER:
+            g = span(arena, layers[0, G_], layers[0, G_] + len(parameters))
+            clipping.shorten(g, longest, sums)
+            _update_part(update, settings, parameters, states, 0, len(parameters), g)
         results[4] += 1
         if bad != 0:
             results[5] = bad
@@ -324,51 +393,60 @@ class Engine:
         state: dict[str, np.ndarray],
         data: Data,
         batch_size: int,
+        regularization: Regularization,
     ) -> None:
+        """codes: of the activation and the loss."""
         dtype, B = parameters.dtype, min(batch_size, len(data.rows))
-        widest = max(sizes[1:])
-        layers, w, h = np.empty((len(sizes) - 1, 4), np.int64), 0, _lines(B * sizes[0])
-        for layer, (N, T) in zip(layers, itertools.pairwise(sizes), strict=True):
-            layer[:] = N, T, w, h
-            w, h = w + T * N + T, h + _lines(T * B)
-        delta = _lines(widest * B)
-        gradient = _lines(max(T * N + T for N, T in itertools.pairwise(sizes)))
-        places = np.array([h, h + delta, h + 2 * delta, h + 2 * delta + gradient], np.int64)
+        none = np.empty(0, dtype)
+        states = [state[name] for name in optimizer.states]
+        layers, end = _places(sizes, B, codes[0] in activations.WITH_SLOPES, regularization)
         largest = max(N * T for N, T in itertools.pairwise(sizes)) * B
         self.parts = get_num_threads() if largest >= PARALLEL else 1
         self.minibatches = _parallel if self.parts > 1 else _serial
-        self.batch_size, self.results = batch_size, np.zeros(6)
+        self.batch_size, self.data = batch_size, data
         self.steps_a_call = max(1, int(CALL // (6 * parameters.size * B)))
-        none = np.empty(0, dtype)
-        states = [state[name] for name in optimizer.states]
-        arena, room = np.zeros(places[3] + 4 * B, dtype), (ROOM + 4 * (max(sizes) + B)) * self.parts
+        arena, room = np.zeros(end + 4 * B, dtype), (ROOM + 4 * (max(sizes) + B)) * self.parts
         self.network = layers, parameters, *states, *[none] * (2 - len(states)), state.get("powers", np.ones(2))
-        self.room = arena, np.empty(room, dtype), products.stored_product(dtype)
-        self.data = data
-        self.settings = np.array(optimizer.settings)
-        self.places = places
-        self.codes = codes[0] + 16 * codes[1] + 256 * optimizer.code
+        sums = np.empty(3 * B + clipping.LANES)
+        self.room = arena, np.empty(room, dtype), products.stored_product(dtype), sums
+        self.settings = np.array(optimizer.settings), np.array(regularization.numbers)
+        self.codes = end, codes[0] + 16 * codes[1] + 256 * optimizer.code, batch_size, self.parts, regularization.seed
 
-    def epoch(self, order: np.ndarray, rates: np.ndarray) -> Results:
-        """Train on minibatches in this order, with a learning rate for each. Ctrl-C is seen between calls of a moment."""
-        self.results[:] = 0
-        for first in range(0, len(rates), self.steps_a_call):
+    def epoch(self, order: np.ndarray, rates: np.ndarray, step: int, results: np.ndarray) -> None:
+        """Train on minibatches in this order, with a learning rate for each; those that results counts are done already.
+
+        step: the number of minibatches before the epoch. Ctrl-C is seen between calls of a moment; results are then those
+        of the minibatches that were finished.
+        """
+        for first in range(int(results[4]), len(rates), self.steps_a_call):
             last = min(first + self.steps_a_call, len(rates))
             samples = order[first * self.batch_size : last * self.batch_size]
-            tail = (
-                samples,
-                self.settings,
-                rates[first:last],
-                self.places,
-                self.codes,
-                self.batch_size,
-                self.parts,
-                self.results,
-            )
-            self.minibatches(*self.data, *self.network, *self.room, *tail)
-            if self.results[5]:
-                raise RuntimeError(f"a product refused arrays of the engine ({self.results[5]}): a defect of numbafc")
-            if self.results[4] < last:
+            arrays = *self.data, *self.network, *self.room, samples, *self.settings, rates[first:last]
+            self.minibatches(*arrays, *self.codes, step + first, results)
+            if results[5]:
+                raise RuntimeError(f"a product refused arrays of the engine ({results[5]}): a defect of numbafc")
+            if results[4] < last:
                 break
-        loss, hits, mass, seen, done, _ = self.results.tolist()
-        return Results(loss, int(hits), mass, int(seen), int(done))
+
+
+def _places(sizes: tuple[int, ...], B: int, with_slopes: bool, regularization: Regularization) -> tuple[np.ndarray, int]:
+    """The table of layers, and where the arena goes on."""
+    layers, w, h = np.empty((len(sizes) - 1, 7), np.int64), 0, _lines(B * sizes[0])
+    for depth, (N, T) in enumerate(itertools.pairwise(sizes)):
+        hidden = depth < len(layers) - 1
+        slopes = hidden and (with_slopes or regularization.dropout > 0)
+        layers[depth, :5] = N, T, w, h, h + (_lines(T * B) if slopes else 0)
+        w, h = w + T * N + T, layers[depth, S_] + _lines(T * B)
+    if regularization.clip_sample_norm:
+        ends = h + np.cumsum([_lines(T * B) for T in sizes[1:]])
+        layers[:, D_] = [h, *ends[:-1]]
+        h = int(ends[-1])
+    else:
+        delta = _lines(max(sizes[1:]) * B)
+        layers[:, D_] = h + delta * (np.arange(len(layers)) % 2)
+        h += 2 * delta
+    if regularization.clip_norm:
+        layers[:, G_] = h + layers[:, W_]
+        return layers, h + _lines(w)
+    layers[:, G_] = h
+    return layers, h + _lines(max(T * N + T for N, T in itertools.pairwise(sizes)))

@@ -29,8 +29,8 @@ class Loss(NamedTuple):
     code: int  # what compiled code calls it
     classifies: bool  # targets are classes, outputs are logits
     targets: Callable[[Any, int, np.dtype], np.ndarray]  # (y, T, dtype): y as the loss needs it, one sample per row
-    per_sample: Callable[[np.ndarray, np.ndarray], np.ndarray]  # (Y, targets): l, (B,)
-    gradient: Callable[[np.ndarray, np.ndarray], np.ndarray]  # (Y, targets): ∂l[s]/∂Y[t,s], (T, B)
+    per_sample: Callable[..., np.ndarray]  # (Y, targets, label_smoothing=0): l, (B,)
+    gradient: Callable[..., np.ndarray]  # (Y, targets, label_smoothing=0): ∂l[s]/∂Y[t,s], (T, B)
 
 
 @register_jitable
@@ -76,10 +76,11 @@ def _element(code, y, z):
 
 
 @register_jitable
-def loss_part(code, Y, classes, targets, samples, dY, losses, scratch):
+def loss_part(code, smoothing, Y, classes, targets, samples, dY, losses, scratch):
     """losses[s] and ∂losses[s]/∂Y[t,s] of a batch whose sample s is samples[s]; returns the number of hits.
 
     Y, dY: flat, (T, B). scratch: room for 2·B numbers. A hit is a sample whose largest output is that of its class.
+    smoothing: ε, with which cross_entropy's target is (1 − ε)·onehot(c) + ε/T (C. Szegedy et al., CVPR 2016).
     """
     stay_apart()
     B, hits = len(losses), 0
@@ -89,10 +90,16 @@ def loss_part(code, Y, classes, targets, samples, dY, losses, scratch):
         softmax_part(Y, B, dY, top, total)
         for s in range(B):
             losses[s] = elementwise.log(total[s])
+        target, rest = Y.dtype.type(1 - smoothing), Y.dtype.type(smoothing / T)
+        if smoothing > 0:  # l = log Σ_k e^{y_k} − (1 − ε)·y_c − ε/T·Σ_k y_k
+            for t in range(T):
+                for s in range(B):
+                    losses[s] -= rest * (Y[t * B + s] - top[s])
+                    dY[t * B + s] -= rest
         for s in range(B):
             c = classes[samples[s]]
-            losses[s] -= Y[c * B + s] - top[s]
-            dY[c * B + s] -= Y.dtype.type(1)
+            losses[s] -= target * (Y[c * B + s] - top[s])
+            dY[c * B + s] -= target
             best = 0
             while best < T - 1 and Y[best * B + s] != top[s]:
                 best += 1
@@ -121,11 +128,12 @@ def loss_part(code, Y, classes, targets, samples, dY, losses, scratch):
         flat(real),
         flat(real),
         intp,
+        types.float64,
     ),
     parallel=False,
 )
-def _evaluate(Y, classes, targets, samples, dY, losses, scratch, code):
-    loss_part(code, Y, classes, targets, samples, dY, losses, scratch)
+def _evaluate(Y, classes, targets, samples, dY, losses, scratch, code, smoothing):
+    loss_part(code, smoothing, Y, classes, targets, samples, dY, losses, scratch)
 
 
 @kernel(lambda real: (flat(real), flat(real), flat(real), intp), parallel=False)
@@ -148,13 +156,14 @@ def split_targets(loss: Loss, targets: np.ndarray, dtype: np.dtype) -> tuple[np.
     return np.empty(0, np.int64), np.ascontiguousarray(targets, dtype).reshape(-1)
 
 
-def _both(loss: Loss, Y: np.ndarray, targets: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+def _both(loss: Loss, Y: np.ndarray, targets: np.ndarray, smoothing: float = 0.0) -> tuple[np.ndarray, np.ndarray]:
     """The loss of each sample, (B,), and its gradient, (T, B)."""
     T, B = Y.shape
     dY, losses = np.empty((T, B), Y.dtype), np.empty(B, Y.dtype)
     parts = split_targets(loss, targets, Y.dtype)
     scratch = np.empty(2 * B, Y.dtype)
-    _evaluate(np.ascontiguousarray(Y).reshape(-1), *parts, np.arange(B), dY.reshape(-1), losses, scratch, loss.code)
+    arrays = np.ascontiguousarray(Y).reshape(-1), *parts, np.arange(B), dY.reshape(-1), losses, scratch
+    _evaluate(*arrays, loss.code, smoothing)
     return losses, dY
 
 
@@ -203,8 +212,8 @@ def _loss(name: str, code: int, classifies: bool, targets: Callable[[Any, int, n
         code,
         classifies,
         targets,
-        lambda Y, y: _both(LOSSES[name], Y, y)[0],
-        lambda Y, y: _both(LOSSES[name], Y, y)[1],
+        lambda Y, y, smoothing=0.0: _both(LOSSES[name], Y, y, smoothing)[0],
+        lambda Y, y, smoothing=0.0: _both(LOSSES[name], Y, y, smoothing)[1],
     )
 
 

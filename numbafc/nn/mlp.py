@@ -7,6 +7,7 @@ with one sample per column. The turn is a transposed view, here.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from os import PathLike
 from typing import Any, NamedTuple
 
@@ -14,16 +15,22 @@ import numpy as np
 
 from .. import checks
 from ..layer import forward, grad_b, grad_w, grad_x
-from . import schedules
+from . import clipping, initializers, recipe
 from .activations import ACTIVATIONS
+from .dropout import drop
 from .losses import LOSSES, softmax
 from .optimizers import Optimizer
-from .training import Callback, History, train
+from .recipe import Regularization
+from .schedules import Schedule
+from .training import Callback, History, Progress, fingerprint, train
+from .weights import class_weights
 
 CHUNK = 1024  # rows that pass through the network at a time in prediction: bounds memory, and no bit depends on it
 
 # files/checkpoint.py, a room above this one, puts its writer here.
-writers: dict[str, Callable[[MLP, str | PathLike[str]], None]] = {}
+writers: dict[str, Callable[[MLP, str | PathLike[str], bool], None]] = {}
+
+REAL_LOSSES = "mse", "mae", "huber"  # whose targets are real numbers of any size
 
 
 class NetworkGradients(NamedTuple):
@@ -41,15 +48,19 @@ class MLP:
     sizes: of the input, the hidden layers and the output, [784, 128, 10]. activation: φ, a name of ACTIVATIONS. loss:
     "cross_entropy" (outputs are logits, targets class indices), "binary_cross_entropy" (logits of independent labels,
     targets from 0 to 1), or for real targets "mse", "mae", "huber" or "poisson" (outputs are logarithms of counts).
-    dtype: float32 or float64. seed: of the initial weights and of the order of samples; the same seed, data and settings
-    give the same bits.
+    dtype: float32 or float64. seed: of the initial weights, the order of samples and dropout; the same seed, data and
+    settings give the same bits. label_smoothing: ε from 0 to below 1, for "cross_entropy": the target is (1 − ε) for the
+    class, and ε/T more for each of the T classes (C. Szegedy et al., CVPR 2016). init: of the weights, "he_normal",
+    "xavier_uniform" and so on (see initializers.py); "auto" is normal with variance 2/N for relu and its relatives, else
+    1/N; biases begin at 0.
 
     parameters: one flat array, for each layer W (T, N) in row-major order, then b (T,). weights, biases: lists of views
     into it; change a layer with net.weights[0][:] = W.
     input_mean, input_scale: (features,) or None; inputs are standardised with them first (see standardize).
+    target_mean, target_scale: (T,) or None; likewise for real targets.
     classes: names of the outputs, for people and files, or None.
-    Raises TypeError or ValueError. Initial weights: normal with variance 2/N for relu, leaky_relu and softplus (He et al.,
-    ICCV 2015), else 1/N (LeCun et al., "Efficient BackProp", 1998); biases 0.
+    training: how far the last fit has come (see training.py), or None; fit(resume=True) goes on from there.
+    Raises TypeError or ValueError.
     """
 
     def __init__(
@@ -59,6 +70,9 @@ class MLP:
         loss: str = "cross_entropy",
         dtype: Any = "float32",
         seed: int = 0,
+        *,
+        label_smoothing: float = 0.0,
+        init: str = "auto",
     ) -> None:
         self.sizes = tuple(checks.count(f"sizes[{n}]", size, 1) for n, size in enumerate(sizes))
         if len(self.sizes) < 2:
@@ -69,13 +83,19 @@ class MLP:
         self.seed = checks.count("seed", seed)
         self.input_mean: np.ndarray | None = None
         self.input_scale: np.ndarray | None = None
+        self.target_mean: np.ndarray | None = None
+        self.target_scale: np.ndarray | None = None
         self.classes: tuple[str, ...] | None = None
+        self.training: Progress | None = None
+        self.label_smoothing = checks.number("label_smoothing", label_smoothing, 0, below=1)
+        if label_smoothing and not LOSSES[loss].classifies:
+            raise ValueError(f"label_smoothing goes with the loss 'cross_entropy', got it with {loss!r}; leave it out")
+        self.init = checks.choice("init", init, initializers.INITIALIZERS)
         self._parameters = np.zeros(sum(T * N + T for N, T in self._layer_shapes()), self.dtype)
         rng = np.random.default_rng(self.seed)
         for W in self.weights:
-            deviation = np.sqrt(ACTIVATIONS[activation].gain / W.shape[1])
-            W[:] = deviation * rng.standard_normal(W.shape)
-        self._order = np.random.default_rng([self.seed, 1])  # of samples: its own stream, whatever the sizes
+            initializers.fill(W, init, ACTIVATIONS[activation].gain, rng)
+        self.order = np.random.default_rng([self.seed, 1])  # of samples: its own stream, whatever the sizes
 
     @property
     def parameters(self) -> np.ndarray:
@@ -107,17 +127,21 @@ class MLP:
 
     # ---- data in, columns out ----
 
-    def standardize(self, X: Any) -> None:
+    def standardize(self, X: Any, y: Any = None) -> None:
         """From now on inputs are (x − mean)/scale, with the mean and standard deviation of X: (samples, features).
 
-        A feature that does not vary has scale 1.
+        With y, (samples, T), so are the targets of "mse", "mae" and "huber": the network learns (y − mean)/scale, its loss
+        is of that, and predictions and scores are in y's own units. A column that does not vary has scale 1.
         """
         X = self._rows(X)
         _require_samples("standardize", X)
-        deviation = X.std(axis=0, dtype=np.float64)
-        self.input_mean = X.mean(axis=0, dtype=np.float64).astype(self.dtype)
-        varies = X.max(axis=0) > X.min(axis=0)  # rounding alone can give a constant a deviation
-        self.input_scale = np.where(varies & (deviation > 0), deviation, 1).astype(self.dtype)
+        if y is not None and self.loss_name not in REAL_LOSSES:
+            raise ValueError(
+                f"targets are standardised for {', '.join(REAL_LOSSES)}, not for {self.loss_name!r}; leave y out"
+            )
+        self.input_mean, self.input_scale = _mean_and_scale(X, self.dtype)
+        if y is not None:
+            self.target_mean, self.target_scale = _mean_and_scale(self._targets(y, len(X)), self.dtype)
 
     def _rows(self, X: Any) -> np.ndarray:
         X = checks.real_values("X", X, self.dtype)
@@ -146,16 +170,35 @@ class MLP:
             H.append(Y)
         return H
 
-    def backward_pass(self, H: list[np.ndarray], dY: np.ndarray, gradients: np.ndarray) -> None:
-        """Fill the flat gradients, from all h_l and the gradient of the outputs."""
-        weights, biases = self.views(gradients)
-        W = self.weights
-        for layer in reversed(range(len(weights))):
-            grad_w(dY, H[layer], out=weights[layer])
-            grad_b(dY, out=biases[layer])
-            if layer:
-                dY = grad_x(dY, W[layer])
+    def training_pass(
+        self, X: np.ndarray, regularization: Regularization, step: int
+    ) -> tuple[list[np.ndarray], list[np.ndarray]]:
+        """All h_l with dropout, and what the chain rule needs of each: h_l itself, or its slopes."""
+        activation, H, kept = ACTIVATIONS[self.activation], [X], [X]
+        with_slopes = regularization.dropout > 0 or not activation.in_h
+        for layer, (W, b) in enumerate(zip(*self.views(self._parameters), strict=True)):
+            Y = forward(W, H[-1], b)
+            H.append(Y)
+            kept.append(Y)
+            if layer < len(self.sizes) - 2 and with_slopes:
+                kept[-1] = activation.slopes(Y)
+                if regularization.dropout > 0:
+                    drop(Y, kept[-1], regularization.dropout, regularization.seed, step, layer)
+            elif layer < len(self.sizes) - 2:
+                activation.apply(Y)
+        return H, kept
+
+    def backward_pass(self, H: list[np.ndarray], kept: list[np.ndarray], dY: np.ndarray) -> list[np.ndarray]:
+        """The gradients of all layers' W h + b, from that of the outputs and what training_pass gave."""
+        deltas = [dY]
+        for layer in reversed(range(1, len(self.sizes) - 1)):
+            dY = grad_x(dY, self.weights[layer])
+            if kept[layer] is H[layer]:
                 ACTIVATIONS[self.activation].chain(dY, H[layer])
+            else:
+                dY *= kept[layer]
+            deltas.insert(0, dY)
+        return deltas
 
     # ---- use ----
 
@@ -172,49 +215,110 @@ class MLP:
         validation: tuple[Any, Any] | None = None,
         sample_weight: Any = None,
         callbacks: Iterable[Callback] = (),
-        schedule: str | schedules.Schedule = "constant",
+        schedule: str | Schedule = "constant",
         early_stopping: int | None = None,
+        class_weight: Any = None,
+        dropout: float = 0.0,
+        clip_norm: float | None = None,
+        clip_sample_norm: float | None = None,
+        resume: bool = False,
     ) -> History:
         """Train on X: (samples, features) and y: (samples,) class indices, or reals (samples, T), (samples,) where T = 1.
 
-        optimizer: a name of OPTIMIZERS or an instance; learning_rate: its rate, if not the default. Minibatches have
-        batch_size samples, the last one fewer; shuffle: in a new order each epoch. validation: (X, y) to measure after each
-        epoch.
-        sample_weight: (samples,), ≥ 0. callbacks: called with each epoch's EpochRecord; a true result ends the training.
-        schedule: of the learning rate, a name or an instance (see schedules.py). early_stopping: end after so many epochs
-        in which the loss, of validation if given, was no less than the best; the parameters are then the best epoch's.
+        optimizer       a name of OPTIMIZERS or an instance. L2 regularisation is its weight_decay, AdamW's is decoupled
+        learning_rate   of an optimizer's name, if not the default
+        schedule        of the learning rate: a name of SCHEDULES or an instance
+        batch_size      samples in a minibatch; the last one has fewer
+        shuffle         in a new order each epoch
+        validation      (X, y) to measure after each epoch
+        sample_weight   (samples,), ≥ 0
+        class_weight    "balanced", that is samples/(T·samples of the class); or a weight for each class; or a dict from
+                        class to weight, 1 for the others
+        dropout         p from 0 to below 1, of every hidden layer (dropout.py)
+        clip_norm       the largest length of a minibatch's gradient, over all parameters (clipping.py)
+        clip_sample_norm    of each sample's gradient, before their mean
+        early_stopping  end after so many epochs whose loss, of validation if given, was no less than the best; the
+                        parameters are then the best epoch's
+        callbacks       called with each epoch's EpochRecord; a true result ends the training
+        resume          go on with the fit that was interrupted, here or in the file this network is from, or to more
+                        epochs: the bits are those of a run without a break. The data must be the same; epochs is the
+                        number in all, if left out that run's; other settings are that run's
+
         Returns a History. Raises TypeError or ValueError for bad data, FloatingPointError with epoch and batch where
         the loss stops being finite: the parameters are then those from before that epoch. Ctrl-C leaves the parameters of
         the last finished minibatch.
         """
         if not self._parameters.flags.writeable:
             raise ValueError("the parameters are read-only and cannot be trained; train a copy.deepcopy of the network")
+        settings: dict[str, Any] = {
+            "optimizer": optimizer,
+            "learning_rate": learning_rate,
+            "batch_size": batch_size,
+            "shuffle": shuffle,
+            "schedule": schedule,
+            "early_stopping": early_stopping,
+            "dropout": dropout,
+            "clip_norm": clip_norm,
+            "clip_sample_norm": clip_sample_norm,
+        }
+        asked = recipe.make(**settings, label_smoothing=self.label_smoothing, seed=self.seed)
+        epochs = checks.count("epochs", epochs)
         rows = self._rows(X)
-        targets, weight = self._targets(y, len(rows)), self._weight(sample_weight, len(rows))
+        targets = self._targets(y, len(rows))
+        weight = self._weight(sample_weight, len(rows))
+        if class_weight is not None:
+            if not LOSSES[self.loss_name].classifies:
+                raise ValueError(
+                    f"class_weight goes with the loss 'cross_entropy', not {self.loss_name!r}; use sample_weight"
+                )
+            of_class = class_weights(class_weight, targets, self.sizes[-1])
+            weight = self._weight(of_class if weight is None else of_class * weight, len(rows))
+        targets = self._standardised(targets)
         _require_samples("fit", rows)
         held_out = None
         if validation is not None:
             held_out = self._rows(validation[0]), validation[1]
             self._targets(validation[1], len(held_out[0]))
             _require_samples("validation", held_out[0])
-        return train(
-            self,
-            rows,
-            targets,
-            weight,
-            optimizer=optimizer,
-            learning_rate=learning_rate,
-            batch_size=checks.count("batch_size", batch_size, 1),
-            epochs=checks.count("epochs", epochs),
-            order=self._order if shuffle else None,
-            validation=held_out,
-            callbacks=tuple(callbacks),
-            schedule=schedules.make(schedule),
-            patience=None if early_stopping is None else checks.count("early_stopping", early_stopping, 1),
-        )
+        of_data = fingerprint(rows, targets, weight)
+        if resume:
+            progress = self._resumed(asked, settings, epochs, len(rows), of_data)
+        else:
+            self.training = None  # its arrays make room
+            progress = Progress(
+                asked,
+                epochs,
+                len(rows),
+                of_data,
+                asked.optimizer.init(self._parameters),
+                self.order.bit_generator.state,
+            )
+        return train(self, rows, targets, weight, progress, validation=held_out, callbacks=tuple(callbacks))
+
+    def _resumed(self, asked: recipe.Recipe, settings: dict[str, Any], epochs: int, samples: int, of_data: int) -> Progress:
+        """The progress to go on from. Raises ValueError where there is none, or it is that of another training."""
+        if self.training is None:
+            raise ValueError(
+                "there is no training to resume: this network was not trained, its last training diverged, or its file was "
+                "saved without it; call fit without resume"
+            )
+        if (samples, of_data) != (self.training.samples, self.training.fingerprint):
+            raise ValueError(
+                "resume needs the samples, targets and weights that the training began with, and these are others "
+                f"({samples} samples now, {self.training.samples} then); give the same, or call fit without resume"
+            )
+        theirs, usual = self.training.recipe, recipe.make(label_smoothing=self.label_smoothing, seed=self.seed)
+        for name in ("optimizer", "schedule", "batch_size", "shuffle", "early_stopping", "regularization"):
+            mine = getattr(asked, name)
+            if mine not in (getattr(usual, name), getattr(theirs, name)):
+                raise ValueError(
+                    f"the training to resume has {getattr(theirs, name)} for {name}, got {mine}; leave it out, or call fit "
+                    "without resume"
+                )
+        return replace(self.training, epochs=self.training.epochs if epochs == 1 else epochs)
 
     def outputs(self, X: Any) -> np.ndarray:
-        """The last layer's outputs, (samples, T): logits, logarithms of counts, or predictions, as the loss has it."""
+        """The last layer's outputs, (samples, T): logits, logarithms of counts, or predictions of the targets as learnt."""
         rows = self._rows(X)
         Y = np.empty((len(rows), self.sizes[-1]), self.dtype)
         for first in range(0, len(rows), CHUNK):
@@ -240,6 +344,8 @@ class MLP:
         if self.loss_name == "poisson":
             with np.errstate(over="ignore"):
                 return np.exp(Y)
+        if self.target_mean is not None and self.target_scale is not None:
+            return Y * self.target_scale + self.target_mean
         return Y
 
     def predict_proba(self, X: Any) -> np.ndarray:
@@ -256,12 +362,12 @@ class MLP:
         raise ValueError(f"predict_proba needs a classifier, and this network's loss is {self.loss_name!r}; use predict")
 
     def loss(self, X: Any, y: Any, sample_weight: Any = None) -> float:
-        """The weighted mean of the samples' losses."""
+        """The weighted mean of the samples' losses; of standardised targets, if they are."""
         Y = self.outputs(X)
         _require_samples("loss", Y)
-        targets, weight = self._targets(y, len(Y)), self._weight(sample_weight, len(Y))
+        targets, weight = self._standardised(self._targets(y, len(Y))), self._weight(sample_weight, len(Y))
         with np.errstate(all="ignore"):  # a loss may be infinite
-            losses = LOSSES[self.loss_name].per_sample(Y.T, targets)
+            losses = LOSSES[self.loss_name].per_sample(Y.T, targets, self.label_smoothing)
         return float(np.average(losses, weights=weight))
 
     def score(self, X: Any, y: Any) -> float:
@@ -282,33 +388,60 @@ class MLP:
         """The loss on all samples as one batch, and its gradient with respect to every parameter."""
         rows = self._rows(X)
         _require_samples("gradients", rows)
-        targets, weight = self._targets(y, len(rows)), self._weight(sample_weight, len(rows))
+        targets, weight = self._standardised(self._targets(y, len(rows))), self._weight(sample_weight, len(rows))
         flat = np.empty_like(self.parameters)
-        loss = self.step_gradients(rows, targets, weight, flat)[0]
+        loss = self.step_gradients(rows, targets, weight, flat, Regularization(label_smoothing=self.label_smoothing))[0]
         return NetworkGradients(loss, flat, *self.views(flat))
 
     def step_gradients(
-        self, X: np.ndarray, targets: np.ndarray, weight: np.ndarray | None, gradients: np.ndarray
+        self,
+        X: np.ndarray,
+        targets: np.ndarray,
+        weight: np.ndarray | None,
+        gradients: np.ndarray,
+        regularization: Regularization,
+        step: int = 0,
     ) -> tuple[float, np.ndarray]:
         """Fill the flat gradients of the mean loss over the rows X; returns the loss and the outputs (T, B)."""
-        loss = LOSSES[self.loss_name]
-        H = self.forward_pass(self.columns(X))
+        loss, smoothing = LOSSES[self.loss_name], regularization.label_smoothing
+        H, kept = self.training_pass(self.columns(X), regularization, step)
         share = np.full(len(X), 1 / len(X)) if weight is None else weight / np.cumsum(weight)[-1]  # one sum, in order
         share = share.astype(self.dtype)
-        losses = loss.per_sample(H[-1], targets).astype(np.float64)
+        losses = loss.per_sample(H[-1], targets, smoothing).astype(np.float64)
         value = float(np.cumsum(losses * share)[-1])
-        self.backward_pass(H, loss.gradient(H[-1], targets) * share, gradients)
+        dY = loss.gradient(H[-1], targets, smoothing)
+        if regularization.clip_sample_norm:
+            deltas = self.backward_pass(H, kept, dY)
+            squares = clipping.sample_squares(deltas, H[:-1])
+            share *= clipping.sample_factors(squares, regularization.clip_sample_norm).astype(self.dtype)
+            deltas = [delta * share for delta in deltas]
+        else:
+            deltas = self.backward_pass(H, kept, dY * share)
+        for dW, db, delta, h in zip(*self.views(gradients), deltas, H[:-1], strict=True):
+            grad_w(delta, h, out=dW)
+            grad_b(delta, out=db)
+        if regularization.clip_norm:
+            clipping.clip(gradients, regularization.clip_norm)
         return value, H[-1]
 
-    def save(self, path: str | PathLike[str]) -> None:
-        """Write the network to a safetensors file, whole or not at all; numbafc.load reads it."""
-        writers["safetensors"](self, path)
+    def save(self, path: str | PathLike[str], *, training: bool = True) -> None:
+        """Write the network to a safetensors file, whole or not at all; numbafc.load reads it.
+
+        training: with all that fit(resume=True) needs, if the optimizer and the schedule are numbafc's own.
+        """
+        writers["safetensors"](self, path, training)
 
     def _targets(self, y: Any, samples: int) -> np.ndarray:
         targets = LOSSES[self.loss_name].targets(y, self.sizes[-1], self.dtype)
         if len(targets) != samples:
             raise ValueError(f"y has {len(targets)} samples but X has {samples}; give one target per row of X")
         return targets
+
+    def _standardised(self, targets: np.ndarray) -> np.ndarray:
+        """Targets as the network learns them."""
+        if self.target_mean is None or self.target_scale is None:
+            return targets
+        return (targets - self.target_mean) / self.target_scale
 
     def _weight(self, sample_weight: Any, samples: int) -> np.ndarray | None:
         """The weights, (samples,), in float64: no sum of them overflows."""
@@ -327,6 +460,15 @@ class MLP:
             f"MLP({list(self.sizes)}, activation={self.activation!r}, loss={self.loss_name!r}, "
             f"dtype={self.dtype.name!r}, seed={self.seed})"
         )
+
+
+def _mean_and_scale(A: np.ndarray, dtype: np.dtype) -> tuple[np.ndarray, np.ndarray]:
+    """The mean and the standard deviation of each column, 1 where it does not vary."""
+    A = np.ascontiguousarray(A)  # so that columns are summed row by row, in one order
+    deviation = A.std(axis=0, dtype=np.float64)
+    varies = A.max(axis=0) > A.min(axis=0)  # rounding alone can give a constant a deviation
+    scale = np.where(varies & (deviation > 0), deviation, 1).astype(dtype)
+    return A.mean(axis=0, dtype=np.float64).astype(dtype), scale
 
 
 def _require_samples(name: str, rows: np.ndarray) -> None:

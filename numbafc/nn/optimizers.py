@@ -16,6 +16,7 @@ from .. import checks
 
 # what compiled code calls the updates
 PLAIN, MOMENTUM, NESTEROV, ADAM, ADAMW, RMSPROP, RMSPROP_MOMENTUM, ADAGRAD = range(8)
+LATER = 15  # the gradient is kept for an update that follows
 
 
 class Compiled(NamedTuple):

@@ -1,13 +1,16 @@
 """Training: epochs of shuffled minibatches, each a forward pass, a backward pass and a step of the optimizer.
 
-engine.py runs them; python_epochs says in Python what it does, with the same bits.
+engine.py runs them; python_epochs says in Python what it does, with the same bits. What a run needs to go on is in its
+Progress, which is whole at every moment: after Ctrl-C, and in a file, it continues with the bits it would have had.
 """
 
 from __future__ import annotations
 
 import copy
 import time
-from collections.abc import Callable
+import zlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -15,8 +18,9 @@ from numba.core import config
 
 from . import optimizers, schedules
 from .activations import ACTIVATIONS
-from .engine import Data, Engine, Results
+from .engine import Data, Engine, no_results
 from .losses import LOSSES, split_targets
+from .recipe import Recipe
 
 if TYPE_CHECKING:
     from .mlp import MLP
@@ -33,7 +37,7 @@ class EpochRecord(NamedTuple):
     score: float
     validation_loss: float
     validation_score: float
-    seconds: float  # of training, without validation
+    seconds: float  # of training, without compilation and validation
     samples: int
     learning_rate: float  # of the last minibatch
 
@@ -50,92 +54,112 @@ class History(list[EpochRecord]):
         raise AttributeError(f"a History has the columns {', '.join(EpochRecord._fields)}, not {name!r}")
 
 
+@dataclass
+class Progress:
+    """How far a training has come, and all that it needs to go on."""
+
+    recipe: Recipe
+    epochs: int  # asked for
+    samples: int
+    fingerprint: int  # of the data
+    state: dict[str, Any]  # the optimizer's
+    order: Mapping[str, Any]  # of the generator of shuffles, when the epoch that is not finished began
+    history: History = field(default_factory=History)  # of the finished epochs
+    results: np.ndarray = field(default_factory=no_results)  # of the epoch that is not finished
+    seconds: float = 0.0  # in it
+    best_loss: float = np.inf
+    best: np.ndarray | None = None  # its parameters, for early stopping
+    waited: int = 0  # epochs since then
+    last: np.ndarray | None = None  # the parameters of the last epoch, where the network was given those of the best
+
+    @property
+    def batches(self) -> int:
+        """Minibatches in an epoch."""
+        return -(-self.samples // self.recipe.batch_size)
+
+    def watched(self) -> list[float]:
+        """The losses that schedules and early stopping look at."""
+        return [r.loss if np.isnan(r.validation_loss) else r.validation_loss for r in self.history]
+
+    def after(self, record: EpochRecord, parameters: np.ndarray, order: Mapping[str, Any]) -> Progress:
+        """With one more epoch finished."""
+        done = replace(self, history=History([*self.history, record]), order=order, results=no_results(), seconds=0.0)
+        if self.recipe.early_stopping is None:
+            return done
+        loss = done.watched()[-1]
+        if loss < self.best_loss:
+            return replace(done, best_loss=loss, best=parameters.copy(), waited=0)
+        return replace(done, waited=self.waited + 1)
+
+
+def fingerprint(X: np.ndarray, targets: np.ndarray, weight: np.ndarray | None) -> int:
+    """A number that changes with the data: all targets and weights, and at most some thousand rows."""
+    some = np.ascontiguousarray(X[:: max(1, len(X) // 1024)])
+    value = zlib.crc32(np.ascontiguousarray(targets).tobytes(), zlib.crc32(some.tobytes()))
+    return value if weight is None else zlib.crc32(weight.tobytes(), value)
+
+
 def train(
     net: MLP,
     X: np.ndarray,
     targets: np.ndarray,
     weight: np.ndarray | None,
+    progress: Progress,
     *,
-    optimizer: str | optimizers.Optimizer,
-    learning_rate: float | None,
-    batch_size: int,
-    epochs: int,
-    order: np.random.Generator | None,
     validation: tuple[np.ndarray, Any] | None,
     callbacks: tuple[Callback, ...],
-    schedule: schedules.Schedule,
-    patience: int | None,
 ) -> History:
-    """Train net on checked rows X. order: the stream of shuffles, or None to keep the samples' order."""
-    step = optimizers.make(optimizer, learning_rate)
-    state, history = step.init(net.parameters), History()
-    watched: list[float] = []
-    ours = type(step) in optimizers.OURS  # not a class of somebody's made from them
-    if not ours and not isinstance(schedule, schedules.Constant):
-        names = ", ".join(kind.__name__ for kind in optimizers.OURS)
-        raise ValueError(f"schedule goes with {names}; {type(step).__name__} must see to its own learning rate")
+    """Train net on checked rows X, from where progress is to its last epoch. net.training is always up to date."""
+    recipe, net.training = progress.recipe, progress
+    ours = type(recipe.optimizer) in optimizers.OURS
     run = compiled_epochs if ours and not config.DISABLE_JIT else python_epochs
-    train_epoch = run(net, X, targets, weight, batch_size, step, state)
-    rate = float(getattr(step, "learning_rate", np.nan))
-    best = Best(net.parameters) if patience is not None else None
-    for epoch in range(1, epochs + 1):
-        start, before = time.perf_counter(), net.parameters.copy()
-        samples = np.arange(len(X)) if order is None else order.permutation(len(X))
-        batches = -(-len(X) // batch_size)
-        rates = rate * schedules.checked(schedule.factors(epoch, epochs, batches, watched), batches)
-        results = train_epoch(samples, rates)
-        if results.batches < batches or not np.isfinite(net.parameters).all():
-            net.parameters[:] = before
+    train_epoch = run(net, X, targets, weight, recipe, progress.state)
+    if progress.last is not None:
+        net.parameters[:] = progress.last
+        progress.last = None
+    rate, batches = float(getattr(recipe.optimizer, "learning_rate", np.nan)), progress.batches
+    for epoch in range(len(progress.history) + 1, progress.epochs + 1):
+        if recipe.early_stopping is not None and progress.waited >= recipe.early_stopping:
+            break
+        start, before = time.perf_counter() - progress.seconds, net.parameters.copy()
+        net.order.bit_generator.state = progress.order
+        samples = net.order.permutation(len(X)) if recipe.shuffle else np.arange(len(X))
+        rates = rate * schedules.checked(
+            recipe.schedule.factors(epoch, progress.epochs, batches, progress.watched()), batches
+        )
+        results = progress.results
+        try:
+            train_epoch(samples, rates, (epoch - 1) * batches, results)
+        finally:
+            progress.seconds = time.perf_counter() - start
+        if results[4] < batches or not np.isfinite(net.parameters).all():
+            net.parameters[:], net.training = before, None
             raise FloatingPointError(
-                f"training diverged in epoch {epoch}, batch {min(results.batches + 1, batches)}; the parameters are those "
+                f"training diverged in epoch {epoch}, batch {min(int(results[4]) + 1, batches)}; the parameters are those "
                 "from before that epoch; try a smaller learning rate or standardised inputs"
             )
-        seconds = time.perf_counter() - start
         held_out = (net.loss(*validation), net.score(*validation)) if validation else (np.nan, np.nan)
-        score = results.hits / results.samples if LOSSES[net.loss_name].classifies else float("nan")
-        loss = results.loss / results.share
-        record = EpochRecord(epoch, loss, score, *held_out, seconds, len(X), float(rates[-1]))
-        history.append(record)
-        watched.append(record.validation_loss if validation else loss)
+        loss, hits, mass, seen = results.tolist()[:4]
+        score = hits / seen if LOSSES[net.loss_name].classifies else float("nan")
+        record = EpochRecord(epoch, loss / mass, score, *held_out, progress.seconds, len(X), float(rates[-1]))
+        progress = net.training = progress.after(record, net.parameters, net.order.bit_generator.state)
         stops = [callback(record) for callback in callbacks]  # every callback sees every epoch
-        if best is not None:
-            best.see(watched[-1], net.parameters)
-            stops.append(best.waited == patience)
         if any(stops):
             break
-    if best is not None:
-        net.parameters[:] = best.parameters
-    return history
+    if progress.best is not None:
+        progress.last = net.parameters.copy()
+        net.parameters[:] = progress.best
+    return progress.history
 
 
-class Best:
-    """The parameters of the smallest loss so far, for early stopping."""
-
-    def __init__(self, parameters: np.ndarray) -> None:
-        self.loss, self.parameters, self.waited = np.inf, parameters.copy(), 0
-
-    def see(self, loss: float, parameters: np.ndarray) -> None:
-        """After an epoch with this loss."""
-        self.waited += 1
-        if loss < self.loss:
-            self.loss, self.waited = loss, 0
-            self.parameters[:] = parameters
-
-
-EpochFunction = Callable[[np.ndarray, np.ndarray], Results]  # (order of samples, learning rates)
+EpochFunction = Callable[[np.ndarray, np.ndarray, int, np.ndarray], None]  # order of samples, rates, steps before, results
 
 
 def compiled_epochs(
-    net: MLP,
-    X: np.ndarray,
-    targets: np.ndarray,
-    weight: np.ndarray | None,
-    batch_size: int,
-    step: Any,
-    state: dict[str, Any],
+    net: MLP, X: np.ndarray, targets: np.ndarray, weight: np.ndarray | None, recipe: Recipe, state: dict[str, Any]
 ) -> EpochFunction:
-    """One pass over the samples in a given order, as a compiled call."""
-    loss = LOSSES[net.loss_name]
+    """One pass over the samples in a given order, as compiled calls."""
+    loss, step = LOSSES[net.loss_name], recipe.optimizer
     data = Data(
         np.ascontiguousarray(X),
         *split_targets(loss, targets, net.dtype),
@@ -143,8 +167,8 @@ def compiled_epochs(
         *_standardisation(net),
     )
     codes = ACTIVATIONS[net.activation].code, loss.code
-    engine = Engine(net.sizes, net.parameters, codes, step.compiled(), state, data, batch_size)
-    return engine.epoch
+    compiled = step.compiled()  # type: ignore[attr-defined]
+    return Engine(net.sizes, net.parameters, codes, compiled, state, data, recipe.batch_size, recipe.regularization).epoch
 
 
 def _standardisation(net: MLP) -> tuple[np.ndarray, np.ndarray]:
@@ -156,38 +180,31 @@ def _standardisation(net: MLP) -> tuple[np.ndarray, np.ndarray]:
 
 
 def python_epochs(
-    net: MLP,
-    X: np.ndarray,
-    targets: np.ndarray,
-    weight: np.ndarray | None,
-    batch_size: int,
-    step: Any,
-    state: dict[str, Any],
+    net: MLP, X: np.ndarray, targets: np.ndarray, weight: np.ndarray | None, recipe: Recipe, state: dict[str, Any]
 ) -> EpochFunction:
     """The same, written down: the specification of the engine, and what runs optimizers that are not ours."""
-    gradients = np.empty_like(net.parameters)
+    gradients, step, batch_size = np.empty_like(net.parameters), recipe.optimizer, recipe.batch_size
     classifies = LOSSES[net.loss_name].classifies
     now = copy.copy(step) if type(step) in optimizers.OURS else step
 
-    def epoch(samples: np.ndarray, rates: np.ndarray) -> Results:
-        total, hits, mass, seen = 0.0, 0, 0.0, 0
-        for batch, first in enumerate(range(0, len(samples), batch_size)):
-            chosen = samples[first : first + batch_size]
+    def epoch(samples: np.ndarray, rates: np.ndarray, steps: int, results: np.ndarray) -> None:
+        for batch in range(int(results[4]), len(rates)):
+            chosen = samples[batch * batch_size : (batch + 1) * batch_size]
             batch_weight = None if weight is None else weight[chosen]
             share = float(len(chosen)) if batch_weight is None else float(np.cumsum(batch_weight)[-1])
             if share == 0:  # nobody in this batch counts
+                results[4] += 1
                 continue
             with np.errstate(all="ignore"):  # divergence is found by its loss
-                loss, Y = net.step_gradients(X[chosen], targets[chosen], batch_weight, gradients)
+                loss, Y = net.step_gradients(
+                    X[chosen], targets[chosen], batch_weight, gradients, recipe.regularization, steps + batch
+                )
                 if not np.isfinite(loss):
-                    return Results(total, hits, mass, seen, batch)
+                    return
                 if now is not step:
                     object.__setattr__(now, "learning_rate", float(rates[batch]))  # 0 is no setting, but may be a rate
                 now.update(net.parameters, gradients, state)
-            total += loss * share
-            mass, seen = mass + share, seen + len(chosen)
-            if classifies:
-                hits += int(np.count_nonzero(Y.argmax(axis=0) == targets[chosen]))
-        return Results(total, hits, mass, seen, -(-len(samples) // batch_size))
+            hits = np.count_nonzero(Y.argmax(axis=0) == targets[chosen]) if classifies else 0
+            results += (loss * share, hits, share, len(chosen), 1, 0)
 
     return epoch

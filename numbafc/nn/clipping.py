@@ -1,0 +1,84 @@
+"""Gradients of bounded length: of the whole minibatch (R. Pascanu et al., ICML 2013), or of each sample before the mean.
+
+‖∂l/∂θ‖² of one sample is Σ_layers ‖dY[:,s]‖²·(‖X[:,s]‖² + 1): no gradient of a sample is ever formed (I. Goodfellow,
+arXiv:1510.01799). Squares are summed in float64, each sum in one order.
+"""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+from numba import types
+from numba.extending import register_jitable
+
+from .._jit import array_in, flat, kernel, stay_apart
+
+LANES = 16  # partial sums of the length of a whole gradient: element n belongs to n mod 16
+
+
+@register_jitable
+def add_squares(A, squares):
+    """squares[s] += Σ_t A[t,s]², in the order of t; A: (T, B), any strides."""
+    stay_apart()
+    for t in range(A.shape[0]):
+        for s in range(A.shape[1]):
+            a = np.float64(A[t, s])
+            squares[s] += a * a
+
+
+@register_jitable
+def factor(square, longest):
+    """What makes a vector of length √square no longer than `longest`."""
+    return longest / math.sqrt(square) if square > longest * longest else 1.0
+
+
+@register_jitable
+def shorten(g, longest, lanes):
+    """g becomes no longer than `longest`. lanes: room for 16 numbers."""
+    stay_apart()
+    whole = len(g) // LANES * LANES
+    lanes[:LANES] = 0
+    for n in range(0, whole, LANES):
+        for lane in range(LANES):
+            a = np.float64(g[n + lane])
+            lanes[lane] += a * a
+    for n in range(whole, len(g)):
+        lanes[n - whole] += np.float64(g[n]) * np.float64(g[n])
+    total = 0.0
+    for lane in range(LANES):
+        total += lanes[lane]
+    by = g.dtype.type(factor(total, longest))
+    for n in range(len(g)):
+        g[n] *= by
+
+
+@kernel(lambda real: (array_in(real, 2), flat(types.float64)), parallel=False)
+def _add_squares(A, squares):
+    add_squares(A, squares)
+
+
+@kernel(lambda real: (flat(real), types.float64, flat(types.float64)), parallel=False)
+def _shorten(g, longest, lanes):
+    shorten(g, longest, lanes)
+
+
+def sample_squares(deltas: list[np.ndarray], H: list[np.ndarray]) -> np.ndarray:
+    """‖∂l/∂θ‖² of each sample, (B,), from the dY and X of every layer, last layer first."""
+    total = np.zeros(deltas[0].shape[1])
+    for dY, X in zip(reversed(deltas), reversed(H), strict=True):
+        lengths = np.zeros((2, len(total)))
+        _add_squares(dY, lengths[0])
+        _add_squares(X, lengths[1])
+        total += lengths[0] * (lengths[1] + 1)
+    return total
+
+
+def sample_factors(squares: np.ndarray, longest: float) -> np.ndarray:
+    """What makes each sample's gradient no longer than `longest`, (B,)."""
+    return np.array([factor(square, longest) for square in squares])
+
+
+def clip(g: np.ndarray, longest: float) -> None:
+    """The flat gradient g becomes no longer than `longest`."""
+    _shorten(g, longest, np.empty(LANES))

@@ -1,0 +1,69 @@
+"""Dropout (N. Srivastava et al., JMLR 15, 2014): h becomes k·h, with k = 0 with probability p, else 1/(1 − p).
+
+k is a function of the network's seed, the number of the step, the layer, the unit and the place in the minibatch: whoever
+computes an element, in whatever order, finds the same. The function is SplitMix64 (G. Steele, D. Lea, C. Flood, OOPSLA
+2014), whose n-th number is a mixture of n alone.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numba import types
+from numba.extending import register_jitable
+from numba.types import intp
+
+from .._jit import flat, kernel, stay_apart
+
+GOLDEN = np.uint64(0x9E3779B97F4A7C15)
+FIRST, SECOND = np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)
+SHIFTS = tuple(np.uint64(n) for n in (30, 27, 31))
+ROW, BITS = np.uint64(32), np.uint64(11)  # a row's numbers begin at row·2³²; 53 of the 64 bits are compared
+
+
+@register_jitable
+def mixed(z):
+    """The bits of a uint64, mixed: neighbours have nothing in common."""
+    z = (z ^ (z >> SHIFTS[0])) * FIRST
+    z = (z ^ (z >> SHIFTS[1])) * SECOND
+    return z ^ (z >> SHIFTS[2])
+
+
+@register_jitable
+def stream(seed, step, layer):
+    """Where the numbers of one layer in one step begin."""
+    return mixed(mixed(mixed(np.uint64(seed) + GOLDEN) + np.uint64(step)) + np.uint64(layer))
+
+
+@register_jitable
+def drop_part(key, first, threshold, scale, B, H, S):
+    """H and S become k ⊙ H and k ⊙ S: rows `first` and on of B samples each, flat. threshold: p·2⁵³; scale: 1/(1 − p)."""
+    stay_apart()
+    zero = H.dtype.type(0)
+    for row in range(len(H) // B):
+        begin = key + ((np.uint64(first) + np.uint64(row)) << ROW) * GOLDEN
+        for s in range(B):
+            number = mixed(begin + np.uint64(s + 1) * GOLDEN) >> BITS
+            k = zero if np.int64(number) < threshold else scale
+            H[row * B + s] *= k
+            S[row * B + s] *= k
+
+
+@kernel(lambda real: (flat(real), flat(real), intp, intp, intp, intp, types.float64), parallel=False)
+def _drop(H, S, B, seed, step, layer, p):
+    drop_part(stream(seed, step, layer), 0, limit(p), H.dtype.type(1 / (1 - p)), B, H, S)
+
+
+@register_jitable
+def limit(p):
+    """p·2⁵³: of as many numbers, those below it are dropped."""
+    return np.int64(p * 9007199254740992.0)
+
+
+def drop(H: np.ndarray, slopes: np.ndarray, p: float, seed: int, step: int, layer: int) -> None:
+    """H and slopes, (T, B) and contiguous, become k ⊙ H and k ⊙ slopes."""
+    _drop(H.reshape(-1), slopes.reshape(-1), H.shape[1], folded(seed), step, layer, p)
+
+
+def folded(seed: int) -> int:
+    """A seed of any size as 63 bits."""
+    return seed % (2**63 - 1)
