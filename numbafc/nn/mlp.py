@@ -295,6 +295,12 @@ class MLP:
             )
         return train(self, rows, targets, weight, progress, validation=held_out, callbacks=tuple(callbacks))
 
+    def was_trained_on(self, X: Any, y: Any) -> bool:
+        """Whether these are, all and in this order, the samples of the training that `training` tells of, unweighted."""
+        rows = self._rows(X)
+        found = fingerprint(rows, self._standardised(self._targets(y, len(rows))), None)
+        return self.training is not None and (self.training.samples, self.training.fingerprint) == (len(rows), found)
+
     def _resumed(self, asked: recipe.Recipe, settings: dict[str, Any], epochs: int, samples: int, of_data: int) -> Progress:
         """The progress to go on from. Raises ValueError where there is none, or it is that of another training."""
         if self.training is None:
