@@ -40,7 +40,7 @@ def test_train_is_the_main_job(trained):
     folder, done = trained
     assert done.returncode == 0, done.stderr
     lines = done.stdout.splitlines()
-    assert lines[0] == "digits: 1797 samples, 64 features, 10 classes, float32"
+    assert lines[0] == "digits: 1797 samples, 64 features, 10 classes (0 … 9), float32"
     assert re.fullmatch(r"epoch 1/20: loss [\d.]+, accuracy train [\d.]+ test [\d.]+, \d+ samples/s", lines[3])
     assert "numbafc evaluate digits.safetensors digits" in done.stdout
     accuracy = re.fullmatch(r"test accuracy (0\.\d{4})", lines[-1])
@@ -106,7 +106,7 @@ def test_info_says_what_decides_the_speed(tmp_path):
 BAD = [
     (["train", "missing.csv"], "missing.csv: No such file or directory"),
     (["train", "."], r"expected a file that ends in .npz, .npy, .csv"),
-    (["train", "words.csv"], "words.csv: could not convert string 'x' to float64 at row 1, column 1"),
+    (["train", "words.csv"], r"words.csv: expected a number at row 1, column 0 \(from 0\), got 'x'"),
     (["train", "one.csv"], "training needs at least 2 samples"),
     (["train", "--hidden", "a,b"], "--hidden must be sizes separated by commas, such as 128,64, got 'a,b'"),
     (["train", "--target", "5"], "neither --target nor a loss of real targets applies"),
@@ -124,7 +124,7 @@ BAD = [
     (["train", "--out", "no/such/folder/m.safetensors"], "cannot be written: expected a file in a folder that exists"),
     (["evaluate", "words.csv", "digits"], "words.csv: not a readable safetensors file"),
     (["evaluate", "missing.safetensors", "digits"], "missing.safetensors: No such file or directory"),
-    (["evaluate", "m.safetensors", "words.csv"], "words.csv: could not convert string"),
+    (["evaluate", "m.safetensors", "words.csv"], "words.csv: expected a number at row 1, column 0"),
     (["evaluate", "m.safetensors", "other.csv"], "label '7' is not one of the model's classes, 0, 1"),
     (["evaluate", "m.safetensors", "wide.csv"], r"X must have shape \(samples, 2\)"),
     (["predict", "m.safetensors", "digits"], r"X must have shape \(samples, 2\)"),

@@ -222,7 +222,7 @@ except ImportError as error:
 
 def test_the_digits_are_those_of_the_repository():
     data = digits()
-    assert data.describe() == "digits: 1797 samples, 64 features, 10 classes, float32"
+    assert data.describe() == "digits: 1797 samples, 64 features, 10 classes (0 … 9), float32"
     assert data.classes == tuple("0123456789")
     assert data.X.min() == 0
     assert data.X.max() == 16
@@ -266,6 +266,15 @@ TABLES = [
     ("1,2,cat\n3,4,dog\n", "-1", "auto", [[1, 2], [3, 4]], [0, 1], ("cat", "dog")),
     ("1,2,0.5\n3,4,1.5\n", None, "auto", [[1, 2], [3, 4]], [0.5, 1.5], None),
     ("1,2,0\n3,4,1\n", None, "regression", [[1, 2], [3, 4]], [0, 1], None),
+    ("1,2,+\n3,4,-\n", None, "auto", [[1, 2], [3, 4]], [0, 1], ("+", "-")),
+    ("1,2,.\n3,4,e5\n", None, "auto", [[1, 2], [3, 4]], [0, 1], (".", "e5")),
+    ("1,2,13\n3,4,1٣\n", None, "auto", [[1, 2], [3, 4]], [0, 1], ("13", "1٣")),
+    ("1,2,.5\n3,4,-5.e1\n", None, "auto", [[1, 2], [3, 4]], [0.5, -50], None),
+    ("\n\na,b,c\n\n1,2,7\n\n3,4,5\n\n", None, "auto", [[1, 2], [3, 4]], [1, 0], ("5", "7")),
+    ("0,1,kind\n1,2,7\n3,4,5\n", None, "auto", [[1, 2], [3, 4]], [1, 0], ("5", "7")),
+    (",0,kind\n1,2,7\n3,4,5\n", None, "auto", [[1, 2], [3, 4]], [1, 0], ("5", "7")),
+    ("1,2,cat\n", None, "auto", [[1, 2]], [0], ("cat",)),
+    ('"a\nb",c,d\n1,2,7\n3,4,5\n', None, "auto", [[1, 2], [3, 4]], [1, 0], ("5", "7")),
     ('\ufeff"a","b","the, class"\r\n"1",2,"x"\r\n3,4,"y, z"\r\n', None, "auto", [[1, 2], [3, 4]], [0, 1], ("x", "y, z")),
 ]
 
@@ -333,16 +342,43 @@ def claiming(shape):
 
 GOOD = npy(np.ones((4, 2)))
 BAD_FILES = [
-    ("x.txt", b"", r"expected a file that ends in .npz, .npy, .csv, got '.txt'"),
+    ("x.txt", b"", r"expected a file that ends in .npz, .npy, .csv, or an IDX file, got '.txt'"),
     ("x", b"", "got 'no suffix'"),
-    ("x.csv", b"", "expected a table of numbers, got an empty first line"),
+    ("x.csv", b"", "expected a table of numbers, got an empty file"),
+    ("x.csv", b"a,b\n", "there is a header but no sample below it"),
     ("x.csv", b"1\n2\n", "at least one feature and the target, separated by commas, got one column"),
-    ("x.csv", b"1,2,0\n3,oops,1\n", "could not convert string 'oops' to float64 at row 1, column 2"),
-    ("x.csv", b"a,b,c\n1,2,0\n3,,1\n", "could not convert string '' to float64 at row 1, column 2 .*after the header"),
-    ("x.csv", b"1,2,0\n3,4\n", r"row 1 \(from 0\) has 2 columns, so there is no target in column 2"),
+    (
+        "x.csv",
+        b"1,2,0\n3,oops,1\n",
+        r"expected a number at row 1, column 1 \(from 0\), got 'oops'; mend it or remove the row$",
+    ),
+    (
+        "x.csv",
+        b"a,b,c\n1,2,0\n\n3, ,1\n",
+        r"expected a number at row 1, column 1 'b' \(from 0, below the header\), got an empty cell; fill it or remove",
+    ),
+    ("x.csv", b"1,2,a\n2,1_0,b\n", r"expected a number at row 1, column 1 \(from 0\), got '1_0'; mend it"),
+    ("x.csv", b"1,2,a\n2,0x1,b\n", r"expected a number at row 1, column 1 \(from 0\), got '0x1'; mend it"),
+    ("x.csv", b"cat,1,2\n,3,4\n", "'cat', and the whole column is words; if it is the target, pass --target 0, else write"),
+    ("x.csv", b"kind,a,b\ncat,1,2\n", r"at row 0, column 0 'kind' .*, got 'cat', and the whole column is words"),
+    ("x.csv", b"1,2,0\n3,4\n", r"expected 3 columns, as in the first line, got 2 at row 1 \(from 0\); a cell with a comma"),
+    ("x.csv", b"1,2\n3,4,dog\n", r"expected 2 columns, as in the first line, got 3 at row 1 \(from 0\)"),
+    (
+        "x.csv",
+        b"5.1,?,0\n4.9,3,1\n",
+        r"may be a header or a bad row: column 1 has '\?' above a number, but column 0 has '5.1' \(from 0\); mend",
+    ),
+    ("x.csv", b"1,2,b\n3,4,nan\n", "column 2 has 'b' above a number, but column 0 has '1'"),
+    ("x.csv", b"1,a\n2," + b"b" * 200_000, "not a readable csv file .field larger than field limit"),
+    ("x.csv", b"1,a\n" * 100_000 + b"2,\xff", "not a readable csv file .*can't decode byte 0xff"),
     ("x.csv", b"1,nan,0\n3,4,1\n", r"X must be finite in float32, got nan at row 0, column 1"),
     ("x.csv", b"1,1e99,0\n3,4,1\n", "X must be finite in float32, got 1e[+]99 at row 0, column 1"),
-    ("x.csv", b"1,2,nan\n3,4,1\n", "y must be finite in float32, got nan at row 0"),
+    (
+        "x.csv",
+        b"a,b,c\n1,2,0\n3,nan,1\n",
+        r"X must be finite .*, got nan at row 1, column 1 'b' \(from 0, below the header\)",
+    ),
+    ("x.csv", b"1,2,nan\n3,4,1\n", r"y must be finite in float32, got nan at row 0, column 2 \(from 0\)"),
     ("x.csv", b"\xff\xfe\x00,1\n", "not a readable csv file"),
     ("x.npy", b"", "not a readable NumPy file"),
     ("x.npy", b"\x93NUMPY\x01\x00", "not a readable NumPy file"),
@@ -361,9 +397,18 @@ BAD_FILES = [
     ("x.npz", npz(X=GOOD, y=npy(np.float64(1))), r"X has shape \(4, 2\) but y has \(\)"),
     ("x.npz", npz(X=GOOD * 1, y=npy(np.array([0.5, 1e60, 1, 2]))), r"y must be finite in float32, got 1e\+60 at row 1"),
     ("x.npz", npz(X=npy(np.full((4, 2), 1e300)), y=npy(np.ones(4))), r"X must be finite in float32, got 1e\+300"),
-    ("x.npz", npz(X=GOOD, y=npy(np.array(["a", "", "b", "c"]))), r"the target of row 1 \(from 0\) is empty"),
-    ("x.csv", b"1,a\n2,\n", r"the target of row 1 \(from 0\) is empty"),
-    ("x.csv", b"1,a\n2," + b"b" * 1001, "the target of row 1 .* has 1001 characters, more than 1000"),
+    (
+        "x.npz",
+        npz(X=GOOD, y=npy(np.array(["a", "", "b", "c"]))),
+        r"expected a target at row 1 \(from 0\), got an empty one",
+    ),
+    ("x.npz", npz(X=GOOD, y=npy(np.array([b"a", b"\xff", b"b", b"c"]))), "expected y to hold text in UTF-8 .*0xff"),
+    (
+        "x.csv",
+        b"1,a\n2,\n",
+        r"expected a target at row 1, column 1 \(from 0\), got an empty one; fill it or remove the row",
+    ),
+    ("x.csv", b"1,a\n2," + b"b" * 1001, "expected a target of at most 1000 characters at row 1, column 1 .*, got 1001"),
     ("x.npz", npz(X=GOOD[:-8], y=npy(np.ones(4))), "X ends after 56 of 64 bytes"),
 ]
 
@@ -401,15 +446,78 @@ def test_targets_that_do_not_fit_are_refused(tmp_path):
     with pytest.raises(InvalidFile, match="expected classes, words or whole numbers, as targets, got fractions"):
         datasets.load(path, task="classification")
     path.write_text("1,cat\n2,dog\n")
-    with pytest.raises(InvalidFile, match="expected real targets for regression, got words"):
+    with pytest.raises(InvalidFile, match=r"got the word 'cat' at row 0, column 1 \(from 0\)"):
+        datasets.load(path, task="regression")
+    path.write_text("x,size\n1,0.5\n2,007\n")
+    with pytest.raises(
+        InvalidFile, match="expected real targets for regression, got the word '007' at row 1, column 1 'size'"
+    ):
+        datasets.load(path, task="regression")
+    path.write_text("x,size\n1,0.5\n2,\n")
+    with pytest.raises(InvalidFile, match=r"expected a target at row 1, column 1 'size' .*, got an empty one"):
         datasets.load(path, task="regression")
     path.write_text("".join(f"1,{n}\n" for n in range(1001)))
-    with pytest.raises(InvalidFile, match="1001 different values, too many for classes; pass --loss mse"):
+    with pytest.raises(
+        InvalidFile, match="at most 1000 classes, got 1001 different values; for a quantity pass --loss mse"
+    ):
         datasets.load(path)
+    path.write_text("".join(f"1,{n}.5\n" for n in range(1000)) + "1,oops\n")
+    with pytest.raises(InvalidFile, match=r"a quantity mend the word 'oops' at row 1000, column 1 .* and pass --loss mse"):
+        datasets.load(path)
+    path.write_text("1,2\n3,4\n")
     np.savez(tmp_path / "x.npz", X=np.ones((2, 2)), y=np.ones(2))
-    with pytest.raises(InvalidFile, match="an npz file names its target"):
+    with pytest.raises(
+        InvalidFile, match=r"an npz file names its target, the array y; --target is for .npy and .csv files"
+    ):
         datasets.load(tmp_path / "x.npz", target="y")
+    with pytest.raises(InvalidFile, match="the target of a csv file is one of its columns; --labels is for IDX files"):
+        datasets.load(path, labels="y.npy")
     with pytest.raises(InvalidFile, match="expected 3 features, as the model has"):
         datasets.load_samples(tmp_path / "x.npz", 3)
     with pytest.raises(InvalidFile, match="expected 5 features, as the model has, got 2 columns"):
         datasets.load_samples(path, 5)
+
+
+def test_places_are_those_in_the_file_wherever_the_target_is(tmp_path):
+    path = tmp_path / "x.csv"
+    path.write_text("kind,a,b\ncat,1,2\ndog,3,inf\n")
+    with pytest.raises(InvalidFile, match="X must be finite in float32, got inf at row 1, column 2 'b'"):
+        datasets.load(path, target="kind")
+    with pytest.raises(InvalidFile, match="X must be finite in float32, got inf at row 1, column 2 'b'"):
+        datasets.load_samples(path, 2, target="kind")
+    path.write_text("kind,a,b\ncat,1,2\ndog,3,x\n")
+    with pytest.raises(InvalidFile, match="expected a number at row 1, column 2 'b'"):
+        datasets.load(path, target="kind")
+    path.write_text("0.5,1,2\n1e60,3,4\n")
+    with pytest.raises(InvalidFile, match=r"y must be finite in float32, got 1e\+60 at row 1, column 0 \(from 0\)"):
+        datasets.load(path, target="0")
+    np.save(tmp_path / "x.npy", np.array([[0, 1, 2], [1, 3, np.nan]]))
+    for read in (datasets.load, lambda *args, **options: datasets.load_samples(*args, 2, **options)):
+        with pytest.raises(InvalidFile, match=r"X must be finite in float32, got nan at row 1, column 2 \(from 0\)"):
+            read(tmp_path / "x.npy", target="0")
+
+
+def test_samples_without_targets_are_refused_by_their_place_too(tmp_path):
+    path = tmp_path / "x.csv"
+    path.write_text("a,b\n1,2\n3,x\n")
+    with pytest.raises(InvalidFile, match=r"expected a number at row 1, column 1 'b' .*, got 'x'; mend it"):
+        datasets.load_samples(path, 2)
+    path.write_text("1,x\n3,y\n")  # no column is left for a target: no word of it
+    with pytest.raises(InvalidFile, match=r"got 'x'; mend it or remove the row$"):
+        datasets.load_samples(path, 2)
+    path.write_text("1,2\n3,4,5\n")
+    with pytest.raises(InvalidFile, match="expected 2 columns, as in the first line, got 3 at row 1"):
+        datasets.load_samples(path, 2)
+
+
+def test_the_description_shows_what_the_classes_are(tmp_path):
+    for cells, shown in (
+        (["7"] * 2, "1 class (7)"),
+        (["cat", "dog"], "2 classes (cat, dog)"),
+        (["9", "10", "11"], "3 classes (9 … 11)"),
+        (["a", "b" * 21], f"2 classes (a, {'b' * 19}…)"),
+        (["0.5", "1"], "real targets"),
+    ):
+        (tmp_path / "x.csv").write_text("".join(f"1,2,{cell}\n" for cell in cells))
+        text = datasets.load(tmp_path / "x.csv").describe()
+        assert text == f"x.csv: {len(cells)} samples, 2 features, {shown}, float32"

@@ -1,4 +1,4 @@
-"""Data sets: the digits that come with the package, and npz, npy and csv files.
+"""Data sets: the digits that come with the package, and npz, npy, csv and IDX files.
 
 Every reader gives a Dataset, one sample per row. Pickles are never loaded, and nothing is allocated that a file's own
 size does not justify.
@@ -6,7 +6,6 @@ size does not justify.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from os import PathLike
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -14,8 +13,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .. import checks
-from . import arrays, tables
+from . import readers
 from .invalid import InvalidFile
+from .tables import NUMBER, Columns
 
 MAX_CLASSES = 1000  # more different whole numbers than this are a quantity, not a label
 
@@ -34,7 +34,7 @@ class Dataset(NamedTuple):
 
     def describe(self) -> str:
         """One line: what was read."""
-        target = f"{len(self.classes)} classes" if self.classes is not None else "real targets"
+        target = _summary(self.classes) if self.classes is not None else "real targets"
         return f"{self.name}: {len(self.X)} samples, {self.X.shape[1]} features, {target}, {self.X.dtype}"
 
     def split(self, share: float, seed: int) -> tuple[Dataset, Dataset]:
@@ -57,6 +57,7 @@ def load(
     path: str | PathLike[str],
     *,
     target: str | None = None,
+    labels: str | PathLike[str] | None = None,
     task: str = "auto",
     dtype: Any = "float32",
     name: str | None = None,
@@ -64,25 +65,22 @@ def load(
     """Read a data set.
 
     .npz: arrays X (samples, features) and y. .npy: a matrix, one column of which is the target. .csv: numbers, with or
-    without a header, one column of which is the target, a number or a word. target: that column's name or number from 0
-    (negative from the end); the last one if not given. task: "classification", "regression", or "auto": words and whole
-    numbers are classes. dtype: of X and of real targets, float32 or float64. Raises InvalidFile, or OSError where the
-    file cannot be read.
+    without a header, one column of which is the target, a number or a word. IDX, known by its name or first bytes, also
+    in gzip: (samples, …), of which X has all axes but the first in one.
+
+    target: that column's name or number from 0 (negative from the end); the last one if not given. labels: the IDX or npy
+    file, (samples,), of an IDX file's targets; if not given, the one beside it that MNIST's names pair with it. task:
+    "classification", "regression", or "auto": words and whole numbers are classes. dtype: of X and of real targets,
+    float32 or float64. Raises InvalidFile, or OSError where the file cannot be read.
     """
     path, dtype = Path(path), checks.real_dtype(dtype)
-    reader = READERS.get(path.suffix.lower())
-    if reader is None:
-        raise InvalidFile(path, f"expected a file that ends in {', '.join(READERS)}, got {path.suffix or 'no suffix'!r}")
-    if target is not None and path.suffix.lower() == ".npz":
-        raise InvalidFile(path, "an npz file names its target, the array y; --target is for csv and npy files")
-    features, y = reader(path, target)
-    X = _numbers(path, "X", features, dtype)
+    X, y, columns = readers.find(path).read(path, target=target, labels=labels)
     if X.ndim != 2 or 0 in X.shape:
         raise InvalidFile(path, f"expected X of shape (samples, features), none of them 0, got {X.shape}")
     if y.ndim == 0 or len(y) != len(X):
         raise InvalidFile(path, f"X has shape {X.shape} but y has {y.shape}; expected one target per row of X")
-    targets, classes = _targets(path, y, task, dtype)
-    return Dataset(name or path.name, X, targets, classes)
+    numbers = _numbers(path, "X", X, dtype, columns)
+    return Dataset(name or path.name, numbers, *_targets(path, y, task, dtype, columns))
 
 
 def load_samples(
@@ -93,19 +91,10 @@ def load_samples(
     A csv or npy file has `features` columns, or one more: the target's, named as in load, which is left out.
     """
     path = Path(path)
-    if path.suffix.lower() == ".npz":
-        X = arrays.read_npz(path, ("X",))["X"]
-    elif path.suffix.lower() == ".npy":
-        X = arrays.read_npy(path)
-        if X.ndim == 2 and X.shape[1] == features + 1:
-            X = np.delete(X, tables.find_column(path, target, None, features + 1), axis=1)
-    elif path.suffix.lower() == ".csv":
-        X = tables.read_features(path, features, target)
-    else:
-        raise InvalidFile(path, f"expected a file that ends in {', '.join(READERS)}, got {path.suffix or 'no suffix'!r}")
+    X, columns = readers.find(path).samples(path, features, target)
     if X.ndim != 2 or X.shape[1] != features:
         raise InvalidFile(path, f"expected {features} features, as the model has, got shape {X.shape}")
-    return _numbers(path, "X", X, checks.real_dtype(dtype))
+    return _numbers(path, "X", X, checks.real_dtype(dtype), columns)
 
 
 def encode(labels: np.ndarray, classes: tuple[str, ...], path: str | PathLike[str]) -> np.ndarray:
@@ -117,27 +106,14 @@ def encode(labels: np.ndarray, classes: tuple[str, ...], path: str | PathLike[st
     return np.array([index[str(label)] for label in labels], np.intp)
 
 
-def _read_npz(path: Path, target: str | None) -> tuple[np.ndarray, np.ndarray]:
-    found = arrays.read_npz(path, ("X", "y"))
-    return found["X"], found["y"]
+def _summary(classes: tuple[str, ...]) -> str:
+    """How many classes there are, and the first and the last of them."""
+    count = f"{len(classes)} {'class' if len(classes) == 1 else 'classes'}"
+    named = [label if len(label) <= 20 else f"{label[:19]}…" for label in classes[:1] + classes[1:][-1:]]
+    return f"{count} ({(', ' if len(classes) < 3 else ' … ').join(named)})"
 
 
-def _read_npy(path: Path, target: str | None) -> tuple[np.ndarray, np.ndarray]:
-    matrix = arrays.read_npy(path)
-    if matrix.ndim != 2 or matrix.shape[1] < 2:
-        raise InvalidFile(path, f"expected a matrix with at least one feature and the target, got shape {matrix.shape}")
-    column = tables.find_column(path, target, None, matrix.shape[1])
-    return np.delete(matrix, column, axis=1), matrix[:, column]
-
-
-READERS: dict[str, Callable[[Path, str | None], tuple[np.ndarray, np.ndarray]]] = {
-    ".npz": _read_npz,
-    ".npy": _read_npy,
-    ".csv": tables.read_table,
-}
-
-
-def _numbers(path: Path, name: str, array: np.ndarray, dtype: np.dtype) -> np.ndarray:
+def _numbers(path: Path, name: str, array: np.ndarray, dtype: np.dtype, columns: Columns | None) -> np.ndarray:
     """The array in that dtype, all finite."""
     if array.dtype.kind not in "fiub":
         raise InvalidFile(path, f"expected {name} to hold real numbers, got dtype {array.dtype}")
@@ -145,36 +121,63 @@ def _numbers(path: Path, name: str, array: np.ndarray, dtype: np.dtype) -> np.nd
         numbers = array.astype(dtype)
     bad = np.argwhere(~np.isfinite(numbers))
     if len(bad):
-        place = ", ".join(f"{axis} {at}" for axis, at in zip(("row", "column"), bad[0], strict=False))
-        raise InvalidFile(path, f"{name} must be finite in {dtype}, got {array[tuple(bad[0])]} at {place} (from 0)")
+        got, place = array[tuple(bad[0])], _place(columns, *bad[0])
+        raise InvalidFile(path, f"{name} must be finite in {dtype}, got {got} at {place}")
     return numbers
 
 
-def _targets(path: Path, y: np.ndarray, task: str, dtype: np.dtype) -> tuple[np.ndarray, tuple[str, ...] | None]:
+def _place(columns: Columns | None, *indices: int) -> str:
+    """Where an element of X or y is: in its table, else in its array."""
+    if columns is not None:
+        return columns.place(*indices)
+    return ", ".join(f"{axis} {at}" for axis, at in zip(("row", "column"), indices, strict=False)) + " (from 0)"
+
+
+def _targets(
+    path: Path, y: np.ndarray, task: str, dtype: np.dtype, columns: Columns | None
+) -> tuple[np.ndarray, tuple[str, ...] | None]:
     """y as class indices with their labels, or as reals."""
-    if y.dtype.kind == "S":
-        y = np.char.decode(y, "utf-8")
-    words = y.dtype.kind == "U"
-    if not words and y.dtype.kind not in "fiub":
+    words = y.dtype.kind in "SU"
+    if words:
+        y = _words(path, y, task, columns)
+    elif y.dtype.kind not in "fiub":
         raise InvalidFile(path, f"expected y to hold numbers or words, got dtype {y.dtype}")
-    if words and task == "regression":
-        raise InvalidFile(path, "expected real targets for regression, got words")
     if task == "regression" or not (words or _are_whole(y)):
-        reals = _numbers(path, "y", y, dtype)
-        if task == "classification":
-            raise InvalidFile(path, "expected classes, words or whole numbers, as targets, got fractions")
         if y.ndim > 2:
             raise InvalidFile(path, f"expected y of shape (samples,) or (samples, outputs), got {y.shape}")
+        reals = _numbers(path, "y", y, dtype, columns)
+        if task == "classification":
+            raise InvalidFile(path, "expected classes, words or whole numbers, as targets, got fractions")
         return reals, None
     if y.ndim != 1:
         raise InvalidFile(path, f"expected one class per sample, y of shape (samples,), got {y.shape}")
-    labels, indices = np.unique(y.astype(np.int64) if y.dtype.kind in "fb" else y, return_inverse=True)
-    if len(labels) > MAX_CLASSES:
-        raise InvalidFile(path, f"the target has {len(labels)} different values, too many for classes; pass --loss mse")
-    names = tuple(str(label) for label in labels)
-    if "" in names:
-        raise InvalidFile(path, f"the target of row {int(np.argmax(y == ''))} (from 0) is empty; remove or fill such rows")
-    return indices.astype(np.intp), names
+    found, indices = np.unique(y.astype(np.int64) if y.dtype.kind in "fb" else y, return_inverse=True)
+    if len(found) > MAX_CLASSES:
+        fix = f"mend the word {_first_word(y, columns)} and " if words else ""
+        got = f"{len(found)} different values; for a quantity {fix}pass --loss mse"
+        raise InvalidFile(path, f"expected a target of at most {MAX_CLASSES} classes, got {got}")
+    return indices.astype(np.intp), tuple(str(label) for label in found)
+
+
+def _words(path: Path, y: np.ndarray, task: str, columns: Columns | None) -> np.ndarray:
+    """y as text, none of it empty; refused for regression."""
+    try:
+        text = np.char.decode(y, "utf-8") if y.dtype.kind == "S" else y
+    except UnicodeDecodeError as error:
+        raise InvalidFile(path, f"expected y to hold text in UTF-8 ({error})") from None
+    empty = np.argwhere(text == "")
+    if len(empty):
+        place = _place(columns, *empty[0])
+        raise InvalidFile(path, f"expected a target at {place}, got an empty one; fill it or remove the row")
+    if task == "regression":
+        raise InvalidFile(path, f"expected real targets for regression, got the word {_first_word(text, columns)}")
+    return text
+
+
+def _first_word(text: np.ndarray, columns: Columns | None) -> str:
+    """The first element that is no number, if one is none, and its place."""
+    at = next((at for at, word in np.ndenumerate(text) if not NUMBER.fullmatch(word)), (0,) * text.ndim)
+    return f"{str(text[at])!r:.40} at {_place(columns, *at)}"
 
 
 def _are_whole(y: np.ndarray) -> bool:

@@ -4,11 +4,36 @@ from __future__ import annotations
 
 import csv
 import re
+from collections.abc import Iterator, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
 from .invalid import InvalidFile
+
+
+class Columns(NamedTuple):
+    """The columns of a table: those of X, then the target's, by their numbers in the file; and the header, if any."""
+
+    numbers: Sequence[int]
+    header: Sequence[str] | None = None
+
+    def place(self, row: int, column: int = -1) -> str:
+        """A cell's, for messages. column: of X; −1 is the target's."""
+        number = self.numbers[column]
+        name = "" if self.header is None else f" {self.header[number]!r:.40}"
+        return f"row {row}, column {number}{name} {self.counted}"
+
+    @property
+    def counted(self) -> str:
+        """How rows and columns are."""
+        return "(from 0)" if self.header is None else "(from 0, below the header)"
+
+
+def features_first(width: int, target: int, header: Sequence[str] | None = None) -> Columns:
+    """The columns of a table of that width, the target's moved to the end."""
+    return Columns((*(column for column in range(width) if column != target), target), header)
 
 
 def find_column(path: Path, target: str | None, header: list[str] | None, columns: int) -> int:
@@ -27,38 +52,41 @@ def find_column(path: Path, target: str | None, header: list[str] | None, column
     return column % columns
 
 
-def read_table(path: Path, target: str | None) -> tuple[np.ndarray, np.ndarray]:
+def read_table(path: Path, target: str | None) -> tuple[np.ndarray, np.ndarray, Columns]:
     """Features (samples, columns − 1) and the target column, as numbers where all of it are."""
-    header, columns = _look(path)
-    column = find_column(path, target, header, columns)
-    if columns < 2:
+    header, width = _look(path)
+    column = find_column(path, target, header, width)
+    if width < 2:
         raise InvalidFile(path, "expected at least one feature and the target, separated by commas, got one column")
-    X = _load(path, header, [other for other in range(columns) if other != column])
-    return X, _labels(path, _column(path, header, column))
+    columns = features_first(width, column, header)
+    cells = [row[column].strip() for row in _rows(path, columns)]
+    for row, cell in enumerate(cells):
+        if len(cell) > LONGEST_LABEL:
+            place = columns.place(row)
+            raise InvalidFile(path, f"expected a target of at most {LONGEST_LABEL} characters at {place}, got {len(cell)}")
+    return _load(path, columns, width - 1), _labels(cells), columns
+
+
+def read_features(path: Path, features: int, target: str | None) -> tuple[np.ndarray, Columns]:
+    """The features, (samples, features), of a table with as many columns, or with the target's besides."""
+    header, width = _look(path)
+    if width not in (features, features + 1):
+        raise InvalidFile(path, f"expected {features} features, as the model has, got {width} columns")
+    last = find_column(path, target, header, width) if width > features else features - 1
+    columns = features_first(width, last, header)
+    for _ in _rows(path, columns):
+        pass  # their widths are compared
+    return _load(path, columns, features), columns
 
 
 # A number as people write numbers. Not so 007, which is a name.
-NUMBER = re.compile(r"[+-]?(0|[1-9]\d*)?(\.\d*)?([eE][+-]?\d+)?|[+-]?(nan|inf|infinity)", re.IGNORECASE)
+NUMBER = re.compile(r"[+-]?(?=\.?\d)(0|[1-9]\d*)?(\.\d*)?(e[+-]?\d+)?|[+-]?(nan|inf|infinity)", re.ASCII | re.IGNORECASE)
 LONGEST_LABEL = 1000  # characters
 
 
-def _column(path: Path, header: list[str] | None, column: int) -> list[str]:
-    """The cells of one column, without the blanks around them."""
-    with path.open(newline="", encoding="utf-8-sig") as file:
-        rows = [row for row in csv.reader(file) if row][header is not None :]
-    for number, row in enumerate(rows):
-        if len(row) <= column:
-            raise InvalidFile(
-                path, f"row {number} (from 0) has {len(row)} columns, so there is no target in column {column}"
-            )
-        if (size := len(row[column])) > LONGEST_LABEL:
-            raise InvalidFile(path, f"the target of row {number} (from 0) has {size} characters, more than {LONGEST_LABEL}")
-    return [row[column].strip() for row in rows]
-
-
-def _labels(path: Path, cells: list[str]) -> np.ndarray:
+def _labels(cells: list[str]) -> np.ndarray:
     """The cells as integers or reals where all of them are, else as words."""
-    if not all(cell and NUMBER.fullmatch(cell) for cell in cells):
+    if not all(NUMBER.fullmatch(cell) for cell in cells):
         return np.array(cells)
     try:
         return np.array([int(cell) for cell in cells], np.int64)
@@ -66,57 +94,81 @@ def _labels(path: Path, cells: list[str]) -> np.ndarray:
         return np.array([float(cell) for cell in cells])
 
 
-def read_features(path: Path, features: int, target: str | None) -> np.ndarray:
-    """The features, (samples, features), of a table with as many columns, or with the target's besides."""
-    header, columns = _look(path)
-    if columns == features:
-        return _load(path, header, list(range(features)))
-    if columns != features + 1:
-        raise InvalidFile(path, f"expected {features} features, as the model has, got {columns} columns")
-    left_out = find_column(path, target, header, columns)
-    return _load(path, header, [column for column in range(columns) if column != left_out])
-
-
-def _look(path: Path) -> tuple[list[str] | None, int]:
-    """The header, if the first line is one, and the number of columns."""
-    try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            rows = csv.reader(file)
-            first, second = next(rows, []), next(rows, [])
-    except (UnicodeDecodeError, csv.Error) as error:
-        raise InvalidFile(path, f"not a readable csv file ({error})") from None
-    if not first:
-        raise InvalidFile(path, "expected a table of numbers, got an empty first line")
-    if not second and not all(_is_number(cell) for cell in first):
-        raise InvalidFile(path, "there is a header but no sample below it")
-    # A header has a word where the line below has a number; labels are words in every line.
-    is_header = any(not _is_number(above) and _is_number(below) for above, below in zip(first, second, strict=False))
-    return ([cell.strip() for cell in first] if is_header else None), len(first)
-
-
 def _is_number(cell: str) -> bool:
+    """Whether np.loadtxt reads the cell as a number."""
     try:
         float(cell)
     except ValueError:
         return False
-    return True
+    return cell.strip().isascii() and "_" not in cell
 
 
-def _load(path: Path, header: list[str] | None, columns: list[int]) -> np.ndarray:
-    """Some columns of all rows as numbers, (samples, columns)."""
+def _look(path: Path) -> tuple[list[str] | None, int]:
+    """The header, if the first line is one, and the number of columns."""
+    lines = _lines(path)
+    first, second = next(lines, []), next(lines, [])
+    if not first:
+        raise InvalidFile(path, "expected a table of numbers, got an empty file")
+    if not second and not any(_is_number(cell) for cell in first):
+        raise InvalidFile(path, "there is a header but no sample below it")
+    # A header has a word where the line below has a number; labels are words in every line. The numbers that a header has
+    # are those of its columns, or of the columns after an index: other ones may be a sample with one bad cell.
+    pairs = enumerate(zip(first, second, strict=False))
+    name = next((column for column, (above, below) in pairs if not _is_number(above) and _is_number(below)), None)
+    if name is None:
+        return None, len(first)
+    for column, cell in enumerate(first):
+        if _is_number(cell) and cell.strip() not in (str(column), str(column - 1)):
+            mixed = f"column {name} has {first[name]!r:.40} above a number, but column {column} has {cell!r:.40} (from 0)"
+            raise InvalidFile(path, f"the first line may be a header or a bad row: {mixed}; mend it, or name all columns")
+    return [cell.strip() for cell in first], len(first)
+
+
+def _lines(path: Path) -> Iterator[list[str]]:
+    """The cells of each line that has any."""
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
-            return np.loadtxt(
-                file,
-                np.float64,
-                delimiter=",",
-                quotechar='"',
-                comments=None,
-                skiprows=int(header is not None),
-                usecols=columns,
-                ndmin=2,
-            )
-    except (ValueError, UnicodeDecodeError) as error:
-        hint = "; a target that is not the last column needs --target" if "could not convert" in str(error) else ""
-        counted = " (rows counted from 0, after the header)" if header is not None else " (rows counted from 0)"
-        raise InvalidFile(path, f"{str(error).rstrip('.')}{counted}{hint}") from None
+            yield from filter(None, csv.reader(file))
+    except (UnicodeDecodeError, csv.Error) as error:
+        raise InvalidFile(path, f"not a readable csv file ({error})") from None
+
+
+def _rows(path: Path, columns: Columns) -> Iterator[list[str]]:
+    """The cells of each row, one for every column."""
+    lines = _lines(path)
+    if columns.header is not None:
+        next(lines)
+    for row, cells in enumerate(lines):
+        if len(cells) != len(columns.numbers):
+            widths = f"{len(columns.numbers)} columns, as in the first line, got {len(cells)}"
+            raise InvalidFile(path, f"expected {widths} at row {row} {columns.counted}; a cell with a comma needs quotes")
+        yield cells
+
+
+def _load(path: Path, columns: Columns, features: int) -> np.ndarray:
+    """The first so many of the columns, all rows, as numbers, (samples, features)."""
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            if columns.header is not None:
+                next(filter(None, csv.reader(file)))
+            used = columns.numbers[:features]
+            return np.loadtxt(file, np.float64, delimiter=",", quotechar='"', comments=None, usecols=used, ndmin=2)
+    except ValueError as error:
+        raise InvalidFile(path, _first_word(path, columns, features) or f"not a readable csv file ({error})") from None
+
+
+def _first_word(path: Path, columns: Columns, features: int) -> str | None:
+    """What the first cell of the features that is no number holds, and what to do about it."""
+    for row, cells in enumerate(_rows(path, columns)):
+        for column, number in enumerate(columns.numbers[:features]):
+            if _is_number(cells[number]):
+                continue
+            expected = f"expected a number at {columns.place(row, column)}, got"
+            cell = cells[number].strip()
+            if not cell:
+                return f"{expected} an empty cell; fill it or remove the row"
+            if features < len(columns.numbers) and not any(_is_number(other[number]) for other in _rows(path, columns)):
+                fix = f"if it is the target, pass --target {number}, else write it as numbers or remove it"
+                return f"{expected} {cell!r:.40}, and the whole column is words; {fix}"
+            return f"{expected} {cell!r:.40}; mend it or remove the row"
+    return None

@@ -1,0 +1,101 @@
+"""Which reader a data file has: by its suffix, or as IDX by its name or first bytes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from os import PathLike
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from . import arrays, idx, tables
+from .invalid import InvalidFile
+from .tables import Columns
+
+
+class Reader(NamedTuple):
+    """How files of a kind are read. Where X and y are columns of one table, these are told for messages, else None."""
+
+    with_targets: Callable[[Path, Any], tuple[np.ndarray, np.ndarray, Columns | None]]  # path, the option's value
+    samples: Callable[[Path, int, str | None], tuple[np.ndarray, Columns | None]]  # path, number of features, target
+    option: str | None  # that says where the targets are
+    targets: str  # where they are: the answer to any other option
+
+    def read(self, path: Path, **options: Any) -> tuple[np.ndarray, np.ndarray, Columns | None]:
+        """X, y and their columns."""
+        for option, value in options.items():
+            if value is not None and option != self.option:
+                kinds = " and ".join(kind for kind, other in READERS.items() if other.option == option)
+                raise InvalidFile(path, f"{self.targets}; --{option} is for {kinds} files")
+        return self.with_targets(path, options[self.option] if self.option else None)
+
+
+def find(path: Path) -> Reader:
+    """The reader of a file. Raises InvalidFile."""
+    kind = path.suffix.lower()
+    if kind not in READERS and idx.is_idx(path):
+        kind = "IDX"
+    if kind not in READERS:
+        suffixes = ", ".join(known for known in READERS if known != "IDX")
+        got = repr(path.suffix or "no suffix")
+        raise InvalidFile(path, f"expected a file that ends in {suffixes}, or an IDX file, got {got}")
+    return READERS[kind]
+
+
+def _npz(path: Path, _: None) -> tuple[np.ndarray, np.ndarray, None]:
+    found = arrays.read_npz(path, ("X", "y"))
+    return found["X"], found["y"], None
+
+
+def _npz_samples(path: Path, features: int, target: str | None) -> tuple[np.ndarray, None]:
+    return arrays.read_npz(path, ("X",))["X"], None
+
+
+def _npy(path: Path, target: str | None) -> tuple[np.ndarray, np.ndarray, Columns]:
+    matrix = arrays.read_npy(path)
+    if matrix.ndim != 2 or matrix.shape[1] < 2:
+        raise InvalidFile(path, f"expected a matrix with at least one feature and the target, got shape {matrix.shape}")
+    columns = tables.features_first(matrix.shape[1], tables.find_column(path, target, None, matrix.shape[1]))
+    return matrix[:, columns.numbers[:-1]], matrix[:, columns.numbers[-1]], columns
+
+
+def _npy_samples(path: Path, features: int, target: str | None) -> tuple[np.ndarray, Columns | None]:
+    matrix = arrays.read_npy(path)
+    if matrix.ndim != 2 or matrix.shape[1] != features + 1:
+        return matrix, None
+    columns = tables.features_first(features + 1, tables.find_column(path, target, None, features + 1))
+    return matrix[:, columns.numbers[:-1]], columns
+
+
+def _idx(path: Path, labels: str | PathLike[str] | None) -> tuple[np.ndarray, np.ndarray, None]:
+    names = idx.names_of_labels(path.name)
+    beside = [path.with_name(name) for name in names if path.with_name(name).is_file()]
+    if labels is None and not beside:
+        missing = f"; there is no {names[0]} beside it" if names else ""
+        raise InvalidFile(path, f"an IDX file has no targets of its own: name the file of them with --labels{missing}")
+    X, file = _images(path), beside[0] if labels is None else Path(labels)
+    y = arrays.read_npy(file) if file.suffix.lower() == ".npy" else idx.read(file)
+    if y.shape != X.shape[:1]:
+        raise InvalidFile(file, f"expected labels of shape ({len(X)},), one per sample of {path.name}, got {y.shape}")
+    return X, y, None
+
+
+def _idx_samples(path: Path, features: int, target: str | None) -> tuple[np.ndarray, None]:
+    return _images(path), None
+
+
+def _images(path: Path) -> np.ndarray:
+    """(samples, the product of the other sizes)."""
+    array = idx.read(path)
+    if array.ndim < 2:
+        raise InvalidFile(path, f"expected samples, of 2 axes or more, got shape {array.shape}, which labels have")
+    return array.reshape(len(array), -1)
+
+
+READERS = {
+    ".npz": Reader(_npz, _npz_samples, None, "an npz file names its target, the array y"),
+    ".npy": Reader(_npy, _npy_samples, "target", "the target of an npy file is one of its columns"),
+    ".csv": Reader(tables.read_table, tables.read_features, "target", "the target of a csv file is one of its columns"),
+    "IDX": Reader(_idx, _idx_samples, "labels", "the targets of an IDX file are in a file of their own"),
+}
