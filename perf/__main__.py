@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import argparse
 
-from . import layer
+from . import layer, steps
 
-STUDIES = {"layer": layer}
+STUDIES = {"layer": layer, "steps": steps}
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m perf", description="Measure the layer on this machine.")
+    parser = argparse.ArgumentParser(prog="python -m perf", description="Measure on this machine.")
     studies = parser.add_subparsers(dest="study", metavar="STUDY")
     for name, module in STUDIES.items():
         summary = (module.__doc__ or "").split("\n")[0].split(": ", 1)[1]

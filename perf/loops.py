@@ -7,7 +7,6 @@ every sample. With --out FILE rows are appended as JSON Lines.
 from __future__ import annotations
 
 import argparse
-import datetime
 import functools
 import json
 import os
@@ -94,7 +93,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
     pin_blas(options.threads)
-    common = {"machine": machine.describe(), "time": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")}
+    common = machine.common()
     for dtype in (np.dtype(np.float32), np.dtype(np.float64)):
         for row in measure(dtype, options.threads, options.rounds):
             speed = f"{row['gflops']:7.1f} GFLOP/s, {row['share_of_peak']:6.1%} of the FMA peak"

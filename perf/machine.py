@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime
 import functools
 import platform
 import time
@@ -87,6 +88,16 @@ def widest_register_bits() -> int:
     """The width of this processor's widest vector registers."""
     features = _jit.environment()["cpu_features"]
     return 512 if "avx512f" in features else 256 if "avx2" in features else 128
+
+
+def best_coretype() -> str:
+    """What OpenBLAS calls its best kernels for this processor."""
+    return "SkylakeX" if widest_register_bits() == 512 else "Haswell"
+
+
+def common() -> dict[str, Any]:
+    """What all rows of a run have."""
+    return {"machine": describe(), "time": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")}
 
 
 def describe() -> dict[str, Any]:

@@ -6,8 +6,6 @@ its result is from float64, in units of the bound. It checks its result before i
 
 from __future__ import annotations
 
-import json
-import sys
 import time
 from collections.abc import Callable
 from typing import Any
@@ -15,6 +13,8 @@ from typing import Any
 import numpy as np
 
 from numbafc.testing import error_bound
+
+from .peers import serve
 
 Products = dict[str, Callable[[], Any]]
 
@@ -85,33 +85,26 @@ def error_over_bound(op: str, result: Any, W: np.ndarray, X: np.ndarray, b: np.n
     )
 
 
-def main() -> None:
-    name, threads = sys.argv[1], int(sys.argv[2])
-    if name == "numbafc":
-        import numbafc
+class Worker:
+    """Answers jobs; the arrays of the job before are kept."""
 
-        numbafc.set_num_threads(threads)
-    if name == "torch":
-        import torch
+    def __init__(self) -> None:
+        self.key: Any = None
 
-        torch.set_num_threads(threads)
-    print(json.dumps({"ready": name}), flush=True)
-    current, calls = None, {}
-    for line in sys.stdin:
-        job = json.loads(line)
+    def __call__(self, name: str, job: dict[str, Any]) -> dict[str, Any]:
         key = (job["T"], job["N"], job["B"], job["dtype"])
-        if key != current:
-            arrays = data(*key)
-            current, calls = key, PEERS[name](*arrays)
-        call = calls[job["op"]]
-        answer: dict[str, Any] = {"error_over_bound": error_over_bound(job["op"], call(), *arrays)} if job["check"] else {}
+        if key != self.key:
+            self.key, self.arrays = key, data(*key)
+            self.calls = PEERS[name](*self.arrays)
+        op, call = job["op"], self.calls[job["op"]]
+        answer: dict[str, Any] = {"error_over_bound": error_over_bound(op, call(), *self.arrays)} if job["check"] else {}
         samples = []
         for _ in range(job["repeats"]):
             start = time.perf_counter()
             call()
             samples.append(time.perf_counter() - start)
-        print(json.dumps(answer | {"seconds": samples}), flush=True)
+        return answer | {"seconds": samples}
 
 
 if __name__ == "__main__":
-    main()
+    serve(Worker())
