@@ -227,6 +227,13 @@ class Kernel:
                 self.entries[dtype.itemsize] = compiled.entry_point
             return self.entries[dtype.itemsize]
 
+    def address(self, dtype: np.dtype) -> np.ndarray:
+        """Where the compiled function is in this process, as numbers of the dtype; for kernels/vector.py's call_stored."""
+        self.compile(dtype)
+        (compiled,) = self.dispatchers[dtype.itemsize].overloads.values()
+        address = compiled.library.get_pointer_to_function(compiled.fndesc.llvm_func_name)
+        return np.array([address], np.uint64).view(dtype)
+
 
 def kernel(
     argument_types: Callable[[Any], tuple[Any, ...]], *, parallel: bool = True

@@ -14,6 +14,7 @@ from numba.core.runtime import _nrt_python, rtsys
 import numbafc as fc
 from numbafc.nn import ACTIVATIONS, LOSSES, engine, training
 from numbafc.nn.losses import split_targets
+from numbafc.nn.recipe import Regularization
 
 OPTIMIZERS = [
     fc.SGD(0.01),
@@ -35,9 +36,9 @@ def data(rng, sizes, loss, samples):
     return X, y
 
 
-def trained(epochs_function, sizes, activation, loss, dtype, standardized, fit):
+def trained(epochs_function, sizes, activation, loss, dtype, smoothing, standardized, fit):
     """The network after fit(net), run by one of the two."""
-    net = fc.MLP(sizes, activation, loss, dtype, seed=1)
+    net = fc.MLP(sizes, activation, loss, dtype, seed=1, label_smoothing=smoothing)
     if standardized is not None:
         net.standardize(standardized)
     with pytest.MonkeyPatch.context() as patch:
@@ -57,19 +58,24 @@ def trained(epochs_function, sizes, activation, loss, dtype, standardized, fit):
     st.sampled_from([1, 3, 16, 17, 32, 100]),
     st.booleans(),
     st.booleans(),
+    st.sampled_from([{}, {}, {"dropout": 0.3}]),
+    st.sampled_from([{}, {}, {"clip_norm": 0.1}, {"clip_sample_norm": 0.5}, {"clip_norm": 0.1, "clip_sample_norm": 0.5}]),
+    st.booleans(),
     st.integers(0, 2**32 - 1),
 )
 def test_training_has_the_bits_of_its_definition(
-    sizes, activation, loss, optimizer, dtype, batch, weighted, standardized, seed
+    sizes, activation, loss, optimizer, dtype, batch, weighted, standardized, dropout, clipping, smooth, seed
 ):
     rng = np.random.default_rng(seed)
     X, y = data(rng, sizes, loss, samples=37)
     weight = rng.integers(0, 3, 37) + (np.arange(37) == 0) if weighted else None
 
     def fit(net):
-        return net.fit(X, y, optimizer=optimizer, batch_size=batch, epochs=2, sample_weight=weight)
+        options = {"optimizer": optimizer, "batch_size": batch, "epochs": 2, "sample_weight": weight, **dropout, **clipping}
+        return net.fit(X, y, **options)
 
-    settings = sizes, activation, loss, dtype, X if standardized else None
+    smoothing = 0.1 if smooth and loss == "cross_entropy" else 0.0
+    settings = sizes, activation, loss, dtype, smoothing, X if standardized else None
     one, history = trained(training.compiled_epochs, *settings, fit)
     other, expected = trained(training.python_epochs, *settings, fit)
     assert_same_bits(one.parameters, other.parameters, "parameters")
@@ -87,7 +93,11 @@ from numbafc.nn import engine
 engine.PARALLEL = 0  # every product is split
 rng = np.random.default_rng(0)
 digest = hashlib.sha256()
-for activation, loss, optimizer in (("relu", "cross_entropy", "adam"), ("tanh", "mse", "sgd")):
+for activation, loss, optimizer, options in (
+    ("relu", "cross_entropy", "adam", {}),
+    ("tanh", "mse", "sgd", {"clip_norm": 0.5}),
+    ("gelu", "cross_entropy", "adamw", {"dropout": 0.25, "clip_sample_norm": 1.0}),
+):
     for dtype in ("float32",):
         X = rng.standard_normal((150, 20))
         y = rng.integers(0, 6, 150) if loss == "cross_entropy" else rng.standard_normal((150, 6))
@@ -95,7 +105,7 @@ for activation, loss, optimizer in (("relu", "cross_entropy", "adam"), ("tanh", 
         for threads in (1, 2, 3, 5):
             fc.set_num_threads(threads)
             net = fc.MLP([20, 37, 70, 6], activation, loss, dtype)
-            net.fit(X, y, optimizer=optimizer, batch_size=32, epochs=2)
+            net.fit(X, y, optimizer=optimizer, batch_size=32, epochs=2, **options)
             results.add(net.parameters.tobytes())
         assert len(results) == 1, (activation, dtype)
         digest.update(results.pop())
@@ -115,25 +125,28 @@ def test_threads_and_instruction_sets_change_no_bit(tmp_path):
     assert len(digests.pop()) == 65, done["host"].stderr
 
 
-def an_engine(sizes=(20, 30, 4), batch=16, samples=64, optimizer=None):
-    optimizer = optimizer or fc.Adam()
+def an_engine(regularization, sizes=(20, 30, 4), batch=16, samples=64):
+    optimizer = fc.Adam()
     net = fc.MLP(sizes)
     X, y = data(np.random.default_rng(0), sizes, "cross_entropy", samples)
     none = np.empty(0, np.float32)
     rows = engine.Data(X.astype(np.float32), *split_targets(LOSSES["cross_entropy"], y, net.dtype), np.empty(0), none, none)
-    codes, state = (ACTIVATIONS["relu"].code, LOSSES["cross_entropy"].code), optimizer.init(net.parameters)
-    return engine.Engine(net.sizes, net.parameters, codes, optimizer.compiled(), state, rows, batch), np.arange(samples)
+    parts, state = (ACTIVATIONS["relu"], LOSSES["cross_entropy"], optimizer.compiled()), optimizer.init(net.parameters)
+    run = engine.Engine(net.sizes, net.parameters, *parts, state, rows, batch, regularization)
+    return run, np.arange(samples)
 
 
-def test_minibatches_allocate_nothing():
-    run, order = an_engine()
-    rates = np.full(4, 1e-3)
-    run.epoch(order, rates)
+@pytest.mark.parametrize("regularization", [Regularization(), Regularization(0.5, 1.0, 0.1, 0.1, 7)])
+def test_minibatches_allocate_nothing(regularization):
+    run, order = an_engine(regularization)
+    rates, results = np.full(4, 1e-3), engine.no_results()
+    run.epoch(order, rates, 0, results.copy())
     _nrt_python.memsys_enable_stats()
     try:
         before = rtsys.get_allocation_stats()
-        run.epoch(order, rates)
+        run.epoch(order, rates, 4, results)
         assert rtsys.get_allocation_stats() == before
+        assert results[4] == 4
     finally:
         _nrt_python.memsys_disable_stats()
 

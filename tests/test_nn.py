@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 import numbafc as fc
 from numbafc.jacobian import numeric_jacobian
 from numbafc.nn import ACTIVATIONS, LOSSES, OPTIMIZERS, softmax
+from numbafc.nn.recipe import Regularization
 
 SEEDS = st.integers(0, 2**32 - 1)
 
@@ -65,10 +66,10 @@ def test_gradients_are_the_chain_of_jacobians(activation):
     net = fc.MLP(sizes, activation, "cross_entropy", "float64", seed=1)
     X, y, _ = problem(2, sizes, "cross_entropy", samples=3)
     result = net.gradients(X, y)
-    H = net.forward_pass(X.T)
+    H, kept = net.training_pass(X.T, Regularization(), 0)
     DL = LOSSES["cross_entropy"].gradient(H[-1], y).reshape(1, -1) / 3
     slope = np.ones_like(H[1])
-    ACTIVATIONS[activation].chain(slope, H[1])
+    ACTIVATIONS[activation].chain(slope, kept[1])
     to_hidden = fc.chain(DL, fc.jacobian_x(net.weights[1], 3), np.diag(slope.reshape(-1)))
     # 10 sums of at most 12 products of numbers of order 1
     close = {"rtol": 0, "atol": 1e-14}
@@ -90,9 +91,12 @@ def test_the_adjoint_of_an_activation(activation):
         return A
 
     forward = (dH * (phi(Y + h * V) - phi(Y - h * V))).sum() / (2 * h)
-    dY = dH.copy()
-    ACTIVATIONS[activation].chain(dY, phi(Y))
+    dY, H = dH.copy(), Y.copy()
+    slopes = ACTIVATIONS[activation].slopes(H)
+    assert_same_bits(H, phi(Y), "H")
+    ACTIVATIONS[activation].chain(dY, H if ACTIVATIONS[activation].in_h else slopes)
     assert forward == pytest.approx((dY * V).sum(), abs=1e-8)  # h² times third derivatives, 20 terms
+    assert_same_bits(dY, dH * slopes, "dY")
 
 
 def test_activations_at_the_ends_of_the_range():
@@ -106,6 +110,8 @@ def test_activations_at_the_ends_of_the_range():
         "elu": [-1, -1, 0, 1e4, np.inf, np.nan],
         "selu": [-1.7580993, -1.7580993, 0, 10507.00987, np.inf, np.nan],
         "softplus": [0, 0, np.log(2), 1e4, np.inf, np.nan],
+        "gelu": [np.nan, 0, 0, 1e4, np.inf, np.nan],  # −∞·0, as in PyTorch
+        "silu": [np.nan, 0, 0, 1e4, np.inf, np.nan],
     }
     assert set(expected) == set(ACTIVATIONS)
     for name, activation in ACTIVATIONS.items():

@@ -134,7 +134,7 @@ import numpy as np
 import numbafc as fc
 fc.forward(np.ones((2, 2), {dtype.name!r}), np.ones((2, 2), {dtype.name!r}))
 from numbafc.kernels import products
-print("\\n".join(products._on_one_thread.dispatchers[{dtype.itemsize}].inspect_asm().values()))
+print("\\n".join(products.on_one_thread.dispatchers[{dtype.itemsize}].inspect_asm().values()))
 """
     # into an empty cache: a kernel that was loaded has no assembly to show
     done = run_python(code, NUMBA_CACHE_DIR=str(tmp_path))

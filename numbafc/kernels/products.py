@@ -36,7 +36,6 @@ from .vector import (
     masked_loads,
     most_rows,
     most_vectors,
-    store_caller,
     stream_1,
     stream_2,
     stream_4,
@@ -338,15 +337,11 @@ def _refusal(A, X, b, biased, Y, E, extra):
 
 
 @kernel(product_types, parallel=False)
-def _on_one_thread(P, Q, b, R, E, work, flags, most):
+def on_one_thread(P, Q, b, R, E, work, flags, most):
     """R = P Q + b, each turned as the flags say; with EXTRA also E[t] = Σ_k P[t,k]. Nothing is done for an answer but 0.
 
-    most: from so many multiply-adds on, the answer is LARGE. A negative one only asks for the address of this function,
-    in E.
+    most: from so many multiply-adds on, the answer is LARGE.
     """
-    if most < 0:
-        store_caller(E)
-        return 0
     A, X, Y, biased, extra = _operands(flags, P, Q, R)
     refusal = _refusal(A, X, b, biased, Y, E, extra)
     if refusal != 0:
@@ -397,9 +392,9 @@ _compute = call_stored(product_types)
 
 @kernel(lambda real: (*product_types(real), array_in(real, 1)))
 def _on_threads(P, Q, b, R, E, work, flags, threads, stored):
-    """As _on_one_thread, split into as many equal parts as there are threads. stored: where that function is.
+    """As on_one_thread, split into as many equal parts as there are threads. stored: where that function is.
 
-    It calls _on_one_thread by address, for compiling the tiles once more into this kernel would take seconds.
+    It calls on_one_thread by address, for compiling the tiles once more into this kernel would take seconds.
     """
     A, X, Y, biased, extra = _operands(flags, P, Q, R)
     (T, S), lanes = Y.shape, lanes_in(Y)
@@ -426,13 +421,6 @@ def _on_threads(P, Q, b, R, E, work, flags, threads, stored):
 
 
 @functools.cache
-def stored_product(dtype):
-    """Where _on_one_thread is in this process, as numbers of this dtype."""
-    stored, none = np.zeros(8 // dtype.itemsize, dtype), np.empty((0, 0), dtype)
-    _on_one_thread.compile(dtype)(none, none, stored, none, stored, stored, 0, -1)
-    return stored
-
-
 class _Work(threading.local):
     """Room for packed panels, kept from call to call, for each Python thread its own: by itemsize."""
 
@@ -441,7 +429,7 @@ class _Work(threading.local):
 
 
 _work = _Work()
-_serial = _on_one_thread.entries
+_serial = on_one_thread.entries
 _NO_BIAS = {dtype.itemsize: np.broadcast_to(dtype.type(0), (2,)) for dtype in DTYPES}  # may be read for any row
 _NO_SUMS = {dtype.itemsize: np.empty(0, dtype) for dtype in DTYPES}
 
@@ -484,7 +472,7 @@ def _second_try(answer, entry, flags, P, Q, b, R, E):
         return True
     threads = get_num_threads() if answer == LARGE else 1
     if threads > 1:
-        call, last = _on_threads, [threads, stored_product(dtype)]
+        call, last = _on_threads, [threads, on_one_thread.address(dtype)]
     else:
         call, last = entry, [ANY_SIZE]
     while (answer := call(P, Q, b, R, E, works[dtype.itemsize], flags, *last)) > 0:
@@ -497,7 +485,7 @@ def _compiled_product(flags, P, Q, b, R, E):
     if R.dtype not in DTYPES:
         return False
     if not config.DISABLE_JIT:
-        _on_one_thread.compile(R.dtype)
+        on_one_thread.compile(R.dtype)
         return _product(flags, P, Q, b, R, E)
     P, Q, R = (M if M.ndim == 2 else M[:, np.newaxis] for M in (P, Q, R))
     A, X, Y = (M.T if flags & turned else M for M, turned in ((P, TURN_A), (Q, TURN_X), (R, TURN_Y)))

@@ -653,21 +653,8 @@ def tile(typingctx, table, rows, vectors, a, a_row, a_step, x, x_step, K, y, y_r
     return types.void(to, n, n, to, n, n, to, n, n, to, n, n, n, to, n, n, to, n, n), codegen
 
 
-@intrinsic
-def store_caller(typingctx: Any, out: Any) -> Any:
-    """Writes into the array `out` where the compiled function is that contains this call."""
-
-    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        data = context.make_array(signature.args[0])(context, builder, args[0]).data
-        place = builder.bitcast(data, builder.function.type.as_pointer())
-        builder.store(builder.function, place, align=out.dtype.bitwidth // 8)
-        return context.get_dummy_value()
-
-    return types.void(out), codegen
-
-
 def call_stored(argument_types: Callable[[Any], tuple[Any, ...]]) -> Any:
-    """An intrinsic f(stored, …) that calls what store_caller wrote into `stored`: a function of these arguments, to intp.
+    """An intrinsic f(stored, …) that calls the Kernel whose address is `stored`: a function of these arguments, to intp.
 
     argument_types: from Numba's scalar type to the types of the arguments. So two kernels share compiled code.
     """

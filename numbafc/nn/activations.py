@@ -1,180 +1,195 @@
 """Activations h = φ(y), element by element, and the chain rule through them: dY = dH ⊙ φ'(Y).
 
-Most derivatives are written in h, so that a network keeps h alone; gelu and silu keep their slopes φ'(y) besides. One
-compiled function serves whole networks and single arrays, so that both have the same bits.
+An activation is two functions of one number: φ, and its derivative, which most can tell from h, so that a network keeps h
+alone; gelu and silu need y, and a network keeps their slopes besides. One kernel for each serves whole networks and single
+arrays, so that both have the same bits.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numba.extending import register_jitable
 from numba.types import intp
 
-from .._jit import flat, kernel, stay_apart
+from .._jit import Kernel, flat, kernel, named
 from ..kernels import elementwise
+
+LEAK = 0.01  # the slope of leaky_relu below 0 (A. Maas et al., ICML 2013)
+# With these, activations of mean 0 and variance 1 stay so (G. Klambauer et al., NeurIPS 2017).
+SELU_SCALE, SELU_ALPHA = 1.0507009873554805, 1.6732632423543772
+SELU_SLOPE = SELU_SCALE * SELU_ALPHA  # at 0, from below
 
 
 class Activation(NamedTuple):
     """φ and the chain rule through it, in place."""
 
     name: str
-    code: int  # what compiled code calls it
     in_h: bool  # φ' is a function of h
-    apply: Callable[[np.ndarray], None]  # Y becomes φ(Y)
-    slopes: Callable[[np.ndarray], np.ndarray]  # Y becomes φ(Y); returns φ'
-    chain: Callable[[np.ndarray, np.ndarray], None]  # (dH, H, or φ' unless in_h): dH becomes dH ⊙ φ'
     gain: int  # initial weights have variance gain/N: what keeps the size of signals from layer to layer
+    run: Kernel  # (H, S, what): the three below, of flat arrays
 
+    def apply(self, Y: np.ndarray) -> None:
+        """Y becomes φ(Y)."""
+        self._run(Y, None, APPLY)
 
-IDENTITY, RELU, TANH, SIGMOID, LEAKY_RELU, ELU, SELU, SOFTPLUS, GELU, SILU = range(10)
-WITH_SLOPES = GELU, SILU  # whose φ' is no function of h
-GIVEN = 15  # for chain_part: the slopes themselves are there
-LEAK = 0.01  # the slope of leaky_relu below 0 (A. Maas et al., ICML 2013)
-# With these, activations of mean 0 and variance 1 stay so (G. Klambauer et al., NeurIPS 2017).
-SELU_SCALE, SELU_ALPHA = 1.0507009873554805, 1.6732632423543772
-
-
-@register_jitable
-def apply_part(code, Y):
-    """Y becomes φ(Y); Y: contiguous."""
-    stay_apart()
-    real = Y.dtype.type
-    zero, leak, scale, alpha = real(0), real(LEAK), real(SELU_SCALE), real(SELU_SCALE * SELU_ALPHA)
-    if code == RELU:  # φ(y) = max(y, 0); NaN stays
-        for n in range(len(Y)):
-            Y[n] = Y[n] if Y[n] > zero or Y[n] != Y[n] else zero
-    elif code == TANH:
-        for n in range(len(Y)):
-            Y[n] = elementwise.tanh(Y[n])
-    elif code == SIGMOID:  # φ(y) = 1/(1 + e^−y)
-        for n in range(len(Y)):
-            Y[n] = elementwise.sigmoid(Y[n])
-    elif code == LEAKY_RELU:  # φ(y) = y for y > 0, else y/100
-        for n in range(len(Y)):
-            Y[n] = Y[n] if Y[n] > zero else leak * Y[n]
-    elif code == ELU:  # φ(y) = y for y > 0, else e^y − 1
-        for n in range(len(Y)):
-            Y[n] = Y[n] if Y[n] > zero else elementwise.expm1(Y[n])
-    elif code == SELU:  # φ(y) = λ·y for y > 0, else λ·α·(e^y − 1)
-        for n in range(len(Y)):
-            Y[n] = scale * Y[n] if Y[n] > zero else alpha * elementwise.expm1(Y[n])
-    elif code == SOFTPLUS:  # φ(y) = log(1 + e^y)
-        for n in range(len(Y)):
-            Y[n] = elementwise.softplus(Y[n])
-    elif code == GELU:  # φ(y) = y·Φ(y), Φ of the standard normal distribution (D. Hendrycks, K. Gimpel, 2016)
-        for n in range(len(Y)):
-            Y[n] = elementwise.gelu(Y[n])
-    elif code == SILU:  # φ(y) = y·σ(y) (the same, and S. Elfwing et al., 2017)
-        for n in range(len(Y)):
-            Y[n] *= elementwise.sigmoid(Y[n])
-
-
-@register_jitable
-def slope_part(code, Y, S):
-    """Y becomes φ(Y), S φ'; both contiguous."""
-    stay_apart()
-    one = Y.dtype.type(1)
-    if code == GELU:  # φ' = Φ(y) + y·e^{−y²/2}/√(2π)
-        for n in range(len(Y)):
-            S[n] = elementwise.gelu_slope(Y[n])
-    elif code == SILU:  # φ' = σ(y)·(1 + y·(1 − σ(y)))
-        for n in range(len(Y)):
-            sigma = elementwise.sigmoid(Y[n])
-            S[n] = sigma * (one + Y[n] * (one - sigma))
-    else:
-        for n in range(len(Y)):
-            S[n] = one
-    apply_part(code, Y)
-    if code != GELU and code != SILU:
-        chain_part(code, S, Y)
-
-
-@register_jitable
-def chain_part(code, dH, H):
-    """dH becomes dH ⊙ φ', with φ' from H, or H itself where code is GIVEN; both contiguous."""
-    stay_apart()
-    real = H.dtype.type
-    one, zero, leak, scale, alpha = real(1), real(0), real(LEAK), real(SELU_SCALE), real(SELU_SCALE * SELU_ALPHA)
-    if code == RELU:  # φ' = 1 for y > 0, else 0 (at 0 too, as PyTorch and scikit-learn have it)
-        for n in range(len(dH)):
-            dH[n] *= one if H[n] > zero else zero
-    elif code == TANH:  # φ' = 1 − h²
-        for n in range(len(dH)):
-            dH[n] *= one - H[n] * H[n]
-    elif code == SIGMOID:  # φ' = h·(1 − h)
-        for n in range(len(dH)):
-            dH[n] *= H[n] * (one - H[n])
-    elif code == LEAKY_RELU:
-        for n in range(len(dH)):
-            dH[n] *= one if H[n] > zero else leak
-    elif code == ELU:  # φ' = e^y = h + 1 below 0
-        for n in range(len(dH)):
-            dH[n] *= one if H[n] > zero else H[n] + one
-    elif code == SELU:  # φ' = λ·α·e^y = h + λ·α below 0
-        for n in range(len(dH)):
-            dH[n] *= scale if H[n] > zero else H[n] + alpha
-    elif code == SOFTPLUS:  # φ' = e^y/(1 + e^y) = 1 − e^−h
-        for n in range(len(dH)):
-            dH[n] *= -elementwise.expm1(-H[n])
-    elif code == GIVEN:
-        for n in range(len(dH)):
-            dH[n] *= H[n]
-
-
-@kernel(lambda real: (flat(real), intp), parallel=False)
-def _apply(Y, code):
-    apply_part(code, Y)
-
-
-@kernel(lambda real: (flat(real), flat(real), intp), parallel=False)
-def _slopes(Y, S, code):
-    slope_part(code, Y, S)
-
-
-@kernel(lambda real: (flat(real), flat(real), intp), parallel=False)
-def _chain(dH, H, code):
-    chain_part(code, dH, H)
-
-
-def _activation(name: str, code: int, gain: int, in_h: bool = True) -> Activation:
-    def apply(Y: np.ndarray) -> None:
-        in_order = np.ascontiguousarray(Y)
-        _apply(in_order.reshape(-1), code)
-        if in_order is not Y:
-            Y[...] = in_order
-
-    def slopes(Y: np.ndarray) -> np.ndarray:
-        in_order = np.ascontiguousarray(Y)
-        S = np.empty_like(in_order)
-        _slopes(in_order.reshape(-1), S.reshape(-1), code)
-        if in_order is not Y:
-            Y[...] = in_order
+    def slopes(self, Y: np.ndarray) -> np.ndarray:
+        """Y becomes φ(Y); returns φ'."""
+        S = np.empty(Y.shape, Y.dtype)
+        self._run(Y, S, SLOPES)
         return S
 
-    def chain(dH: np.ndarray, H: np.ndarray) -> None:
-        in_order = np.ascontiguousarray(dH)
-        _chain(in_order.reshape(-1), np.ascontiguousarray(H).reshape(-1), code if in_h else GIVEN)
-        if in_order is not dH:
-            dH[...] = in_order
+    def chain(self, dH: np.ndarray, H: np.ndarray) -> None:
+        """dH becomes dH ⊙ φ', with H as φ made it, or the slopes unless in_h."""
+        self._run(dH, np.ascontiguousarray(H), CHAIN if self.in_h else MULTIPLY)
 
-    return Activation(name, code, in_h, apply, slopes, chain, gain)
+    def _run(self, A: np.ndarray, S: np.ndarray | None, what: int) -> None:
+        in_order = np.ascontiguousarray(A)
+        flat_a = in_order.reshape(-1)
+        self.run(flat_a, flat_a if S is None else S.reshape(-1), what)
+        if in_order is not A:
+            A[...] = in_order
+
+
+# ---- φ and φ' of one number; real(…) keeps its dtype ----------------------------------------------------------------
+
+
+@register_jitable
+def _one_of_h(h):
+    return type(h)(1)
+
+
+@register_jitable
+def _identity(y):
+    return y
+
+
+@register_jitable
+def _relu(y):  # max(y, 0); NaN stays
+    return y if y > 0 or y != y else type(y)(0)
+
+
+@register_jitable
+def _relu_slope(h):  # 1 for y > 0, else 0 (at 0 too, as PyTorch and scikit-learn have it)
+    real = type(h)
+    return real(1) if h > 0 else real(0)
+
+
+@register_jitable
+def _tanh_slope(h):  # 1 − h²
+    return type(h)(1) - h * h
+
+
+@register_jitable
+def _sigmoid_slope(h):  # h·(1 − h)
+    return h * (type(h)(1) - h)
+
+
+@register_jitable
+def _leaky_relu(y):  # y for y > 0, else y/100
+    return y if y > 0 else type(y)(LEAK) * y
+
+
+@register_jitable
+def _leaky_relu_slope(h):
+    real = type(h)
+    return real(1) if h > 0 else real(LEAK)
+
+
+@register_jitable
+def _elu(y):  # y for y > 0, else e^y − 1
+    return y if y > 0 else elementwise.expm1(y)
+
+
+@register_jitable
+def _elu_slope(h):  # e^y = h + 1 below 0
+    one = type(h)(1)
+    return one if h > 0 else h + one
+
+
+@register_jitable
+def _selu(y):  # λ·y for y > 0, else λ·α·(e^y − 1)
+    real = type(y)
+    return real(SELU_SCALE) * y if y > 0 else real(SELU_SLOPE) * elementwise.expm1(y)
+
+
+@register_jitable
+def _selu_slope(h):  # λ·α·e^y = h + λ·α below 0
+    real = type(h)
+    return real(SELU_SCALE) if h > 0 else h + real(SELU_SLOPE)
+
+
+@register_jitable
+def _softplus_slope(h):  # e^y/(1 + e^y) = 1 − e^−h
+    return -elementwise.expm1(-h)
+
+
+@register_jitable
+def _silu(y):  # y·σ(y) (D. Hendrycks, K. Gimpel, 2016; S. Elfwing et al., 2017)
+    return y * elementwise.sigmoid(y)
+
+
+@register_jitable
+def _silu_slope(y):  # σ(y)·(1 + y·(1 − σ(y)))
+    one, sigma = type(y)(1), elementwise.sigmoid(y)
+    return sigma * (one + y * (one - sigma))
+
+
+# ---- over arrays ----------------------------------------------------------------------------------------------------
+
+APPLY, SLOPES, CHAIN, MULTIPLY = range(4)
+
+
+def activation_types(real: Any) -> tuple[Any, ...]:
+    return flat(real), flat(real), intp
+
+
+def _activation(
+    name: str,
+    phi: Callable[[Any], Any],
+    slope: Callable[[Any], Any],
+    gain: int = 1,
+    in_h: bool = True,
+) -> Activation:
+    """slope: of h, or of y unless in_h."""
+
+    def run(H, S, what):
+        """What: H becomes φ(H); that, and S φ'; H becomes H ⊙ φ' with S the activations; H becomes H ⊙ S."""
+        if what == APPLY:
+            for n in range(len(H)):
+                H[n] = phi(H[n])
+        elif what == SLOPES:
+            for n in range(len(H)):
+                y = H[n]
+                h = phi(y)
+                H[n] = h
+                S[n] = slope(h if in_h else y)
+        elif what == CHAIN and in_h:
+            for n in range(len(H)):
+                H[n] *= slope(S[n])
+        else:
+            for n in range(len(H)):
+                H[n] *= S[n]
+        return 0
+
+    return Activation(name, in_h, gain, kernel(activation_types, parallel=False)(named(run, f"activation_{name}")))
 
 
 ACTIVATIONS = {
     activation.name: activation
     for activation in (
-        _activation("identity", IDENTITY, 1),
-        _activation("relu", RELU, 2),
-        _activation("tanh", TANH, 1),
-        _activation("sigmoid", SIGMOID, 1),
-        _activation("leaky_relu", LEAKY_RELU, 2),
-        _activation("elu", ELU, 1),
-        _activation("selu", SELU, 1),
-        _activation("softplus", SOFTPLUS, 2),
-        _activation("gelu", GELU, 2, in_h=False),
-        _activation("silu", SILU, 2, in_h=False),
+        _activation("identity", _identity, _one_of_h),
+        _activation("relu", _relu, _relu_slope, gain=2),
+        _activation("tanh", elementwise.tanh, _tanh_slope),
+        _activation("sigmoid", elementwise.sigmoid, _sigmoid_slope),
+        _activation("leaky_relu", _leaky_relu, _leaky_relu_slope, gain=2),
+        _activation("elu", _elu, _elu_slope),
+        _activation("selu", _selu, _selu_slope),
+        _activation("softplus", elementwise.softplus, _softplus_slope, gain=2),
+        # gelu: y·Φ(y), Φ of the standard normal distribution (D. Hendrycks, K. Gimpel, 2016); φ' = Φ(y) + y·e^{−y²/2}/√(2π)
+        _activation("gelu", elementwise.gelu, elementwise.gelu_slope, gain=2, in_h=False),
+        _activation("silu", _silu, _silu_slope, gain=2, in_h=False),
     )
 }

@@ -1,13 +1,14 @@
 """Minibatches as one compiled call: gather, forward, loss, backward and update for each, without Python in between.
 
 The formulas are those of layer.py, activations.py, losses.py and optimizers.py, and so are the bits: training.py's loop in
-Python is the specification, and is tested against this. Everything lives in flat arrays with tables of offsets, so that no
+Python is the specification, and is tested against this. Products, φ, loss and update are kernels of their own, called by
+address: each is compiled once, when somebody needs it. Everything lives in flat arrays with tables of offsets, so that no
 signature depends on the number of layers:
 
     parameters  W (T, N) and b (T,) of each layer, one behind the other
     arena       H₀ as rows (B, N), then H_l (T_l, B) of each layer, and, with dropout or where φ' is no function of H_l, its
-                slopes (T_l, B); two deltas dY (T, B); the gradient of one layer's W and b; shares and losses, (B,) each;
-                scratch for 2·B numbers
+                slopes (T_l, B); two deltas dY (T, B); the gradient of one layer's W and b; the settings of an update;
+                shares and losses, (B,) each; scratch for 2·B numbers
     layers      a row for each layer: N, T, where W begins in parameters, where H_l, its slopes (H_l itself where there are
                 none), dY and the gradient begin in arena
 
@@ -27,13 +28,16 @@ from numba import prange, types
 from numba.extending import register_jitable
 from numba.types import intp
 
-from .._jit import array_in, flat, get_num_threads, kernel, stay_apart
+from .._jit import flat, get_num_threads, kernel, stay_apart
 from ..kernels import products
 from ..kernels.products import ANY_SIZE, BIASED, EXTRA, TURN_A, TURN_X, TURN_Y
 from ..kernels.vector import call_stored, matrix, span
-from . import activations, clipping, dropout, losses
-from .optimizers import ADAGRAD, ADAM, ADAMW, LATER, MOMENTUM, NESTEROV, RMSPROP, RMSPROP_MOMENTUM, Compiled
-from .recipe import Regularization
+from . import clipping, dropout
+from .activations import APPLY, CHAIN, MULTIPLY, SLOPES, Activation, activation_types
+from .losses import Loss, loss_types
+from .optimizers import Compiled
+from .recipe import Regularization, regularizers
+from .updates import settle, update_types
 
 N_, T_, W_, H_, S_, D_, G_ = range(7)  # columns of `layers`
 PARALLEL = 1_500_000  # multiply-adds of one product from which threads are worth their start
@@ -41,7 +45,10 @@ ROOM = products.CHUNK * (16 * products.GROUP + products.BAND + 16) + 256  # elem
 
 CALL = 5e8  # flops of one call, about: between calls Python sees Ctrl-C
 
-_compute = call_stored(products.product_types)
+SETTINGS = 16  # room for those of an update
+
+_product, _phi = call_stored(products.product_types), call_stored(activation_types)
+_loss, _update = call_stored(loss_types), call_stored(update_types)
 
 
 class Data(NamedTuple):
@@ -66,88 +73,36 @@ def _lines(elements):
     return (elements + 15) // 16 * 16
 
 
-# ---- one update ----------------------------------------------------------------------------------------------------
+# ---- what is called by address --------------------------------------------------------------------------------------
+
+PRODUCT, PHI, LOSS, UPDATE = range(4)
 
 
 @register_jitable
-def _update(code, settings, parameters, g, first_state, second_state):
-    """The step of optimizers.py for parameters and their gradient g. States that an optimizer has not are empty."""
-    stay_apart()
-    rate, decay, beta1, rest1, beta2, rest2, correction, epsilon, shrink = settings
-    if decay != 0 and code != ADAMW:
-        for n in range(len(g)):
-            g[n] += decay * parameters[n]
-    if code == ADAM:
-        for n in range(len(g)):
-            m = first_state[n] * beta1 + rest1 * g[n]
-            v = second_state[n] * beta2 + rest2 * g[n] * g[n]
-            first_state[n], second_state[n] = m, v
-            parameters[n] -= rate * m / (np.sqrt(v / correction) + epsilon)
-    elif code == ADAMW:
-        for n in range(len(g)):
-            m = first_state[n] * beta1 + rest1 * g[n]
-            v = second_state[n] * beta2 + rest2 * g[n] * g[n]
-            first_state[n], second_state[n] = m, v
-            parameters[n] = shrink * parameters[n] - rate * m / (np.sqrt(v / correction) + epsilon)
-    elif code == RMSPROP:
-        for n in range(len(g)):
-            v = first_state[n] * beta2 + rest2 * g[n] * g[n]
-            first_state[n] = v
-            parameters[n] -= rate * (g[n] / (np.sqrt(v) + epsilon))
-    elif code == RMSPROP_MOMENTUM:
-        for n in range(len(g)):
-            v = first_state[n] * beta2 + rest2 * g[n] * g[n]
-            u = second_state[n] * beta1 + g[n] / (np.sqrt(v) + epsilon)
-            first_state[n], second_state[n] = v, u
-            parameters[n] -= rate * u
-    elif code == ADAGRAD:
-        for n in range(len(g)):
-            v = first_state[n] + g[n] * g[n]
-            first_state[n] = v
-            parameters[n] -= rate * (g[n] / (np.sqrt(v) + epsilon))
-    elif code == MOMENTUM:
-        for n in range(len(g)):
-            v = first_state[n] * beta1 + g[n]
-            first_state[n] = v
-            parameters[n] -= rate * v
-    elif code == NESTEROV:
-        for n in range(len(g)):
-            v = first_state[n] * beta1 + g[n]
-            first_state[n] = v
-            parameters[n] -= rate * (g[n] + beta1 * v)
-    else:
-        for n in range(len(g)):
-            parameters[n] -= rate * g[n]
-
-
-@register_jitable
-def _update_part(code, settings, parameters, states, first, last, g):
-    """The step for parameters[first:last]."""
-    one, other = states
-    if code == LATER:
-        return
-    _update(code, settings, span(parameters, first, last), g, span(one, first, last), span(other, first, last))
+def _call(calls, which):
+    """The address of one of the four."""
+    size = len(calls) // 4
+    return span(calls, which * size, (which + 1) * size)
 
 
 # ---- one part of a layer: some rows of the result ------------------------------------------------------------------
 
 
 @register_jitable
-def _forward_rows(stored, code, drop, layer, first, parameters, arena, B, t0, t1, x_at, work):
-    """Rows t0…t1 of H = φ(W H' + b). first: H' is rows of samples; code: of φ; drop: key, threshold, scale of dropout."""
+def _forward_rows(calls, hidden, drop, layer, first, network, B, t0, t1, x_at, work):
+    """Rows t0…t1 of H = φ(W H' + b), φ if hidden. first: H' is rows of samples; drop: key, threshold, scale of dropout."""
     stay_apart()
+    parameters, _, _, arena = network
     N, T, w, h, slopes = layer[N_], layer[T_], layer[W_], layer[H_], layer[S_]
     A, b = matrix(parameters, w + t0 * N, t1 - t0, N, N), span(parameters, w + T * N + t0, w + T * N + t1)
     X = matrix(arena, x_at, B, N, N) if first else matrix(arena, x_at, N, B, B)
     Y = matrix(arena, h + t0 * B, t1 - t0, B, B)
     flags = BIASED | (TURN_X if first else 0)
-    answer = _compute(stored, (A, X, b, Y, span(arena, 0, 0), work, flags, ANY_SIZE))
-    H = span(arena, h + t0 * B, h + t1 * B)
-    if slopes == h:
-        activations.apply_part(code, H)
+    answer = _product(_call(calls, PRODUCT), (A, X, b, Y, span(arena, 0, 0), work, flags, ANY_SIZE))
+    if not hidden:
         return answer
-    S = span(arena, slopes + t0 * B, slopes + t1 * B)
-    activations.slope_part(code, H, S)
+    H, S = span(arena, h + t0 * B, h + t1 * B), span(arena, slopes + t0 * B, slopes + t1 * B)
+    _phi(_call(calls, PHI), (H, S, APPLY if slopes == h else SLOPES))
     key, threshold, scale = drop
     if threshold > 0:
         dropout.drop_part(key, t0, threshold, scale, B, H, S)
@@ -155,36 +110,48 @@ def _forward_rows(stored, code, drop, layer, first, parameters, arena, B, t0, t1
 
 
 @register_jitable
-def _input_rows(stored, code, layer, below, parameters, arena, B, i0, i1, work):
+def _input_rows(calls, layer, below, network, B, i0, i1, work):
     """Rows i0…i1 of dH' = Wᵀ dY, through φ' of H', the output of the layer below."""
     stay_apart()
+    parameters, _, _, arena = network
     N, T, w, to, h = layer[N_], layer[T_], layer[W_], below[D_], below[S_]
     W, dY = matrix(parameters, w + i0, T, i1 - i0, N), matrix(arena, layer[D_], T, B, B)
     dX = matrix(arena, to + i0 * B, i1 - i0, B, B)
     none = span(arena, 0, 0)
     if B == 1:
-        answer = _compute(stored, (dY, W, none, dX, none, work, TURN_A | TURN_Y, ANY_SIZE))
+        answer = _product(_call(calls, PRODUCT), (dY, W, none, dX, none, work, TURN_A | TURN_Y, ANY_SIZE))
     else:
-        answer = _compute(stored, (W, dY, none, dX, none, work, TURN_A, ANY_SIZE))
-    code = code if h == below[H_] else activations.GIVEN
-    activations.chain_part(code, span(arena, to + i0 * B, to + i1 * B), span(arena, h + i0 * B, h + i1 * B))
+        answer = _product(_call(calls, PRODUCT), (W, dY, none, dX, none, work, TURN_A, ANY_SIZE))
+    dH, H = span(arena, to + i0 * B, to + i1 * B), span(arena, h + i0 * B, h + i1 * B)
+    _phi(_call(calls, PHI), (dH, H, CHAIN if h == below[H_] else MULTIPLY))
     return answer
 
 
 @register_jitable
-def _weight_rows(stored, code, settings, layer, first, parameters, states, arena, B, t0, t1, x_at, work):
-    """Rows t0…t1 of dW = dY H'ᵀ, with db, and the update of these rows of W and b."""
+def _weight_rows(calls, now, settings, layer, first, network, B, t0, t1, x_at, work):
+    """Rows t0…t1 of dW = dY H'ᵀ, with db, and now, or later, the update of these rows of W and b."""
     stay_apart()
-    N, T, w, g_at = layer[N_], layer[T_], layer[W_], layer[G_]
+    arena, N, T, w, g_at = network[3], layer[N_], layer[T_], layer[W_], layer[G_]
     dY = matrix(arena, layer[D_] + t0 * B, t1 - t0, B, B)
     X = matrix(arena, x_at, B, N, N) if first else matrix(arena, x_at, N, B, B)
     dW, db = matrix(arena, g_at + t0 * N, t1 - t0, N, N), span(arena, g_at + T * N + t0, g_at + T * N + t1)
     flags = EXTRA | (0 if first else TURN_X)
-    answer = _compute(stored, (dY, X, span(arena, 0, 0), dW, db, work, flags, ANY_SIZE))
-    dw = span(arena, g_at + t0 * N, g_at + t1 * N)
-    _update_part(code, settings, parameters, states, w + t0 * N, w + t1 * N, dw)
-    _update_part(code, settings, parameters, states, w + T * N + t0, w + T * N + t1, db)
+    answer = _product(_call(calls, PRODUCT), (dY, X, span(arena, 0, 0), dW, db, work, flags, ANY_SIZE))
+    if now:
+        dw = span(arena, g_at + t0 * N, g_at + t1 * N)
+        _update_part(calls, settings, network, w + t0 * N, w + t1 * N, dw)
+        _update_part(calls, settings, network, w + T * N + t0, w + T * N + t1, db)
     return answer
+
+
+@register_jitable
+def _update_part(calls, settings, network, first, last, g):
+    """The step for parameters[first:last] and their gradient g. States that an optimizer has not are empty."""
+    stay_apart()
+    parameters, one, other, _ = network
+    one_part = span(one, min(first, one.size), min(last, one.size))
+    other_part = span(other, min(first, other.size), min(last, other.size))
+    _update(_call(calls, UPDATE), (span(parameters, first, last), g, one_part, other_part, settings))
 
 
 @register_jitable
@@ -209,17 +176,6 @@ def _gather(rows, mean, scale, order, first, B, arena):
         else:
             for i in range(N):
                 to[i] = sample[i]
-
-
-@register_jitable
-def _settings(optimizer, rate, powers, like):
-    """The numbers of an update, in the dtype of the parameters. optimizer: decay, β₁ or momentum, β₂, ε."""
-    decay, beta1, beta2, epsilon = optimizer[0], optimizer[1], optimizer[2], optimizer[3]
-    powers[0] *= beta1
-    powers[1] *= beta2
-    real = like.dtype.type
-    numbers = real(rate), real(decay), real(beta1), real(1 - beta1), real(beta2), real(1 - beta2)
-    return numbers, real(rate / (1 - powers[0])), real(1 - powers[1]), real(epsilon), real(1 - rate * decay)
 
 
 @register_jitable
@@ -261,31 +217,31 @@ def _types(real: Any) -> tuple[Any, ...]:
     integers, doubles = flat(types.int64), flat(types.float64)
     data = types.Array(real, 2, "C", readonly=True), integers, flat(real), doubles, flat(real), flat(real)
     network = types.Array(types.int64, 2, "C"), flat(real), flat(real), flat(real), doubles
-    room = flat(real), flat(real), array_in(real, 1), doubles
-    return *data, *network, *room, integers, doubles, doubles, doubles, intp, intp, intp, intp, intp, intp, doubles
+    room = flat(real), flat(real), flat(real), doubles
+    return *data, *network, *room, integers, doubles, doubles, doubles, intp, intp, intp, intp, intp, doubles
 
 
 def _minibatches(
-    rows, classes, targets, weight, mean, scale, layers, parameters, one, other, powers, arena, work, stored, sums,
-    order, optimizer, regularization, rates, numbers_at, codes, batch_size, parts, seed, step, results,
+    rows, classes, targets, weight, mean, scale, layers, parameters, one, other, powers, arena, work, calls, sums,
+    order, optimizer, regularization, rates, numbers_at, batch_size, parts, seed, step, results,
 ):  # fmt: skip
     """Train on order[0 : batch_size], order[batch_size : …] and so on, one minibatch for each rate.
 
-    numbers_at: where the numbers per sample begin in arena. codes: activation + 16·loss + 256·optimizer. step: how many
-    minibatches there were before. results: += Σ loss·share, hits, Σ share, samples; the number of batches done; an
-    unexpected answer.
+    numbers_at: where the settings and the numbers per sample begin in arena. calls: addresses of a product, φ, the loss and
+    an update. step: how many minibatches there were before.
+    results: += Σ loss·share, hits, Σ share, samples; the number of batches done; an unexpected answer.
     """
-    activation, loss, update = codes % 16, codes // 16 % 16, codes // 256
-    p, longest, longest_sample, smoothing = regularization[0], regularization[1], regularization[2], regularization[3]
-    threshold, kept = dropout.limit(p), arena.dtype.type(1 / (1 - p))
-    at_once = LATER if longest > 0 else update
+    dropped, longest, longest_sample, smoothing = regularizers(regularization)
+    threshold, kept = dropout.limit(dropped), arena.dtype.type(1 / (1 - dropped))
+    now = longest == 0  # an update for each layer, or one for all
     turns = 2 if longest_sample > 0 else 1  # through the layers: all dX before the first dW, or each dX before its dW
-    depth, states, room = len(layers), (one, other), work.size // parts
+    depth, network, room = len(layers), (parameters, one, other, arena), work.size // parts
+    settings, at = span(arena, numbers_at, numbers_at + SETTINGS), numbers_at + SETTINGS
     for n in range(len(rates)):
         first = n * batch_size
         B = min(batch_size, len(order) - first)
-        shares, values = arena[numbers_at : numbers_at + B], arena[numbers_at + B : numbers_at + 2 * B]
-        scratch, mass = arena[numbers_at + 2 * B : numbers_at + 4 * B], 0.0
+        shares, values = span(arena, at, at + B), span(arena, at + B, at + 2 * B)
+        scratch, mass = span(arena, at + 2 * B, at + 4 * B), 0.0
         for s in range(B):
             mass += weight[order[first + s]] if weight.size > 0 else 1.0
         for s in range(B):
@@ -296,22 +252,20 @@ def _minibatches(
         _gather(rows, mean, scale, order, first, B, arena)
         x_at, bad = 0, 0
         for depth_now in range(depth):
-            layer, phi = layers[depth_now], activation if depth_now < depth - 1 else activations.IDENTITY
+            layer, hidden = layers[depth_now], depth_now < depth - 1
             N, T, drop = layer[N_], layer[T_], (dropout.stream(seed, step + n, depth_now), threshold, kept)
             if parts > 1 and N * T * B >= PARALLEL:
                 for p in prange(parts):
                     t0, t1 = _share(T, parts, p)
                     own = span(work, p * room, (p + 1) * room)
-                    bad += _forward_rows(
-                        stored, phi, drop, layer, depth_now == 0, parameters, arena, B, t0, t1, x_at, own
-                    )  # fmt: skip
+                    bad += _forward_rows(calls, hidden, drop, layer, depth_now == 0, network, B, t0, t1, x_at, own)
             else:
-                bad += _forward_rows(stored, phi, drop, layer, depth_now == 0, parameters, arena, B, 0, T, x_at, work)
+                bad += _forward_rows(calls, hidden, drop, layer, depth_now == 0, network, B, 0, T, x_at, work)
             x_at = layer[H_]
         T, delta = layers[depth - 1, T_], layers[depth - 1, D_]
         outputs, slopes = span(arena, x_at, x_at + T * B), span(arena, delta, delta + T * B)
-        batch = span(order, first, first + B)
-        hits = losses.loss_part(loss, smoothing, outputs, classes, targets, batch, slopes, values, scratch)
+        wanted = span(classes, 0, classes.size), span(targets, 0, targets.size), span(order, first, first + B)
+        hits = _loss(_call(calls, LOSS), (outputs, *wanted, slopes, values, scratch, smoothing))
         value = 0.0
         for s in range(B):
             value += np.float64(values[s]) * np.float64(shares[s])
@@ -323,10 +277,7 @@ def _minibatches(
         results[3] += B
         if turns == 1:
             _scale_columns(slopes, B, shares)
-        numbers, corrected, correction, epsilon, shrink = _settings(optimizer, rates[n], powers, arena)
-        rate, decay, beta1, rest1, beta2, rest2 = numbers
-        rate = corrected if update in (ADAM, ADAMW) else rate
-        settings = rate, decay, beta1, rest1, beta2, rest2, correction, epsilon, shrink
+        settle(optimizer, rates[n], powers, settings)
         for turn in range(turns * depth):
             depth_now = depth - 1 - turn % depth
             layer, below = layers[depth_now], layers[max(depth_now - 1, 0)]
@@ -338,9 +289,9 @@ def _minibatches(
                     for p in prange(parts):
                         i0, i1 = _share(N, parts, p)
                         own = span(work, p * room, (p + 1) * room)
-                        bad += _input_rows(stored, activation, layer, below, parameters, arena, B, i0, i1, own)
+                        bad += _input_rows(calls, layer, below, network, B, i0, i1, own)
                 else:
-                    bad += _input_rows(stored, activation, layer, below, parameters, arena, B, 0, N, work)
+                    bad += _input_rows(calls, layer, below, network, B, 0, N, work)
             if turns == 2 and turn == depth - 1:
                 _clip_samples(layers, arena, B, longest_sample, shares, sums)
             if turn >= (turns - 1) * depth:
@@ -348,29 +299,13 @@ def _minibatches(
                     for p in prange(parts):
                         t0, t1 = _share(T, parts, p)
                         own = span(work, p * room, (p + 1) * room)
-                        bad += _weight_rows(
-                            stored,
-                            at_once,
-                            settings,
-                            layer,
-                            depth_now == 0,
-                            parameters,
-                            states,
-                            arena,
-                            B,
-                            t0,
-                            t1,
-                            x_at,
-                            own,
-                        )
+                        bad += _weight_rows(calls, now, settings, layer, depth_now == 0, network, B, t0, t1, x_at, own)
                 else:
-                    bad += _weight_rows(
-                        stored, at_once, settings, layer, depth_now == 0, parameters, states, arena, B, 0, T, x_at, work
-                    )
-        if at_once == LATER:
+                    bad += _weight_rows(calls, now, settings, layer, depth_now == 0, network, B, 0, T, x_at, work)
+        if not now:
             g = span(arena, layers[0, G_], layers[0, G_] + len(parameters))
             clipping.shorten(g, longest, sums)
-            _update_part(update, settings, parameters, states, 0, len(parameters), g)
+            _update_part(calls, settings, network, 0, len(parameters), g)
         results[4] += 1
         if bad != 0:
             results[5] = bad
@@ -388,29 +323,32 @@ class Engine:
         self,
         sizes: tuple[int, ...],
         parameters: np.ndarray,
-        codes: tuple[int, int],
+        activation: Activation,
+        loss: Loss,
         optimizer: Compiled,
         state: dict[str, np.ndarray],
         data: Data,
         batch_size: int,
         regularization: Regularization,
     ) -> None:
-        """codes: of the activation and the loss."""
         dtype, B = parameters.dtype, min(batch_size, len(data.rows))
         none = np.empty(0, dtype)
         states = [state[name] for name in optimizer.states]
-        layers, end = _places(sizes, B, codes[0] in activations.WITH_SLOPES, regularization)
+        layers, end = _places(sizes, B, not activation.in_h, regularization)
         largest = max(N * T for N, T in itertools.pairwise(sizes)) * B
         self.parts = get_num_threads() if largest >= PARALLEL else 1
         self.minibatches = _parallel if self.parts > 1 else _serial
         self.batch_size, self.data = batch_size, data
         self.steps_a_call = max(1, int(CALL // (6 * parameters.size * B)))
-        arena, room = np.zeros(end + 4 * B, dtype), (ROOM + 4 * (max(sizes) + B)) * self.parts
+        arena, room = np.zeros(end + SETTINGS + 4 * B, dtype), (ROOM + 4 * (max(sizes) + B)) * self.parts
         self.network = layers, parameters, *states, *[none] * (2 - len(states)), state.get("powers", np.ones(2))
         sums = np.empty(3 * B + clipping.LANES)
-        self.room = arena, np.empty(room, dtype), products.stored_product(dtype), sums
+        kernels = products.on_one_thread, activation.run, loss.run, optimizer.update
+        calls = np.concatenate([kernel.address(dtype) for kernel in kernels])
+        self.room = arena, np.empty(room, dtype), calls, sums
         self.settings = np.array(optimizer.settings), np.array(regularization.numbers)
-        self.codes = end, codes[0] + 16 * codes[1] + 256 * optimizer.code, batch_size, self.parts, regularization.seed
+        self.numbers = end, batch_size, self.parts, regularization.seed
+        self.minibatches.compile(dtype)
 
     def epoch(self, order: np.ndarray, rates: np.ndarray, step: int, results: np.ndarray) -> None:
         """Train on minibatches in this order, with a learning rate for each; those that results counts are done already.
@@ -422,7 +360,7 @@ class Engine:
             last = min(first + self.steps_a_call, len(rates))
             samples = order[first * self.batch_size : last * self.batch_size]
             arrays = *self.data, *self.network, *self.room, samples, *self.settings, rates[first:last]
-            self.minibatches(*arrays, *self.codes, step + first, results)
+            self.minibatches(*arrays, *self.numbers, step + first, results)
             if results[5]:
                 raise RuntimeError(f"a product refused arrays of the engine ({results[5]}): a defect of numbafc")
             if results[4] < last:

@@ -15,28 +15,51 @@ from numba.extending import register_jitable
 from numba.types import intp
 
 from .. import checks
-from .._jit import flat, kernel, stay_apart
+from .._jit import Kernel, flat, kernel, named
 from ..kernels import elementwise
 from ..kernels.vector import span
-
-CROSS_ENTROPY, MSE, BINARY_CROSS_ENTROPY, MAE, HUBER, POISSON = range(6)
 
 
 class Loss(NamedTuple):
     """What a network is trained to make small."""
 
     name: str
-    code: int  # what compiled code calls it
     classifies: bool  # targets are classes, outputs are logits
     targets: Callable[[Any, int, np.dtype], np.ndarray]  # (y, T, dtype): y as the loss needs it, one sample per row
-    per_sample: Callable[..., np.ndarray]  # (Y, targets, label_smoothing=0): l, (B,)
-    gradient: Callable[..., np.ndarray]  # (Y, targets, label_smoothing=0): ∂l[s]/∂Y[t,s], (T, B)
+    run: Kernel  # both of the below, of flat arrays (see loss_types)
+
+    def per_sample(self, Y: np.ndarray, targets: np.ndarray, smoothing: float = 0.0) -> np.ndarray:
+        """l, (B,), of outputs Y (T, B). smoothing: ε of cross_entropy."""
+        return self._both(Y, targets, smoothing)[0]
+
+    def gradient(self, Y: np.ndarray, targets: np.ndarray, smoothing: float = 0.0) -> np.ndarray:
+        """∂l[s]/∂Y[t,s], (T, B)."""
+        return self._both(Y, targets, smoothing)[1]
+
+    def _both(self, Y: np.ndarray, targets: np.ndarray, smoothing: float) -> tuple[np.ndarray, np.ndarray]:
+        T, B = Y.shape
+        dY, losses = np.empty((T, B), Y.dtype), np.empty(B, Y.dtype)
+        arrays = *split_targets(self, targets, Y.dtype), np.arange(B), dY.reshape(-1), losses, np.empty(2 * B, Y.dtype)
+        self.run(np.ascontiguousarray(Y).reshape(-1), *arrays, smoothing)
+        return losses, dY
+
+
+def loss_types(real: Any) -> tuple[Any, ...]:
+    """(Y, classes, targets, samples, dY, losses, scratch, smoothing): losses[s] and ∂losses[s]/∂Y[t,s] of a batch whose
+    sample s is samples[s]; the result is the number of hits.
+
+    Y, dY: flat, (T, B). scratch: room for 2·B numbers. A hit is a sample whose largest output is that of its class.
+    """
+    arrays = flat(types.int64), flat(real), flat(types.int64), flat(real), flat(real), flat(real)
+    return flat(real), *arrays, types.float64
+
+
+# ---- cross-entropy: l = −log S_c = log Σ_k e^{y_k} − y_c for the class c; ∂l/∂y = S − onehot(c) -----------------------
 
 
 @register_jitable
 def softmax_part(Y, B, S, top, total):
     """S[t,s] = e^{Y[t,s]} / Σ_k e^{Y[k,s]} for logits of B samples, all flat. top and total: room for B numbers."""
-    stay_apart()
     T = len(Y) // B
     for s in range(B):
         top[s], total[s] = Y[s], 0
@@ -56,84 +79,29 @@ def softmax_part(Y, B, S, top, total):
             to[s] /= total[s]
 
 
-@register_jitable
-def _element(code, y, z):
-    """The loss of an output y whose target is z, and its derivative with respect to y."""
-    real = type(y)
-    error, one, half = y - z, real(1), real(0.5)
-    if code == MSE:  # (y − z)²
-        return error * error, error + error
-    if code == MAE:  # |y − z|, of slope 0 at 0
-        return abs(error), np.sign(error)
-    if code == HUBER:  # (y − z)²/2 where |y − z| ≤ 1, else |y − z| − 1/2
-        inside = abs(error) <= one
-        return (half * error * error if inside else abs(error) - half), (error if inside else np.sign(error))
-    if code == POISSON:  # e^y − z·y: the expected count is e^y
-        rate = elementwise.exp(y)
-        return rate - z * y, rate - z
-    # −z·log σ(y) − (1 − z)·log(1 − σ(y))
-    return z * elementwise.softplus(-y) + (one - z) * elementwise.softplus(y), elementwise.sigmoid(y) - z
-
-
-@register_jitable
-def loss_part(code, smoothing, Y, classes, targets, samples, dY, losses, scratch):
-    """losses[s] and ∂losses[s]/∂Y[t,s] of a batch whose sample s is samples[s]; returns the number of hits.
-
-    Y, dY: flat, (T, B). scratch: room for 2·B numbers. A hit is a sample whose largest output is that of its class.
-    smoothing: ε, with which cross_entropy's target is (1 − ε)·onehot(c) + ε/T (C. Szegedy et al., CVPR 2016).
-    """
-    stay_apart()
-    B, hits = len(losses), 0
+def _cross_entropy(Y, classes, targets, samples, dY, losses, scratch, smoothing):
+    """smoothing: ε, with which the target is (1 − ε)·onehot(c) + ε/T (C. Szegedy et al., CVPR 2016)."""
+    B, hits, real = len(losses), 0, Y.dtype.type
     T = len(Y) // B
-    if code == CROSS_ENTROPY:  # l = −log S_c = log Σ_k e^{y_k} − y_c for the class c; ∂l/∂y = S − onehot(c)
-        top, total = span(scratch, 0, B), span(scratch, B, 2 * B)
-        softmax_part(Y, B, dY, top, total)
-        for s in range(B):
-            losses[s] = elementwise.log(total[s])
-        target, rest = Y.dtype.type(1 - smoothing), Y.dtype.type(smoothing / T)
-        if smoothing > 0:  # l = log Σ_k e^{y_k} − (1 − ε)·y_c − ε/T·Σ_k y_k
-            for t in range(T):
-                for s in range(B):
-                    losses[s] -= rest * (Y[t * B + s] - top[s])
-                    dY[t * B + s] -= rest
-        for s in range(B):
-            c = classes[samples[s]]
-            losses[s] -= target * (Y[c * B + s] - top[s])
-            dY[c * B + s] -= target
-            best = 0
-            while best < T - 1 and Y[best * B + s] != top[s]:
-                best += 1
-            hits += int(best == c)
-    else:
-        for s in range(B):
-            losses[s] = 0
-        share, numbers = Y.dtype.type(1 / T), Y.dtype.type(T)
+    top, total = span(scratch, 0, B), span(scratch, B, 2 * B)
+    softmax_part(Y, B, dY, top, total)
+    for s in range(B):
+        losses[s] = elementwise.log(total[s])
+    target, rest = real(1 - smoothing), real(smoothing / T)
+    if smoothing > 0:  # l = log Σ_k e^{y_k} − (1 − ε)·y_c − ε/T·Σ_k y_k
         for t in range(T):
             for s in range(B):
-                loss, slope = _element(code, Y[t * B + s], targets[samples[s] * T + t])
-                losses[s] += loss
-                dY[t * B + s] = slope * share
-        for s in range(B):
-            losses[s] /= numbers
+                losses[s] -= rest * (Y[t * B + s] - top[s])
+                dY[t * B + s] -= rest
+    for s in range(B):
+        c = classes[samples[s]]
+        losses[s] -= target * (Y[c * B + s] - top[s])
+        dY[c * B + s] -= target
+        best = 0
+        while best < T - 1 and Y[best * B + s] != top[s]:
+            best += 1
+        hits += int(best == c)
     return hits
-
-
-@kernel(
-    lambda real: (
-        flat(real),
-        flat(types.int64),
-        flat(real),
-        flat(types.int64),
-        flat(real),
-        flat(real),
-        flat(real),
-        intp,
-        types.float64,
-    ),
-    parallel=False,
-)
-def _evaluate(Y, classes, targets, samples, dY, losses, scratch, code, smoothing):
-    loss_part(code, smoothing, Y, classes, targets, samples, dY, losses, scratch)
 
 
 @kernel(lambda real: (flat(real), flat(real), flat(real), intp), parallel=False)
@@ -156,15 +124,60 @@ def split_targets(loss: Loss, targets: np.ndarray, dtype: np.dtype) -> tuple[np.
     return np.empty(0, np.int64), np.ascontiguousarray(targets, dtype).reshape(-1)
 
 
-def _both(loss: Loss, Y: np.ndarray, targets: np.ndarray, smoothing: float = 0.0) -> tuple[np.ndarray, np.ndarray]:
-    """The loss of each sample, (B,), and its gradient, (T, B)."""
-    T, B = Y.shape
-    dY, losses = np.empty((T, B), Y.dtype), np.empty(B, Y.dtype)
-    parts = split_targets(loss, targets, Y.dtype)
-    scratch = np.empty(2 * B, Y.dtype)
-    arrays = np.ascontiguousarray(Y).reshape(-1), *parts, np.arange(B), dY.reshape(-1), losses, scratch
-    _evaluate(*arrays, loss.code, smoothing)
-    return losses, dY
+# ---- losses that are a mean over the outputs: of y and its target z, with the derivative with respect to y ------------
+
+
+@register_jitable
+def _mse(y, z):  # (y − z)²
+    error = y - z
+    return error * error, error + error
+
+
+@register_jitable
+def _mae(y, z):  # |y − z|, of slope 0 at 0
+    error = y - z
+    return abs(error), np.sign(error)
+
+
+@register_jitable
+def _huber(y, z):  # (y − z)²/2 where |y − z| ≤ 1, else |y − z| − 1/2
+    error, half = y - z, type(y)(0.5)
+    inside = abs(error) <= type(y)(1)
+    return (half * error * error if inside else abs(error) - half), (error if inside else np.sign(error))
+
+
+@register_jitable
+def _poisson(y, z):  # e^y − z·y: the expected count is e^y
+    rate = elementwise.exp(y)
+    return rate - z * y, rate - z
+
+
+@register_jitable
+def _binary_cross_entropy(y, z):  # −z·log σ(y) − (1 − z)·log(1 − σ(y))
+    one = type(y)(1)
+    return z * elementwise.softplus(-y) + (one - z) * elementwise.softplus(y), elementwise.sigmoid(y) - z
+
+
+def _mean_of(element: Callable[[Any, Any], tuple[Any, Any]]) -> Callable[..., int]:
+    def run(Y, classes, targets, samples, dY, losses, scratch, smoothing):
+        B, real = len(losses), Y.dtype.type
+        T = len(Y) // B
+        for s in range(B):
+            losses[s] = 0
+        share, numbers = real(1 / T), real(T)
+        for t in range(T):
+            for s in range(B):
+                loss, slope = element(Y[t * B + s], targets[samples[s] * T + t])
+                losses[s] += loss
+                dY[t * B + s] = slope * share
+        for s in range(B):
+            losses[s] /= numbers
+        return 0
+
+    return run
+
+
+# ---- targets --------------------------------------------------------------------------------------------------------
 
 
 def _classes(y: Any, T: int, dtype: np.dtype) -> np.ndarray:
@@ -206,24 +219,22 @@ def _targets_between(low: float, high: float, words: str) -> Callable[[Any, int,
     return targets
 
 
-def _loss(name: str, code: int, classifies: bool, targets: Callable[[Any, int, np.dtype], np.ndarray]) -> Loss:
-    return Loss(
-        name,
-        code,
-        classifies,
-        targets,
-        lambda Y, y, smoothing=0.0: _both(LOSSES[name], Y, y, smoothing)[0],
-        lambda Y, y, smoothing=0.0: _both(LOSSES[name], Y, y, smoothing)[1],
-    )
+def _loss(name: str, run: Callable[..., int], targets: Callable[..., np.ndarray], classifies: bool = False) -> Loss:
+    return Loss(name, classifies, targets, kernel(loss_types, parallel=False)(named(run, f"loss_{name}")))
 
 
 LOSSES = {
-    "cross_entropy": _loss("cross_entropy", CROSS_ENTROPY, True, _classes),
-    "binary_cross_entropy": _loss(
-        "binary_cross_entropy", BINARY_CROSS_ENTROPY, False, _targets_between(0, 1, "probabilities, from 0 to 1")
-    ),
-    "mse": _loss("mse", MSE, False, _real_targets),
-    "mae": _loss("mae", MAE, False, _real_targets),
-    "huber": _loss("huber", HUBER, False, _real_targets),
-    "poisson": _loss("poisson", POISSON, False, _targets_between(0, np.inf, "counts, at least 0")),
+    loss.name: loss
+    for loss in (
+        _loss("cross_entropy", _cross_entropy, _classes, classifies=True),
+        _loss(
+            "binary_cross_entropy",
+            _mean_of(_binary_cross_entropy),
+            _targets_between(0, 1, "probabilities, from 0 to 1"),
+        ),
+        _loss("mse", _mean_of(_mse), _real_targets),
+        _loss("mae", _mean_of(_mae), _real_targets),
+        _loss("huber", _mean_of(_huber), _real_targets),
+        _loss("poisson", _mean_of(_poisson), _targets_between(0, np.inf, "counts, at least 0")),
+    )
 }

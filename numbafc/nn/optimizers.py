@@ -1,8 +1,8 @@
 """Optimizers: what becomes of the parameters θ, given the gradient g. One flat array each; all updates are in place.
 
-An optimizer holds its settings only. Its state belongs to a training run: `init` makes it, `update` steps it. engine.py has
-the same updates compiled. The last thing an update here writes is θ, in one operation, so an interrupted step leaves θ as
-the step before left it (its state may be ahead by one; fit starts with a new one); a compiled call is not interrupted.
+An optimizer holds its settings only. Its state belongs to a training run: `init` makes it, `update` steps it. updates.py
+has the same updates compiled. The last thing an update here writes is θ, in one operation, so an interrupted step leaves θ
+as the step before left it; a compiled call is not interrupted.
 """
 
 from __future__ import annotations
@@ -13,16 +13,14 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 
 from .. import checks
-
-# what compiled code calls the updates
-PLAIN, MOMENTUM, NESTEROV, ADAM, ADAMW, RMSPROP, RMSPROP_MOMENTUM, ADAGRAD = range(8)
-LATER = 15  # the gradient is kept for an update that follows
+from .._jit import Kernel
+from . import updates
 
 
 class Compiled(NamedTuple):
     """An optimizer as nn/engine.py takes it. The state's arrays are those that init made, updated in place."""
 
-    code: int
+    update: Kernel  # of nn/updates.py
     settings: tuple[float, float, float, float]  # weight_decay, momentum or β₁, β₂ or α, ε
     states: tuple[str, ...]  # names of arrays as large as the parameters
 
@@ -61,12 +59,13 @@ class SGD:
         _settle(self, "learning_rate", 0, exclusive=True)
         _settle(self, "momentum", 0, below=1)
         _settle(self, "weight_decay", 0)
+        object.__setattr__(self, "nesterov", bool(self.nesterov))
         if self.nesterov and not self.momentum:
             raise ValueError("nesterov needs a momentum above 0, got 0; pass momentum=0.9")
 
     def compiled(self) -> Compiled:
-        code = NESTEROV if self.nesterov else MOMENTUM if self.momentum else PLAIN
-        return Compiled(code, (self.weight_decay, self.momentum, 0.0, 0.0), ("velocity",) if self.momentum else ())
+        update = updates.nesterov if self.nesterov else updates.momentum if self.momentum else updates.plain
+        return Compiled(update, (self.weight_decay, self.momentum, 0.0, 0.0), ("velocity",) if self.momentum else ())
 
     def init(self, parameters: np.ndarray) -> dict[str, Any]:
         return {"velocity": np.zeros_like(parameters)} if self.momentum else {}
@@ -107,7 +106,7 @@ class Adam:
         _settle(self, "weight_decay", 0)
 
     def compiled(self) -> Compiled:
-        return Compiled(ADAM, (self.weight_decay, self.beta1, self.beta2, self.epsilon), ("mean", "square"))
+        return Compiled(updates.adam, (self.weight_decay, self.beta1, self.beta2, self.epsilon), ("mean", "square"))
 
     def init(self, parameters: np.ndarray) -> dict[str, Any]:
         powers = np.ones(2)  # β₁ⁿ and β₂ⁿ, multiplied up: pow differs from machine to machine
@@ -143,7 +142,7 @@ class AdamW(Adam):
     weight_decay: float = 0.01
 
     def compiled(self) -> Compiled:
-        return Compiled(ADAMW, (self.weight_decay, self.beta1, self.beta2, self.epsilon), ("mean", "square"))
+        return Compiled(updates.adamw, (self.weight_decay, self.beta1, self.beta2, self.epsilon), ("mean", "square"))
 
     def update(self, parameters: np.ndarray, gradients: np.ndarray, state: dict[str, Any]) -> None:
         step = self._step(gradients, state)
@@ -176,8 +175,8 @@ class RMSprop:
     def compiled(self) -> Compiled:
         settings = self.weight_decay, self.momentum, self.alpha, self.epsilon
         if self.momentum:
-            return Compiled(RMSPROP_MOMENTUM, settings, ("square", "velocity"))
-        return Compiled(RMSPROP, settings, ("square",))
+            return Compiled(updates.rmsprop_momentum, settings, ("square", "velocity"))
+        return Compiled(updates.rmsprop, settings, ("square",))
 
     def init(self, parameters: np.ndarray) -> dict[str, Any]:
         return {name: np.zeros_like(parameters) for name in self.compiled().states}
@@ -216,7 +215,7 @@ class Adagrad:
         _settle(self, "weight_decay", 0)
 
     def compiled(self) -> Compiled:
-        return Compiled(ADAGRAD, (self.weight_decay, 0.0, 0.0, self.epsilon), ("square",))
+        return Compiled(updates.adagrad, (self.weight_decay, 0.0, 0.0, self.epsilon), ("square",))
 
     def init(self, parameters: np.ndarray) -> dict[str, Any]:
         return {"square": np.zeros_like(parameters)}
@@ -229,7 +228,7 @@ class Adagrad:
         parameters -= self.learning_rate * (g / (np.sqrt(v) + self.epsilon))
 
 
-OURS = (SGD, Adam, AdamW, RMSprop, Adagrad)  # engine.py has their updates
+OURS = (SGD, Adam, AdamW, RMSprop, Adagrad)  # updates.py has them compiled
 OPTIMIZERS: dict[str, Any] = {kind.__name__.lower(): kind for kind in OURS}
 
 

@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import NamedTuple
 
+from numba.extending import register_jitable
+
 from .. import checks
 from . import optimizers, schedules
 from .dropout import folded
@@ -25,6 +27,12 @@ class Regularization(NamedTuple):
     def numbers(self) -> tuple[float, float, float, float]:
         """As engine.py takes them."""
         return self.dropout, self.clip_norm, self.clip_sample_norm, self.label_smoothing
+
+
+@register_jitable
+def regularizers(numbers):
+    """The numbers out of an array."""
+    return numbers[0], numbers[1], numbers[2], numbers[3]
 
 
 @dataclass(frozen=True)

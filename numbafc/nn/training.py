@@ -71,6 +71,7 @@ class Progress:
     best: np.ndarray | None = None  # its parameters, for early stopping
     waited: int = 0  # epochs since then
     last: np.ndarray | None = None  # the parameters of the last epoch, where the network was given those of the best
+    begun: np.ndarray | None = None  # those with which the epoch that is not finished began
 
     @property
     def batches(self) -> int:
@@ -83,7 +84,8 @@ class Progress:
 
     def after(self, record: EpochRecord, parameters: np.ndarray, order: Mapping[str, Any]) -> Progress:
         """With one more epoch finished."""
-        done = replace(self, history=History([*self.history, record]), order=order, results=no_results(), seconds=0.0)
+        history, fresh = History([*self.history, record]), no_results()
+        done = replace(self, history=history, order=order, results=fresh, seconds=0.0, begun=None)
         if self.recipe.early_stopping is None:
             return done
         loss = done.watched()[-1]
@@ -118,12 +120,15 @@ def train(
         net.parameters[:] = progress.last
         progress.last = None
     rate, batches = float(getattr(recipe.optimizer, "learning_rate", np.nan)), progress.batches
+    net.order.bit_generator.state = progress.order
     for epoch in range(len(progress.history) + 1, progress.epochs + 1):
         if recipe.early_stopping is not None and progress.waited >= recipe.early_stopping:
             break
-        start, before = time.perf_counter() - progress.seconds, net.parameters.copy()
-        net.order.bit_generator.state = progress.order
-        samples = net.order.permutation(len(X)) if recipe.shuffle else np.arange(len(X))
+        start = time.perf_counter() - progress.seconds
+        if progress.begun is None:
+            progress.begun = net.parameters.copy()
+        order = copy.deepcopy(net.order)  # which stays where the epoch began until it is finished, as a file has it
+        samples = order.permutation(len(X)) if recipe.shuffle else np.arange(len(X))
         rates = rate * schedules.checked(
             recipe.schedule.factors(epoch, progress.epochs, batches, progress.watched()), batches
         )
@@ -133,7 +138,7 @@ def train(
         finally:
             progress.seconds = time.perf_counter() - start
         if results[4] < batches or not np.isfinite(net.parameters).all():
-            net.parameters[:], net.training = before, None
+            net.parameters[:], net.training = progress.begun, None
             raise FloatingPointError(
                 f"training diverged in epoch {epoch}, batch {min(int(results[4]) + 1, batches)}; the parameters are those "
                 "from before that epoch; try a smaller learning rate or standardised inputs"
@@ -142,7 +147,8 @@ def train(
         loss, hits, mass, seen = results.tolist()[:4]
         score = hits / seen if LOSSES[net.loss_name].classifies else float("nan")
         record = EpochRecord(epoch, loss / mass, score, *held_out, progress.seconds, len(X), float(rates[-1]))
-        progress = net.training = progress.after(record, net.parameters, net.order.bit_generator.state)
+        progress = net.training = progress.after(record, net.parameters, order.bit_generator.state)
+        net.order.bit_generator.state = progress.order
         stops = [callback(record) for callback in callbacks]  # every callback sees every epoch
         if any(stops):
             break
@@ -166,9 +172,8 @@ def compiled_epochs(
         np.empty(0) if weight is None else weight,
         *_standardisation(net),
     )
-    codes = ACTIVATIONS[net.activation].code, loss.code
-    compiled = step.compiled()  # type: ignore[attr-defined]
-    return Engine(net.sizes, net.parameters, codes, compiled, state, data, recipe.batch_size, recipe.regularization).epoch
+    parts = ACTIVATIONS[net.activation], loss, step.compiled()  # type: ignore[attr-defined]
+    return Engine(net.sizes, net.parameters, *parts, state, data, recipe.batch_size, recipe.regularization).epoch
 
 
 def _standardisation(net: MLP) -> tuple[np.ndarray, np.ndarray]:

@@ -1,0 +1,143 @@
+"""The updates of optimizers.py, compiled: for a part of the parameters θ, their gradient g, and the optimizer's state.
+
+Each has the bits of its definition there. settings: the numbers that settled() gives, in the dtype of the parameters.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numba.extending import register_jitable
+
+from .._jit import flat, kernel
+
+RATE, CORRECTED_RATE, DECAY, SHRINK, BETA1, REST1, BETA2, REST2, CORRECTION, EPSILON = range(10)
+
+
+@register_jitable
+def settle(optimizer, rate, powers, settings):
+    """Fills settings for the next step. optimizer: weight_decay, β₁ or momentum, β₂ or α, ε; powers: β₁ⁿ, β₂ⁿ, advanced."""
+    decay, beta1, beta2, epsilon = optimizer[0], optimizer[1], optimizer[2], optimizer[3]
+    powers[0] *= beta1
+    powers[1] *= beta2
+    settings[RATE], settings[CORRECTED_RATE] = rate, rate / (1 - powers[0])
+    settings[DECAY], settings[SHRINK] = decay, 1 - rate * decay
+    settings[BETA1], settings[REST1], settings[BETA2], settings[REST2] = beta1, 1 - beta1, beta2, 1 - beta2
+    settings[CORRECTION], settings[EPSILON] = 1 - powers[1], epsilon
+
+
+def update_types(real: Any) -> tuple[Any, ...]:
+    """(θ, g, first state, second state, settings); states that an optimizer has not are not looked at."""
+    return (flat(real),) * 5
+
+
+_update = kernel(update_types, parallel=False)
+
+
+@register_jitable
+def _decayed(parameters, g, settings):
+    """g becomes g + weight_decay·θ."""
+    decay = settings[DECAY]
+    if decay != 0:
+        for n in range(len(g)):
+            g[n] += decay * parameters[n]
+
+
+@_update
+def plain(parameters, g, first, second, settings):
+    _decayed(parameters, g, settings)
+    rate = settings[RATE]
+    for n in range(len(g)):
+        parameters[n] -= rate * g[n]
+    return 0
+
+
+@_update
+def momentum(parameters, g, velocity, second, settings):
+    _decayed(parameters, g, settings)
+    rate, mu = settings[RATE], settings[BETA1]
+    for n in range(len(g)):
+        v = velocity[n] * mu + g[n]
+        velocity[n] = v
+        parameters[n] -= rate * v
+    return 0
+
+
+@_update
+def nesterov(parameters, g, velocity, second, settings):
+    _decayed(parameters, g, settings)
+    rate, mu = settings[RATE], settings[BETA1]
+    for n in range(len(g)):
+        v = velocity[n] * mu + g[n]
+        velocity[n] = v
+        parameters[n] -= rate * (g[n] + mu * v)
+    return 0
+
+
+@register_jitable
+def _adam_step(g, mean, square, n, settings):
+    """m and v of one parameter, and what is subtracted from it."""
+    m = mean[n] * settings[0] + settings[1] * g[n]
+    v = square[n] * settings[2] + settings[3] * g[n] * g[n]
+    mean[n], square[n] = m, v
+    return settings[4] * m / (np.sqrt(v / settings[5]) + settings[6])
+
+
+@register_jitable
+def _adam_settings(settings):
+    s = settings
+    return s[BETA1], s[REST1], s[BETA2], s[REST2], s[CORRECTED_RATE], s[CORRECTION], s[EPSILON]
+
+
+@_update
+def adam(parameters, g, mean, square, settings):
+    _decayed(parameters, g, settings)
+    numbers = _adam_settings(settings)
+    for n in range(len(g)):
+        parameters[n] -= _adam_step(g, mean, square, n, numbers)
+    return 0
+
+
+@_update
+def adamw(parameters, g, mean, square, settings):
+    shrink, numbers = settings[SHRINK], _adam_settings(settings)
+    for n in range(len(g)):
+        step = _adam_step(g, mean, square, n, numbers)
+        parameters[n] = shrink * parameters[n] - step
+    return 0
+
+
+@_update
+def rmsprop(parameters, g, square, second, settings):
+    _decayed(parameters, g, settings)
+    rate, alpha, rest, epsilon = settings[RATE], settings[BETA2], settings[REST2], settings[EPSILON]
+    for n in range(len(g)):
+        v = square[n] * alpha + rest * g[n] * g[n]
+        square[n] = v
+        parameters[n] -= rate * (g[n] / (np.sqrt(v) + epsilon))
+    return 0
+
+
+@_update
+def rmsprop_momentum(parameters, g, square, velocity, settings):
+    _decayed(parameters, g, settings)
+    rate, alpha, rest, epsilon = settings[RATE], settings[BETA2], settings[REST2], settings[EPSILON]
+    mu = settings[BETA1]
+    for n in range(len(g)):
+        v = square[n] * alpha + rest * g[n] * g[n]
+        u = velocity[n] * mu + g[n] / (np.sqrt(v) + epsilon)
+        square[n], velocity[n] = v, u
+        parameters[n] -= rate * u
+    return 0
+
+
+@_update
+def adagrad(parameters, g, square, second, settings):
+    _decayed(parameters, g, settings)
+    rate, epsilon = settings[RATE], settings[EPSILON]
+    for n in range(len(g)):
+        v = square[n] + g[n] * g[n]
+        square[n] = v
+        parameters[n] -= rate * (g[n] / (np.sqrt(v) + epsilon))
+    return 0
