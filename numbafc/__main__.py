@@ -15,6 +15,9 @@ def main() -> None:
             raise
         sys.stderr.write(f"numbafc: the command line needs {missing}: pip install 'numbafc[cli]'\n")
         raise SystemExit(2) from None
+    except KeyboardInterrupt:  # while Numba is imported
+        sys.stderr.write("numbafc: interrupted\n")
+        raise SystemExit(130) from None
     app()
 
 

@@ -1,18 +1,23 @@
 """The command line, as its users run it: a process, its output and its exit code."""
 
+import errno
 import functools
+import json
 import os
 import re
+import shlex
 import signal
+import struct
 import subprocess
 import sys
-import time
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
-from helpers import run_python
+from helpers import assert_same_bits, run_python
 
 import numbafc as fc
+from numbafc.cli import app, outputs
 
 IRIS = "width,length,kind\n" + "".join(f"{k + n / 50},{k * 2 - n / 40},{'abc'[k]}\n" for n in range(20) for k in range(3))
 
@@ -36,16 +41,40 @@ def trained(tmp_path_factory):
     return folder, numbafc("train", cwd=folder)
 
 
+@pytest.fixture
+def here(tmp_path, monkeypatch, capfd):
+    """The command in this process, in a folder of its own: here(arguments) is as a finished process, here.folder."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "200")
+    threads = fc.get_num_threads()
+
+    def run(*arguments):
+        with pytest.raises(SystemExit) as ended:
+            app(list(map(str, arguments)), prog_name="numbafc")
+        out, err = capfd.readouterr()
+        return SimpleNamespace(returncode=ended.value.code, stdout=out, stderr=err)
+
+    run.folder = tmp_path
+    yield run
+    fc.set_num_threads(threads)
+
+
+def ok(done):
+    """What a command that went well has printed."""
+    assert (done.returncode, done.stderr) == (0, ""), done
+    return done.stdout
+
+
 def test_train_is_the_main_job(trained):
     folder, done = trained
     assert done.returncode == 0, done.stderr
     lines = done.stdout.splitlines()
     assert lines[0] == "digits: 1797 samples, 64 features, 10 classes (0 … 9), float32"
-    assert re.fullmatch(r"epoch 1/20: loss [\d.]+, accuracy train [\d.]+ test [\d.]+, \d+ samples/s", lines[3])
+    assert re.fullmatch(r"epoch 1/20: loss [\d.]+, accuracy train [\d.]+ validation [\d.]+, \d+ samples/s", lines[3])
     assert "numbafc evaluate digits.safetensors digits" in done.stdout
-    accuracy = re.fullmatch(r"test accuracy (0\.\d{4})", lines[-1])
+    accuracy = re.fullmatch(r"validation accuracy (0\.\d{4})", lines[-1])
     assert accuracy
-    assert float(accuracy[1]) >= 0.95
+    assert float(accuracy[1]) >= 0.97
     assert (folder / "digits.safetensors").stat().st_size > 9610 * 4
 
 
@@ -58,42 +87,153 @@ def test_the_printed_commands_work(trained):
     assert np.mean(np.array(predicted.stdout.split(), int) == digits.y) > 0.95
     net = fc.load(folder / "digits.safetensors")
     accuracy = net.score(*digits.split(0.2, 0)[1][1:3])
-    assert done.stdout.splitlines()[-1] == f"test accuracy {accuracy:.4f}"
-
-
-def test_a_table_from_training_to_predictions(tmp_path):
-    (tmp_path / "iris.csv").write_text(IRIS)
-    options = ["--target", "kind", "--hidden", "16,8", "--epochs", "60", "--activation", "tanh", "--out", "m.safetensors"]
-    trained = numbafc("train", "iris.csv", *options, "--dtype", "float64", "--seed", "3", "--threads", "1", cwd=tmp_path)
-    assert trained.returncode == 0, trained.stderr
-    assert "numbafc evaluate m.safetensors iris.csv --target kind" in trained.stdout
-    assert trained.stdout.splitlines()[-1] == "test accuracy 1.0000"
-    evaluated = numbafc("evaluate", "m.safetensors", "iris.csv", "--target", "kind", cwd=tmp_path)
-    assert evaluated.stdout.splitlines()[-1] == "accuracy 1.0000"
-    predicted = numbafc("predict", "m.safetensors", "iris.csv", "--out", "out.csv", cwd=tmp_path)
-    assert predicted.stdout == "wrote 60 predictions to out.csv\n"
-    assert (tmp_path / "out.csv").read_text().split() == list("abc") * 20
-
-
-def test_real_targets(tmp_path):
-    X = np.random.default_rng(0).standard_normal((200, 3))
-    np.savez(tmp_path / "r.npz", X=X, y=X @ [1.0, 2.0, 3.0] + 0.25)
-    trained = numbafc(
-        "train", "r.npz", "--hidden", "", "--optimizer", "sgd", "--learning-rate", "0.05", "--epochs", "100", cwd=tmp_path
+    assert done.stdout.splitlines()[-1] == f"validation accuracy {accuracy:.4f}"
+    assert re.search(
+        rf"^trained on 1438 of these 1797 samples; on the 359 others: loss 0\.\d+, accuracy {accuracy:.4f}$",
+        evaluated.stdout,
+        re.M,
     )
-    assert trained.returncode == 0, trained.stderr
-    assert "R² test" in trained.stdout
-    assert trained.stdout.splitlines()[-1] == "test R² 1.0000"
-    predicted = numbafc("predict", "r.safetensors", "r.npz", cwd=tmp_path)
-    # float32, standardised: a few roundings of numbers below 16
-    np.testing.assert_allclose(np.array(predicted.stdout.split(), float), X @ [1, 2, 3] + 0.25, rtol=0, atol=1e-4)
 
 
-def test_the_same_command_twice_saves_the_same_bytes(tmp_path):
+def test_a_table_from_training_to_predictions(here):
+    (here.folder / "iris.csv").write_text(IRIS)
+    options = ["--target", "kind", "--hidden", "16,8", "--epochs", "60", "--activation", "tanh", "--out", "m.safetensors"]
+    printed = ok(here("train", "iris.csv", *options, "--dtype", "float64", "--seed", "3", "--threads", "1"))
+    assert "numbafc evaluate m.safetensors iris.csv --target kind" in printed
+    assert printed.splitlines()[-1] == "validation accuracy 1.0000"
+    lines = ok(here("evaluate", "m.safetensors", "iris.csv", "--target", "kind")).splitlines()
+    assert re.fullmatch(r"trained on 48 of these 60 samples; on the 12 others: loss 0\.\d{4}, accuracy 1\.0000", lines[3])
+    assert lines[2] == "accuracy 1.0000"
+    assert lines[4:] == ["class  precision  recall  samples", *(f"{k}         1.0000  1.0000       20" for k in "abc")]
+    assert ok(here("predict", "m.safetensors", "iris.csv", "--out", "out.csv")) == "wrote 60 predictions to out.csv\n"
+    assert (here.folder / "out.csv").read_text().split() == list("abc") * 20
+
+
+def test_real_targets_in_their_own_units(here):
+    X = np.random.default_rng(0).standard_normal((200, 3))
+    y = 5000 + 1000 * X @ [[1.0, 2.0], [2.0, -1.0], [3.0, 0.0]]
+    np.savez("r.npz", X=X, y=y)
+    options = "--hidden", "", "--optimizer", "sgd", "--learning-rate", "0.05", "--epochs", "100"
+    printed = ok(here("train", "r.npz", *options))
+    assert "R² validation" in printed
+    assert printed.splitlines()[-1] == "validation R² 1.0000"
+    predicted = ok(here("predict", "r.safetensors", "r.npz"))
+    numbers = np.array([line.split(",") for line in predicted.splitlines()], float)
+    # float32, standardised: a few roundings of numbers below 16, then of thousands
+    np.testing.assert_allclose(numbers, y, rtol=0, atol=0.1)
+    lines = ok(here("evaluate", "r.safetensors", "r.npz")).splitlines()
+    assert lines[2] == "R² 1.0000"
+    assert re.fullmatch(r"output +R² +RMSE +MAE", lines[-3])
+    assert re.fullmatch(r"1 +1\.0000 +0\.0\d\d\d +0\.0\d\d\d", lines[-1])
+    found = json.loads(ok(here("evaluate", "r.safetensors", "r.npz", "--json")))
+    assert [output["output"] for output in found["outputs"]] == ["0", "1"]
+    errors = np.abs(numbers - y).mean(axis=0)
+    np.testing.assert_allclose([output["mae"] for output in found["outputs"]], errors, rtol=0, atol=1e-3)  # float32's y
+
+
+def test_predictions_have_the_shortest_digits_of_their_dtype(here):
+    net = fc.MLP([1, 1], "identity", "mse")
+    net.weights[0][:] = 0.1
+    net.save("m.safetensors")
+    np.savez("x.npz", X=np.array([[1.0], [3.0]]))
+    assert ok(here("predict", "m.safetensors", "x.npz")) == "0.1\n0.3\n"
+
+
+def test_probabilities_are_a_column_for_each_class(here):
+    net = fc.MLP([1, 2])
+    net.classes = ("no", "a, b")
+    net.parameters[:] = 0
+    net.save("m.safetensors")
+    np.savez("x.npz", X=np.ones((2, 1)))
+    assert ok(here("predict", "m.safetensors", "x.npz", "--probabilities")) == 'no,"a, b"\n0.5,0.5\n0.5,0.5\n'
+    fc.MLP([1, 1], loss="mse").save("r.safetensors")
+    done = here("predict", "r.safetensors", "x.npz", "--probabilities")
+    assert (done.returncode, "trained with the loss 'mse'" in done.stderr) == (2, True)
+
+
+def test_a_class_that_is_never_said_has_no_precision(here):
+    net = fc.MLP([1, 3])
+    net.parameters[:] = [0, 0, 0, 2, 1, 0]
+    net.classes = ("x", "y", "z")
+    net.save("m.safetensors")
+    (here.folder / "d.csv").write_text("1,x\n2,y\n3,y\n4,x\n")
+    lines = ok(here("evaluate", "m.safetensors", "d.csv")).splitlines()
+    assert lines[2:] == [
+        "accuracy 0.5000",
+        "class  precision  recall  samples",
+        "x         0.5000  1.0000        2",
+        "y              –  0.0000        2",
+        "z              –       –        0",
+    ]
+    found = json.loads(ok(here("evaluate", "m.safetensors", "d.csv", "--json")))
+    assert (found["score"], found["score_is"], found["others"]) == (0.5, "accuracy", None)
+    assert found["classes"][1] == {"class": "y", "precision": None, "recall": 0, "samples": 2}
+
+
+def test_labels_that_are_independent(here):
+    rng = np.random.default_rng(0)
+    X = rng.standard_normal((100, 2))
+    np.savez("l.npz", X=X, y=(X > 0).astype(float))
+    printed = ok(here("train", "l.npz", "--loss", "binary_cross_entropy", "--epochs", "30", "--learning-rate", "0.01"))
+    assert "validation accuracy" in printed
+    assert re.search(r"^label  precision  recall  samples\n0 .*\n1 ", ok(here("evaluate", "l.safetensors", "l.npz")), re.M)
+    assert re.fullmatch(r"([01],[01]\n){100}", ok(here("predict", "l.safetensors", "l.npz")))
+
+
+def test_idx_files_and_their_labels(here):
+    digits = fc.files.digits()
+    for name, array in (("x.idx", digits.X[:300].reshape(-1, 8, 8)), ("y.idx", digits.y[:300])):
+        sizes = struct.pack(f">BBBB{array.ndim}I", 0, 0, 8, array.ndim, *array.shape)
+        (here.folder / name).write_bytes(sizes + array.astype(np.uint8).tobytes())
+    printed = ok(here("train", "x.idx", "--labels", "y.idx", "--epochs", "2"))
+    assert "numbafc evaluate x.safetensors x.idx --labels y.idx\n" in printed
+    assert "numbafc predict x.safetensors x.idx\n" in printed
+    assert "trained on 240 of these 300 samples" in ok(here("evaluate", "x.safetensors", "x.idx", "--labels", "y.idx"))
+    assert len(ok(here("predict", "x.safetensors", "x.idx")).split()) == 300
+
+
+def test_settings_reach_the_training(here):
+    (here.folder / "iris.csv").write_text(IRIS)
+    options = (
+        *("--optimizer", "rmsprop", "--learning-rate", "0.002", "--weight-decay", "0.001", "--schedule", "cosine"),
+        *(
+            "--batch-size",
+            "7",
+            "--dropout",
+            "0.25",
+            "--clip-norm",
+            "2",
+            "--early-stopping",
+            "3",
+            "--label-smoothing",
+            "0.1",
+        ),
+        *("--class-weight", "balanced", "--init", "he_uniform", "--activation", "silu", "--epochs", "2", "--seed", "5"),
+    )
+    printed = ok(here("train", "iris.csv", *options, "--validation-split", "0.5"))
+    assert "30 samples to train on, 30 for validation" in printed
+    net = fc.load("iris.safetensors")
+    recipe = net.training.recipe
+    assert recipe.optimizer == fc.RMSprop(0.002, weight_decay=0.001)
+    assert (type(recipe.schedule).__name__, recipe.batch_size, recipe.early_stopping) == ("Cosine", 7, 3)
+    assert recipe.regularization[:4] == (0.25, 2.0, 0.0, 0.1)
+    assert (net.init, net.activation, net.seed, net.label_smoothing) == ("he_uniform", "silu", 5, 0.1)
+
+
+def test_early_stopping_says_what_was_kept(here):
+    (here.folder / "iris.csv").write_text(IRIS)
+    printed = ok(here("train", "iris.csv", "--early-stopping", "2", "--learning-rate", "0.5", "--epochs", "200"))
+    kept, done = map(int, re.search(r"^kept the parameters of epoch (\d+), the best of (\d+)$", printed, re.M).groups())
+    history = fc.load("iris.safetensors").training.history
+    assert (len(history), int(np.argmin(history.validation_loss)) + 1) == (done, kept)
+
+
+def test_the_same_command_twice_saves_the_same_bits(tmp_path):
     for name, threads in (("a", "1"), ("b", str(fc.get_num_threads()))):
         options = ("--epochs", "2", "--out", f"{name}.safetensors", "--threads", threads)
         assert numbafc("train", *options, cwd=tmp_path).returncode == 0
-    assert (tmp_path / "a.safetensors").read_bytes() == (tmp_path / "b.safetensors").read_bytes()
+    a, b = (fc.load(tmp_path / f"{name}.safetensors") for name in "ab")
+    assert_same_bits(a.parameters, b.parameters, "parameters")  # the files tell how long it took, too
 
 
 def test_info_says_what_decides_the_speed(tmp_path):
@@ -109,21 +249,40 @@ BAD = [
     (["train", "words.csv"], r"words.csv: expected a number at row 1, column 0 \(from 0\), got 'x'"),
     (["train", "one.csv"], "training needs at least 2 samples"),
     (["train", "--hidden", "a,b"], "--hidden must be sizes separated by commas, such as 128,64, got 'a,b'"),
-    (["train", "--target", "5"], "neither --target nor a loss of real targets applies"),
+    (["train", "--target", "5"], "neither --target, nor --labels, nor a loss of real targets applies"),
+    (["train", "--labels", "one.csv"], "neither --target, nor --labels, nor a loss of real targets applies"),
+    (["train", "one.csv", "--labels", "x"], "the target of a csv file is one of its columns; --labels is for IDX files"),
     (["train", "--out", "loop/m.safetensors"], "cannot be written"),
     (["train", "--hidden", "0"], "--hidden must be at least 1, got 0"),
-    (["train", "--activation", "swish"], "activation must be one of 'identity', 'relu', .*, got 'swish'"),
-    (["train", "--optimizer", "x"], "optimizer must be one of 'sgd', 'adam', .*, got 'x'"),
+    (["train", "--epochs", "0"], "--epochs must be at least 1, got 0"),
+    (["train", "--activation", "swish"], "--activation must be one of 'identity', 'relu', .*, got 'swish'"),
+    (["train", "--optimizer", "x"], "--optimizer must be one of 'sgd', 'adam', .*, got 'x'"),
+    (["train", "--schedule", "x"], "--schedule must be one of 'constant', 'step', .*, got 'x'"),
+    (["train", "--init", "x"], "--init must be one of 'auto', 'he_normal', .*, got 'x'"),
     (["train", "--loss", "x"], "--loss must be one of 'auto', 'cross_entropy', .*, got 'x'"),
+    (["train", "--class-weight", "x"], "--class-weight must be one of 'balanced', got 'x'"),
     (["train", "--learning-rate", "-1"], "--learning-rate must be a finite number above 0, got -1.0"),
+    (["train", "--weight-decay", "-1"], "--weight-decay must be a finite number at least 0, got -1.0"),
+    (["train", "--dropout", "1"], "--dropout must be a finite number at least 0 and below 1, got 1.0"),
+    (["train", "--early-stopping", "0"], "--early-stopping must be at least 1, got 0"),
     (["train", "--batch-size", "0"], "--batch-size must be at least 1, got 0"),
-    (["train", "--test-share", "1"], "--test-share must be a finite number above 0 and below 1, got 1.0"),
+    (["train", "--validation-split", "1"], "--validation-split must be a finite number above 0 and below 1, got 1.0"),
     (["train", "--seed", "-1"], "--seed must be at least 0, got -1"),
-    (["train", "--dtype", "float16"], "dtype must be float32 or float64, got 'float16'"),
+    (["train", "--dtype", "float16"], "--dtype must be one of 'float32', 'float64', got 'float16'"),
     (["train", "--threads", "9999"], "the number of threads must be from 1 to"),
     (["train", "--out", "no/such/folder/m.safetensors"], "cannot be written: expected a file in a folder that exists"),
+    (["train", "--plot", "curves.gif"], "--plot must end in .png, .svg, .pdf, got 'curves.gif'"),
+    (["train", "--plot", "no/such/folder/a.png"], "cannot be written"),
+    (["train", "missing.csv", "--json"], "missing.csv: No such file or directory"),
+    (["train", "--resume", "missing.safetensors"], "missing.safetensors: No such file or directory"),
+    (["train", "--resume", "m.safetensors"], "m.safetensors: there is no training in it to resume; it was saved without"),
+    (
+        ["train", "--resume", "m.safetensors", "--hidden", "128", "--learning-rate", "1", "--seed", "0"],
+        "with --resume the model's file says what --hidden, --seed and --learning-rate would; leave them out",
+    ),
+    (["train", "--resume", "m.safetensors", "--dtype", "float32"], "the model's file says what --dtype would; leave it out"),
     (["evaluate", "words.csv", "digits"], "words.csv: not a readable safetensors file"),
-    (["evaluate", "missing.safetensors", "digits"], "missing.safetensors: No such file or directory"),
+    (["evaluate", "missing.safetensors", "digits", "--json"], "missing.safetensors: No such file or directory"),
     (["evaluate", "m.safetensors", "words.csv"], "words.csv: expected a number at row 1, column 0"),
     (["evaluate", "m.safetensors", "other.csv"], "label '7' is not one of the model's classes, 0, 1"),
     (["evaluate", "m.safetensors", "wide.csv"], r"X must have shape \(samples, 2\)"),
@@ -134,45 +293,63 @@ BAD = [
 
 
 @pytest.mark.parametrize(("arguments", "message"), BAD)
-def test_bad_input_is_one_sentence_and_exit_code_2(tmp_path, arguments, message):
-    (tmp_path / "words.csv").write_text("1,2,0\nx,3,1\n")
-    (tmp_path / "one.csv").write_text("1,2,0\n")
-    (tmp_path / "other.csv").write_text("1,2,7\n3,4,7\n")
-    (tmp_path / "wide.csv").write_text("1,2,3,0\n3,4,5,1\n")
-    (tmp_path / "loop").symlink_to("loop")
+def test_bad_input_is_one_sentence_and_exit_code_2(here, arguments, message):
+    (here.folder / "words.csv").write_text("1,2,0\nx,3,1\n")
+    (here.folder / "one.csv").write_text("1,2,0\n")
+    (here.folder / "other.csv").write_text("1,2,7\n3,4,7\n")
+    (here.folder / "wide.csv").write_text("1,2,3,0\n3,4,5,1\n")
+    (here.folder / "loop").symlink_to("loop")
     net = fc.MLP([2, 2])
     net.classes = ("0", "1")
-    net.save(tmp_path / "m.safetensors")
-    before = sorted(path.name for path in tmp_path.iterdir())
-    done = numbafc(*arguments, cwd=tmp_path)
-    assert done.returncode == 2
+    net.save("m.safetensors")
+    before = sorted(path.name for path in here.folder.iterdir())
+    done = here(*arguments)
+    assert (done.returncode, done.stdout) == (2, "")
     assert re.fullmatch(rf"numbafc: .*{message}.*\n", done.stderr), done.stderr
-    assert sorted(path.name for path in tmp_path.iterdir()) == before
+    assert sorted(path.name for path in here.folder.iterdir()) == before
 
 
-def test_no_input_is_written_over(tmp_path):
-    (tmp_path / "a.csv").write_text(IRIS)
-    assert numbafc("train", "a.csv", "--epochs", "1", cwd=tmp_path).returncode == 0
-    model = (tmp_path / "a.safetensors").read_bytes()
+def test_a_process_says_it_too(tmp_path):
+    done = numbafc("train", "missing.csv", cwd=tmp_path)
+    assert (done.returncode, done.stdout, done.stderr) == (2, "", "numbafc: missing.csv: No such file or directory\n")
+
+
+def test_no_input_is_written_over(here):
+    (here.folder / "a.csv").write_text(IRIS)
+    ok(here("train", "a.csv", "--epochs", "1"))
+    model = (here.folder / "a.safetensors").read_bytes()
     for arguments in (
         ("train", "a.csv", "--out", "a.csv"),
         ("predict", "a.safetensors", "a.csv", "--out", "a.csv"),
         ("predict", "a.safetensors", "a.csv", "--out", "./a.safetensors"),
     ):
-        done = numbafc(*arguments, cwd=tmp_path)
+        done = here(*arguments)
         assert done.returncode == 2
         assert "is the file that is read; give the output a name of its own" in done.stderr
-    assert (tmp_path / "a.csv").read_text() == IRIS
-    assert (tmp_path / "a.safetensors").read_bytes() == model
-    again = numbafc("train", "a.csv", "--epochs", "1", cwd=tmp_path)
-    assert "replaced a.safetensors" in again.stdout
+    assert (here.folder / "a.csv").read_text() == IRIS
+    assert (here.folder / "a.safetensors").read_bytes() == model
+    assert "replaced a.safetensors" in ok(here("train", "a.csv", "--epochs", "1"))
 
 
-def test_labels_with_commas_are_quoted(tmp_path):
-    (tmp_path / "q.csv").write_text('1,"a, b"\n2,c\n' * 5)
-    assert numbafc("train", "q.csv", "--epochs", "1", cwd=tmp_path).returncode == 0
-    lines = set(numbafc("predict", "q.safetensors", "q.csv", cwd=tmp_path).stdout.splitlines())
-    assert lines <= {'"a, b"', "c"}
+def test_a_full_disk_is_said_of_the_file_that_was_asked_for(here, monkeypatch):
+    def full(descriptor):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    fc.MLP([64, 10]).save("m.safetensors")
+    monkeypatch.setattr(os, "fsync", full)
+    for arguments, path in (
+        (("train", "--epochs", "1"), "digits.safetensors"),
+        (("predict", "m.safetensors", "digits", "--out", "p.csv"), "p.csv"),
+    ):
+        done = here(*arguments)
+        assert (done.returncode, done.stderr) == (2, f"numbafc: {path}: No space left on device\n")
+    assert [path.name for path in here.folder.iterdir()] == ["m.safetensors"]
+
+
+def test_labels_with_commas_are_quoted(here):
+    (here.folder / "q.csv").write_text('1,"a, b"\n2,c\n' * 5)
+    ok(here("train", "q.csv", "--epochs", "1"))
+    assert set(ok(here("predict", "q.safetensors", "q.csv")).splitlines()) <= {'"a, b"', "c"}
 
 
 def test_a_terminal_without_the_sign_for_squares_still_trains(tmp_path):
@@ -180,23 +357,27 @@ def test_a_terminal_without_the_sign_for_squares_still_trains(tmp_path):
     np.savez(tmp_path / "r.npz", X=X, y=X[:, 0] + 0.5)
     done = numbafc("train", "r.npz", "--epochs", "1", cwd=tmp_path, PYTHONIOENCODING="ascii", PYTHONUTF8="0", LC_ALL="C")
     assert done.returncode == 0, done.stderr
-    assert "test R? " in done.stdout
+    assert "validation R? " in done.stdout
 
 
-def test_divergence_is_exit_code_1(tmp_path):
-    done = numbafc("train", "--optimizer", "sgd", "--learning-rate", "1e30", cwd=tmp_path)
+def test_divergence_is_exit_code_1(here):
+    done = here("train", "--optimizer", "sgd", "--learning-rate", "1e30")
     assert done.returncode == 1
     assert re.fullmatch(r"numbafc: training diverged in epoch 1, batch \d+; .*\n", done.stderr)
 
 
-def test_help_has_examples(tmp_path):
+def test_help_has_examples_and_is_not_cut_off(here, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
     for command in ("train", "evaluate", "predict"):
-        done = numbafc(command, "--help", cwd=tmp_path)
-        assert done.returncode == 0
-        assert f"numbafc {command}" in done.stdout
-    text = numbafc("train", "--help", cwd=tmp_path).stdout
+        assert re.search(rf"^  Examples:\n\n  numbafc {command}\b", ok(here(command, "--help")), re.M)
+    commands = ok(here("--help")).partition("Commands:")[2]
+    assert len(commands.split("\n")) == 6
+    assert "..." not in commands
+    monkeypatch.setenv("COLUMNS", "200")
+    text = ok(here("train", "--help"))
     for part in (
-        "numbafc train iris.csv --target species",
+        "  Train a network, by default on the digits.\n",
+        "  numbafc train iris.csv --target species --epochs 100\n",
         "[default: last]",
         "[default: all cores]",
         "[default: NAME.safetensors",
@@ -204,22 +385,138 @@ def test_help_has_examples(tmp_path):
         assert part in text
 
 
-def test_ctrl_c_saves_what_was_learnt(tmp_path):
-    command = [sys.executable, "-u", "-m", "numbafc", "train", "--epochs", "1000000"]
+def test_the_version(here):
+    assert ok(here("--version")) == f"numbafc {fc.__version__}\n"
+
+
+# ---- JSON and pictures ---------------------------------------------------------------------------------------------
+
+
+def test_json_is_one_object_and_nothing_else(here):
+    np.savez("r.npz", X=np.arange(40.0).reshape(20, 2), y=np.arange(20.0) / 3)
+    result = json.loads(ok(here("train", "r.npz", "--epochs", "2", "--json")))
+    net = fc.load(result["model"])
+    assert (result["model"], result["data"], result["resume"]) == (
+        "r.safetensors",
+        "r.npz",
+        "numbafc train r.npz --resume r.safetensors",
+    )
+    assert (result["samples"], result["features"], result["classes"], result["layers"]) == (20, 2, None, [2, 128, 1])
+    assert (result["parameters"], result["epochs"], result["interrupted"]) == (net.parameters.size, 2, False)
+    assert result["seconds"] > 0
+    assert result["samples_per_second"] == pytest.approx(32 / result["seconds"])
+    assert [record["epoch"] for record in result["history"]] == [1, 2]
+    assert result["history"][0]["score"] is None  # NaN
+    assert result["validation_loss"] == result["history"][1]["validation_loss"]
+    assert (result["validation_score"], result["score_is"]) == (result["history"][1]["validation_score"], "R²")
+
+
+def test_the_plot_is_a_picture(here):
+    pytest.importorskip("matplotlib")
+    (here.folder / "i$r$s.csv").write_text(IRIS)
+    assert "drew a.png\n" in ok(here("train", "i$r$s.csv", "--epochs", "2", "--plot", "a.png"))
+    assert (here.folder / "a.png").read_bytes().startswith(b"\x89PNG")
+    np.savez("r.npz", X=np.arange(40.0).reshape(20, 2), y=np.arange(20.0) / 3)
+    ok(here("train", "r.npz", "--epochs", "1", "--plot", "a.SVG"))
+    assert "<svg" in (here.folder / "a.SVG").read_text()
+    assert "matplotlib.pyplot" not in sys.modules
+
+
+def test_a_plot_without_matplotlib_is_refused_before_the_training(here, monkeypatch):
+    monkeypatch.setitem(sys.modules, "matplotlib", None)
+    done = here("train", "--plot", "a.png")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr == "numbafc: --plot needs matplotlib, which is not installed: pip install 'numbafc[plot]'\n"
+
+
+# ---- interrupted and resumed ---------------------------------------------------------------------------------------
+
+
+def test_ctrl_c_saves_what_was_learnt_and_resuming_gives_the_bits_of_one_run(here):
+    command = [sys.executable, "-u", "-m", "numbafc", "train", "--epochs", "1000000", "--dropout", "0.1"]
     # a background job of a shell inherits that Ctrl-C is ignored, and hands it on
     hear = functools.partial(signal.signal, signal.SIGINT, signal.default_int_handler)
-    with subprocess.Popen(command, cwd=tmp_path, stdout=subprocess.PIPE, text=True, preexec_fn=hear) as running:
+    with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, preexec_fn=hear) as running:
         assert running.stdout is not None
         for line in running.stdout:
             if line.startswith("epoch 3/"):
                 break
         running.send_signal(signal.SIGINT)
-        start = time.monotonic()
         rest = running.stdout.read()
     assert running.returncode == 130
-    assert time.monotonic() - start < 10
-    assert "interrupted; saved digits.safetensors" in rest
-    assert fc.load(tmp_path / "digits.safetensors").score(*fc.files.digits()[1:3]) > 0.5
+    again = "numbafc train digits --resume digits.safetensors"
+    assert f"interrupted; saved digits.safetensors; resume with:\n  {again}\n" in rest
+    net = fc.load("digits.safetensors")
+    assert net.score(*fc.files.digits()[1:3]) > 0.5
+    epochs = str(len(net.training.history) + 2)
+    printed = ok(here(*shlex.split(again)[1:], "--epochs", epochs))
+    assert f"resumed after epoch {len(net.training.history)} of {epochs}" in printed
+    ok(here("train", "--epochs", epochs, "--dropout", "0.1", "--out", "whole.safetensors"))
+    assert_same_bits(fc.load("digits.safetensors").parameters, fc.load("whole.safetensors").parameters, "parameters")
+
+
+def interrupting(times, what):
+    """A function that does what `what` does, after so many signals of Ctrl-C at its first call."""
+    signals = [signal.SIGINT] * times
+
+    def interrupted(*arguments, **options):
+        while signals:
+            signal.raise_signal(signals.pop())
+        return what(*arguments, **options)
+
+    return interrupted
+
+
+RESUMED = ("train", "iris.csv", "--target", "kind", "--validation-split", "0.3", "--class-weight", "balanced")
+
+
+def test_every_option_that_resuming_needs_is_printed(here, monkeypatch):
+    (here.folder / "iris.csv").write_text(IRIS)
+    settings = "--early-stopping", "9", "--optimizer", "adamw", "--schedule", "cosine", "--epochs", "8"
+    ok(here(*RESUMED, *settings, "--out", "whole.safetensors"))
+    monkeypatch.setattr(outputs.Saver, "__call__", interrupting(1, lambda saver, record: None))
+    done = here(*RESUMED, *settings, "--json")
+    assert (done.returncode, done.stderr) == (130, "")
+    result = json.loads(done.stdout)
+    assert (result["interrupted"], result["epochs"], result["validation_loss"]) == (True, 1, None)
+    assert result["resume"] == f"numbafc {' '.join(RESUMED)} --resume iris.safetensors"
+    ok(here(*shlex.split(result["resume"])[1:]))
+    whole, again = fc.load("whole.safetensors"), fc.load("iris.safetensors")
+    assert_same_bits(again.parameters, whole.parameters, "parameters")
+    assert again.training.history.validation_loss == whole.training.history.validation_loss
+    other = here("train", "iris.csv", "--target", "kind", "--resume", "iris.safetensors", "--epochs", "9")
+    assert (other.returncode, "resume needs the samples, targets and weights" in other.stderr) == (2, True)
+    fewer = here(*RESUMED, "--resume", "iris.safetensors", "--epochs", "7")
+    assert "--epochs is the number in all, of which iris.safetensors has done 8: ask for more, got 7" in fewer.stderr
+    done = ok(here(*RESUMED, "--resume", "iris.safetensors", "--out", "on.safetensors"))
+    assert "resumed after epoch 8 of 8" in done  # nothing is left to do, and that is no mistake
+    assert_same_bits(fc.load("on.safetensors").parameters, whole.parameters, "parameters")
+
+
+def test_ctrl_c_before_the_first_step_saves_nothing(here, monkeypatch):
+    monkeypatch.setattr(fc.MLP, "fit", interrupting(1, fc.MLP.fit))
+    done = here("train", "--epochs", "1")
+    assert (done.returncode, done.stderr) == (130, "numbafc: interrupted before the first step; nothing is saved\n")
+    assert not list(here.folder.iterdir())
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+
+def test_ctrl_c_while_saving_loses_nothing(here, monkeypatch):
+    monkeypatch.setattr(fc.MLP, "save", interrupting(3, fc.MLP.save))
+    assert "saved digits.safetensors; use it" in ok(here("train", "--epochs", "1"))
+    assert fc.load("digits.safetensors").training.history.epoch == [1]
+    assert [path.name for path in here.folder.iterdir()] == ["digits.safetensors"]
+
+
+def test_a_long_training_is_saved_on_the_way(here, monkeypatch):
+    saved = []
+    save = fc.MLP.save
+    monkeypatch.setattr(fc.MLP, "save", lambda net, path: (saved.append(len(net.training.history)), save(net, path)))
+    ok(here("train", "--epochs", "2"))
+    assert saved == [2]
+    monkeypatch.setattr(outputs, "SECONDS", 0)
+    ok(here("train", "--epochs", "2"))
+    assert saved == [2, 1, 2, 2]
 
 
 @pytest.mark.parametrize("module", ["typer", "rich"])

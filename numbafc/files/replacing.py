@@ -14,6 +14,13 @@ def write_whole(path: str | PathLike[str], content: bytes) -> None:
     target = Path(os.path.realpath(path))  # through a symbolic link, not over it
     if target.exists() and not target.is_file():
         raise OSError(errno.EINVAL, "is no regular file, so it cannot be replaced by one", str(path))
+    try:
+        _replace(target, content)
+    except OSError as error:  # of the file that was asked for, not of the one beside it
+        raise OSError(error.errno, error.strerror, str(path)) from error
+
+
+def _replace(target: Path, content: bytes) -> None:
     handle, temporary = tempfile.mkstemp(prefix=f".{target.name}.", dir=target.parent)
     try:
         with os.fdopen(handle, "wb") as file:

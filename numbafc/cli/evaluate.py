@@ -1,0 +1,95 @@
+"""`numbafc evaluate`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ..files import datasets
+from ..files.checkpoint import load
+from ..nn import LOSSES, MLP, metrics
+from . import options, screen
+from .sources import Source, class_names, encoded, score_name
+
+EXAMPLES = """
+numbafc evaluate digits.safetensors digits
+numbafc evaluate iris.safetensors iris.csv --target species --json
+"""
+
+
+def evaluate(
+    model: options.Model,
+    data: options.Data,
+    target: options.Target = None,
+    labels: options.Labels = None,
+    as_json: options.Json = False,
+) -> None:
+    """Print how good a model is on a data set.
+
+    Loss and accuracy, and the precision and recall of each class; of real targets R², and the errors in their own units.
+    If these are the samples that the model was trained and validated on, also loss and score of the latter.
+    """
+    net = load(model)
+    dataset = Source(data, target, labels).read_for(net)
+    heading, dataset = dataset.describe(), encoded(dataset, net, data)
+    whole, others, (kind, table) = _measured(net, dataset), _others(net, dataset), _table(net, dataset)
+    if as_json:
+        apart = None if others is None else _measured(net, others)
+        result = {"model": str(model), "data": str(data), "score_is": score_name(net), **whole, "others": apart}
+        screen.print_json({**result, kind: _records(table)})
+        return
+    lines = [heading, f"loss {whole['loss']:.4f}", f"{score_name(net)} {whole['score']:.4f}"]
+    if others is not None:
+        seen, apart = whole["samples"] - len(others.X), _measured(net, others)
+        lines.append(
+            f"trained on {seen} of these {whole['samples']} samples; on the {apart['samples']} others: "
+            f"loss {apart['loss']:.4f}, {score_name(net)} {apart['score']:.4f}"
+        )
+    screen.TEXT.print("\n".join([*lines, *_aligned(table)]))
+
+
+def _measured(net: MLP, dataset: datasets.Dataset) -> dict[str, Any]:
+    loss, score = net.loss(dataset.X, dataset.y), net.score(dataset.X, dataset.y)
+    return {"samples": len(dataset.X), "loss": loss, "score": score}
+
+
+def _others(net: MLP, dataset: datasets.Dataset) -> datasets.Dataset | None:
+    """The samples that were held out, if `numbafc train` trained the network on a part of this data set."""
+    count = 0 if net.training is None else len(dataset.X) - net.training.samples
+    if count <= 0:
+        return None
+    training, others = dataset.split(count / len(dataset.X), net.seed)
+    return others if net.was_trained_on(training.X, training.y) else None
+
+
+def _table(net: MLP, dataset: datasets.Dataset) -> tuple[str, dict[str, Any]]:
+    """What the outputs are, and for each of them its name and what is measured of it: columns by their names."""
+    y, predicted, names = dataset.y, net.predict(dataset.X), class_names(net)
+    if LOSSES[net.loss_name].classifies:
+        return "classes", {"class": names, **metrics.of_classes(y, predicted, len(names))._asdict()}
+    y, predicted = y.reshape(len(y), -1), predicted.reshape(len(y), -1)
+    if net.loss_name == "binary_cross_entropy":
+        return "labels", {"label": names, **metrics.of_labels(y > 0.5, predicted > 0)._asdict()}
+    return "outputs", {"output": names, **metrics.of_reals(y, predicted)._asdict()}
+
+
+def _records(table: dict[str, Any]) -> list[dict[str, Any]]:
+    return [dict(zip(table, row, strict=True)) for row in zip(*table.values(), strict=True)]
+
+
+def _aligned(table: dict[str, Any]) -> list[str]:
+    """The table in lines: names to the left, numbers to the right."""
+    columns = [[HEADINGS.get(name, name), *map(_cell, column)] for name, column in table.items()]
+    widths = [max(map(len, column)) for column in columns]
+    rows = zip(*columns, strict=True)
+    return ["  ".join([row[0].ljust(widths[0]), *map(str.rjust, row[1:], widths[1:])]) for row in rows]
+
+
+HEADINGS = {"r2": "R²", "rmse": "RMSE", "mae": "MAE"}
+
+
+def _cell(value: Any) -> str:
+    if isinstance(value, np.floating):
+        return "–" if np.isnan(value) else f"{value:.4f}" if abs(value) < 1000 else f"{value:.6g}"
+    return str(value)

@@ -1,0 +1,17 @@
+"""`numbafc info`."""
+
+from __future__ import annotations
+
+from .. import __version__, _jit
+from .screen import TEXT
+
+EXAMPLES = ""
+
+
+def info() -> None:
+    """Print what decides how fast this machine trains.
+
+    Versions, threads, CPU features, cache.
+    """
+    for name, value in {"numbafc": __version__, **_jit.environment()}.items():
+        TEXT.print(f"{name.replace('_', ' '):16}{' '.join(value) if isinstance(value, list) else value}")

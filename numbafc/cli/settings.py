@@ -1,0 +1,130 @@
+"""The options of `numbafc train` as settings of a network and of its training, checked before any data are read."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import typer
+
+from ..checks import choice, count, number
+from ..files import datasets
+from ..files.checkpoint import load
+from ..files.invalid import InvalidFile
+from ..nn import ACTIVATIONS, LOSSES, MLP, OPTIMIZERS, SCHEDULES
+from ..nn.initializers import INITIALIZERS
+
+OF_NETWORK = ("hidden", "activation", "init", "loss", "label_smoothing", "dtype", "seed")
+OF_TRAINING = (
+    *("optimizer", "learning_rate", "weight_decay", "schedule", "batch_size"),
+    *("dropout", "clip_norm", "early_stopping"),
+)
+NAMES = {
+    "activation": ACTIVATIONS,
+    "init": INITIALIZERS,
+    "loss": ("auto", *LOSSES),
+    "optimizer": OPTIMIZERS,
+    "schedule": SCHEDULES,
+    "dtype": ("float32", "float64"),
+    "class_weight": ("balanced",),
+}
+OF_DATA: dict[str, Any] = {"validation_split": 0.2, "class_weight": None}  # what no file remembers, and its default
+COUNTS = {"batch_size": 1, "epochs": 1, "seed": 0, "early_stopping": 1}
+NUMBERS: dict[str, tuple[float, dict[str, Any]]] = {
+    "validation_split": (0, {"exclusive": True, "below": 1}),
+    "learning_rate": (0, {"exclusive": True}),
+    "weight_decay": (0, {}),
+    "clip_norm": (0, {"exclusive": True}),
+    "dropout": (0, {"below": 1}),
+    "label_smoothing": (0, {"below": 1}),
+}
+
+
+def option(name: str) -> str:
+    """A parameter as it is written on the command line."""
+    return f"--{name.replace('_', '-')}"
+
+
+def check(given: dict[str, Any]) -> None:
+    """Refuse a value that no training can have. None stands for what was not given. Raises ValueError."""
+    for name, value in given.items():
+        if value is None:
+            continue
+        if name in NAMES:
+            choice(option(name), value, NAMES[name])
+        if name in COUNTS:
+            count(option(name), value, COUNTS[name])
+        if name in NUMBERS:
+            least, limits = NUMBERS[name]
+            number(option(name), value, least, **limits)
+    hidden_sizes(given["hidden"])
+
+
+def hidden_sizes(text: str) -> list[int]:
+    """The sizes in --hidden. Raises ValueError."""
+    try:
+        sizes = [int(size) for size in text.split(",") if size.strip()]
+    except ValueError:
+        raise ValueError(f"--hidden must be sizes separated by commas, such as 128,64, got {text!r}") from None
+    return [count("--hidden", size, 1) for size in sizes]
+
+
+def task(loss: str) -> str:
+    """What targets a loss needs, in the words of datasets.load."""
+    return "auto" if loss == "auto" else "classification" if LOSSES[loss].classifies else "regression"
+
+
+def network(dataset: datasets.Dataset, given: dict[str, Any]) -> MLP:
+    """A new network for a data set."""
+    outputs = len(dataset.classes) if dataset.classes is not None else int(np.prod(dataset.y.shape[1:], dtype=int))
+    loss = given["loss"]
+    if loss == "auto":
+        loss = "mse" if dataset.classes is None else "cross_entropy"
+    net = MLP(
+        [dataset.X.shape[1], *hidden_sizes(given["hidden"]), outputs],
+        given["activation"],
+        loss,
+        given["dtype"],
+        given["seed"],
+        label_smoothing=given["label_smoothing"],
+        init=given["init"],
+    )
+    net.classes = dataset.classes
+    return net
+
+
+def training(given: dict[str, Any]) -> dict[str, Any]:
+    """The settings as MLP.fit takes them."""
+    own = {name: given[name] for name in ("learning_rate", "weight_decay") if given[name] is not None}
+    rest = {name: given[name] for name in OF_TRAINING if name not in ("optimizer", "learning_rate", "weight_decay")}
+    return {"optimizer": OPTIMIZERS[given["optimizer"]](**own), **rest}
+
+
+def refuse_beside_resume(context: typer.Context) -> None:
+    """Refuse options on the command line that say what the file to resume says. Raises ValueError."""
+    said = [name for name in (*OF_NETWORK, *OF_TRAINING) if is_given(context, name)]
+    if said:
+        names = " and ".join(filter(None, (", ".join(map(option, said[:-1])), option(said[-1]))))
+        raise ValueError(
+            f"with --resume the model's file says what {names} would; leave {'it' if len(said) == 1 else 'them'} out"
+        )
+
+
+def is_given(context: typer.Context, name: str) -> bool:
+    """Whether a parameter was on the command line."""
+    source = context.get_parameter_source(name)
+    return source is not None and source.name != "DEFAULT"
+
+
+def resumed(path: Path, epochs: int | None) -> MLP:
+    """The network in a file, ready to go on to so many epochs in all. Raises InvalidFile or ValueError."""
+    net = load(path)
+    if net.training is None:
+        raise InvalidFile(path, "there is no training in it to resume; it was saved without")
+    done = len(net.training.history)
+    if epochs is not None:
+        if epochs < done:
+            raise ValueError(f"--epochs is the number in all, of which {path} has done {done}: ask for more, got {epochs}")
+        net.training.epochs = epochs
+    return net

@@ -1,0 +1,72 @@
+"""Where samples come from: the arguments that name them, and the data set they name."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ..files import datasets
+from ..nn import LOSSES, MLP
+
+DIGITS = Path("digits")  # the word for the embedded data set
+
+
+class Source(NamedTuple):
+    """The arguments that say where samples and their targets are."""
+
+    data: Path
+    target: str | None
+    labels: Path | None
+
+    @property
+    def files(self) -> list[Path]:
+        """All that is read."""
+        return [self.data] if self.labels is None else [self.data, self.labels]
+
+    @property
+    def arguments(self) -> list[str]:
+        """As they are given to a command."""
+        named = {"--target": self.target, "--labels": self.labels}
+        return [str(self.data), *(str(word) for pair in named.items() if pair[1] is not None for word in pair)]
+
+    def read(self, task: str, dtype: Any) -> datasets.Dataset:
+        """The data set in a file, or the embedded one."""
+        if not is_digits(self.data):
+            return datasets.load(self.data, target=self.target, labels=self.labels, task=task, dtype=dtype)
+        if self.target is not None or self.labels is not None or task == "regression":
+            raise ValueError(
+                "the embedded digits are images and their classes: neither --target, nor --labels, nor a loss of real "
+                "targets applies"
+            )
+        return datasets.digits(dtype)
+
+    def read_for(self, net: MLP) -> datasets.Dataset:
+        """The data set, of the kind that a network is for."""
+        return self.read("classification" if LOSSES[net.loss_name].classifies else "regression", net.dtype)
+
+
+def encoded(dataset: datasets.Dataset, net: MLP, path: Path) -> datasets.Dataset:
+    """The data set with the network's indices for its classes. Raises InvalidFile for a label that it does not know."""
+    if dataset.classes is None:
+        return dataset
+    names = class_names(net)
+    if net.classes is None and not set(dataset.classes) <= set(names):
+        return dataset  # nobody named the outputs: they are the labels in order
+    return dataset._replace(y=datasets.encode(np.array(dataset.classes)[dataset.y], names, path))
+
+
+def is_digits(data: Path) -> bool:
+    """Whether the word for the embedded data set was given; a file of that name goes first."""
+    return data == DIGITS and not data.is_file()
+
+
+def class_names(net: MLP) -> tuple[str, ...]:
+    """What the outputs stand for: the names of the classes, or numbers."""
+    return net.classes or tuple(map(str, range(net.sizes[-1])))
+
+
+def score_name(net: MLP) -> str:
+    """What net.score is."""
+    return "accuracy" if LOSSES[net.loss_name].classifies or net.loss_name == "binary_cross_entropy" else "R²"

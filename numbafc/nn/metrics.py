@@ -1,0 +1,63 @@
+"""How good predictions are, in numbers: pure functions of what is so and what was said.
+
+A share of nothing is NaN: the precision of a class that was never predicted, the recall of one that has no sample.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+
+
+class Detection(NamedTuple):
+    """How well each class, or label, is found. One element per class, (T,)."""
+
+    precision: np.ndarray  # of the samples that were said to be of it, the share that is
+    recall: np.ndarray  # of the samples that are of it, the share that was found
+    samples: np.ndarray  # how many are of it
+
+
+class Errors(NamedTuple):
+    """How far predictions of reals are off. One element per output, (T,), in the targets' own units."""
+
+    r2: np.ndarray
+    rmse: np.ndarray
+    mae: np.ndarray
+
+
+def of_classes(y: np.ndarray, predicted: np.ndarray, T: int) -> Detection:
+    """Of class indices y and predicted, (samples,), from 0 to T − 1.
+
+    precision[c] = #(y = c and predicted = c)/#(predicted = c),  recall[c] = #(y = c and predicted = c)/#(y = c)
+    """
+    found = np.bincount(y[y == predicted], minlength=T)
+    return _shares(found, np.bincount(predicted, minlength=T), np.bincount(y, minlength=T))
+
+
+def of_labels(y: np.ndarray, predicted: np.ndarray) -> Detection:
+    """Of independent labels y and predicted, (samples, T), where True stands for having the label.
+
+    precision[t] = #(y[:,t] and predicted[:,t])/#predicted[:,t],  recall[t] = #(y[:,t] and predicted[:,t])/#y[:,t]
+    """
+    return _shares((y & predicted).sum(axis=0), predicted.sum(axis=0), y.sum(axis=0))
+
+
+def of_reals(y: np.ndarray, predicted: np.ndarray) -> Errors:
+    """Of real targets y and predictions, (samples, T).
+
+    r2[t]   = 1 − Σ_s (y − ŷ)²/Σ_s (y − ȳ)²; of a target that does not vary 1 where all are right, else 0
+    rmse[t] = √(Σ_s (y − ŷ)²/samples)
+    mae[t]  = Σ_s |y − ŷ|/samples
+    """
+    y = y.astype(np.float64)
+    error = y - predicted
+    squares = np.square(error).sum(axis=0)
+    spread = np.square(y - y.mean(axis=0)).sum(axis=0) * (y.max(axis=0) > y.min(axis=0))
+    r2 = np.where(spread > 0, 1 - squares / np.where(spread > 0, spread, 1), squares == 0)
+    return Errors(r2, np.sqrt(squares / len(y)), np.abs(error).mean(axis=0))
+
+
+def _shares(found: np.ndarray, said: np.ndarray, are: np.ndarray) -> Detection:
+    with np.errstate(invalid="ignore"):  # 0/0 is NaN
+        return Detection(found / said, found / are, are)
