@@ -2,6 +2,7 @@
 
 import errno
 import functools
+import io
 import json
 import os
 import re
@@ -15,9 +16,11 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from helpers import assert_same_bits, run_python
+from rich.console import Console
 
 import numbafc as fc
 from numbafc.cli import app, outputs
+from numbafc.cli.display import Display
 
 IRIS = "width,length,kind\n" + "".join(f"{k + n / 50},{k * 2 - n / 40},{'abc'[k]}\n" for n in range(20) for k in range(3))
 
@@ -280,7 +283,7 @@ BAD = [
         ["train", "--resume", "m.safetensors", "--hidden", "128", "--learning-rate", "1", "--seed", "0"],
         "with --resume the model's file says what --hidden, --seed and --learning-rate would; leave them out",
     ),
-    (["train", "--resume", "m.safetensors", "--dtype", "float32"], "the model's file says what --dtype would; leave it out"),
+    (["train", "--resume", "m.safetensors", "--dtype", "float32"], "what --dtype would; leave it out"),
     (["evaluate", "words.csv", "digits"], "words.csv: not a readable safetensors file"),
     (["evaluate", "missing.safetensors", "digits", "--json"], "missing.safetensors: No such file or directory"),
     (["evaluate", "m.safetensors", "words.csv"], "words.csv: expected a number at row 1, column 0"),
@@ -387,6 +390,23 @@ def test_help_has_examples_and_is_not_cut_off(here, monkeypatch):
 
 def test_the_version(here):
     assert ok(here("--version")) == f"numbafc {fc.__version__}\n"
+
+
+def test_a_terminal_shows_one_line_that_changes(here, monkeypatch):
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("TERM", "xterm")
+    printed = ok(here("train", "--epochs", "2"))
+    assert re.search(r"2/2 .*━.*loss [\d.]+, accuracy train [\d.]+ validation [\d.]+, \d+ samples/s", printed)
+    assert "epoch 2/2:" not in printed
+
+
+def test_the_bar_moves_within_an_epoch():
+    net = fc.MLP([64, 10])
+    net.fit(*fc.files.digits()[1:3], epochs=1)
+    display = Display(net, 3, Console(force_terminal=True, file=io.StringIO()))
+    net.training.results[4] += 5
+    display.get_renderables()
+    assert (display.tasks[0].completed, display.tasks[0].total) == (57 + 5, 3 * 57)
 
 
 # ---- JSON and pictures ---------------------------------------------------------------------------------------------

@@ -22,6 +22,8 @@ def in_one_sentence(command: Callable[..., None]) -> Callable[..., None]:
             _end(str(error) or "interrupted", INTERRUPTED)
         except FloatingPointError as error:
             _end(str(error), DIVERGED)
+        except BrokenPipeError:  # nobody reads on, as in `numbafc predict … | head`
+            raise
         except (ValueError, TypeError, OSError, ImportError, MemoryError) as error:
             _end(_sentence(error), BAD_INPUT)
 

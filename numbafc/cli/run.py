@@ -28,7 +28,7 @@ class Run:
     dataset: datasets.Dataset
     training: datasets.Dataset
     held_out: datasets.Dataset
-    settings: dict[str, Any]
+    asked: dict[str, Any]
     path: Path
     again: str  # the command that resumes it
 
@@ -48,10 +48,10 @@ class Run:
         """Train with a display, and save. Whether it came to its end: Ctrl-C before the first step is raised again."""
         before, finished = minibatches(self.net), False
         validation = self.held_out.X, self.held_out.y
-        with one_interrupt(), Display(self.net, self.settings["epochs"], console) as display:
+        with one_interrupt(), Display(self.net, self.asked["epochs"], console) as display:
             callbacks = display, Saver(self.net, self.path)
             try:
-                self.net.fit(self.training.X, self.training.y, validation=validation, callbacks=callbacks, **self.settings)
+                self.net.fit(self.training.X, self.training.y, validation=validation, callbacks=callbacks, **self.asked)
                 finished = True
                 self.net.save(self.path)
             except KeyboardInterrupt:
@@ -132,7 +132,7 @@ def go_on(source: Source, given: dict[str, Any], resume: Path, epochs: int | Non
     net = settings.resumed(resume, epochs)
     dataset = encoded(source.read_for(net), net, source.data)
     run = _run(source, net, dataset, given, {"resume": True}, out or resume)
-    run.settings["epochs"] = run._progress.epochs
+    run.asked["epochs"] = run._progress.epochs
     return run
 
 

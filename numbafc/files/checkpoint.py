@@ -20,6 +20,7 @@ from typing import Any
 
 import numpy as np
 
+from .. import checks
 from ..nn.mlp import MLP, writers
 from . import progress
 from .invalid import InvalidFile
@@ -73,7 +74,8 @@ def load(path: str | PathLike[str]) -> MLP:
         with _safetensors().safe_open(os.fspath(path), framework="np") as file:
             metadata = file.metadata() or {}
             tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except (_safetensors().SafetensorError, TypeError, ValueError, KeyError) as error:
+    except (_safetensors().SafetensorError, TypeError, ValueError, KeyError, AttributeError) as error:
+        # AttributeError: safetensors knows dtypes that NumPy has not, such as F8_E4M3
         raise InvalidFile(path, f"not a readable safetensors file ({error})") from None
     if "numbafc" not in metadata:
         raise InvalidFile(path, "a safetensors file, but not of a numbafc network: its metadata say nothing of one")
@@ -88,9 +90,10 @@ def load(path: str | PathLike[str]) -> MLP:
 
 def _restore(description: dict[str, Any], tensors: dict[str, np.ndarray]) -> MLP:
     """The network of a description and its tensors. Raises KeyError, TypeError or ValueError where they disagree."""
-    sizes, held = description["sizes"], sum(tensor.size for tensor in tensors.values())
+    sizes = [checks.count("a size", size, 1) for size in description["sizes"]]  # before a word is taken 10⁹ times
+    held = sum(tensor.size for tensor in tensors.values())
     if sum(N * T + T for N, T in itertools.pairwise(sizes)) > held:
-        raise ValueError(f"layers of sizes {sizes} need more than the {held} numbers in the file")
+        raise ValueError(f"layers of sizes {sizes!r:.80} need more than the {held} numbers in the file")
     net = MLP(
         sizes,
         description["activation"],

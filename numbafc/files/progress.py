@@ -20,14 +20,19 @@ from ..nn.training import EpochRecord, History, Progress
 
 
 def can_be_written(progress: Progress) -> bool:
-    """Whether optimizer and schedule are numbafc's own, whose settings are all there is to them."""
-    return type(progress.recipe.optimizer) in OURS and type(progress.recipe.schedule) in SCHEDULES.values()
+    """Whether optimizer, schedule and generator are numbafc's own, whose settings are all there is to them.
+
+    And whether the results are numbers: with weights whose sum overflows they are not, and no reader would take them.
+    """
+    settings, order = progress.recipe, np.random.default_rng().bit_generator.state
+    ours = type(settings.optimizer) in OURS and type(settings.schedule) in SCHEDULES.values()
+    return ours and progress.order["bit_generator"] == order["bit_generator"] and bool(np.isfinite(progress.results).all())
 
 
 def tensors(progress: Progress) -> dict[str, np.ndarray]:
     """The arrays as large as the parameters, and the few numbers whose every bit counts."""
     held = {f"optimizer.{name}": array for name, array in progress.state.items()} | {"results": progress.results}
-    kept = {"best": progress.best, "last": progress.last}
+    kept = {"best": progress.best, "last": progress.last, "begun": progress.begun}
     return held | {name: array for name, array in kept.items() if array is not None}
 
 
@@ -54,16 +59,15 @@ def describe(progress: Progress) -> dict[str, Any]:
 
 def restore(description: dict[str, Any], held: dict[str, np.ndarray], net: MLP) -> Progress:
     """The progress that was described. Raises KeyError, TypeError, ValueError or AttributeError where it cannot be one."""
-    regularization = {name: _number(name, value) for name, value in description["regularization"].items()}
     made = recipe.make(
         optimizer=_made(OPTIMIZERS, description["optimizer"]),
         schedule=_made({kind.__name__.lower(): kind for kind in SCHEDULES.values()}, description["schedule"]),
-        batch_size=description["batch_size"],
-        shuffle=description["shuffle"],
+        batch_size=_count("batch_size", description["batch_size"]),
+        shuffle=_flag("shuffle", description["shuffle"]),
         early_stopping=description["early_stopping"],
     )
-    settings = dataclasses.replace(made, regularization=_checked(Regularization(**regularization)))
-    samples, epochs = checks.count("samples", description["samples"], 1), checks.count("epochs", description["epochs"])
+    settings = dataclasses.replace(made, regularization=_regularization(description["regularization"]))
+    samples, epochs = _count("samples", description["samples"], 1), _count("epochs", description["epochs"])
     history = History(_record(record) for record in description["history"])
     if [record.epoch for record in history] != list(range(1, len(history) + 1)):
         raise ValueError("the history's epochs are not 1, 2, 3, …")
@@ -71,20 +75,34 @@ def restore(description: dict[str, Any], held: dict[str, np.ndarray], net: MLP) 
         settings,
         epochs,
         samples,
-        checks.count("fingerprint", description["fingerprint"]),
+        _count("fingerprint", description["fingerprint"]),
         _state(settings, held, net),
         _order(description["order"]),
         history,
         _matching("results", held["results"], no_results()),
         _number("seconds", description["seconds"]),
         _number("best_loss", description["best_loss"]),
-        _matching("best", held["best"], net.parameters) if "best" in held else None,
-        checks.count("waited", description["waited"]),
-        _matching("last", held["last"], net.parameters) if "last" in held else None,
+        _parameters("best", held, net),
+        _count("waited", description["waited"]),
+        _parameters("last", held, net),
+        _parameters("begun", held, net),
     )
-    if not 0 <= progress.results[4] <= progress.batches or progress.results[4] % 1 or progress.results[5]:
-        raise ValueError(f"{progress.results[4]} minibatches are done, of {progress.batches}")
+    kept = settings.early_stopping is not None, progress.best is not None, progress.last is not None
+    if list(kept) != sorted(kept, reverse=True):  # each goes with the one before it
+        raise ValueError("there are parameters of the best epoch without early stopping, or of the last without the best")
+    _require_results(progress)
     return progress
+
+
+def _require_results(progress: Progress) -> None:
+    """Results are those of some minibatches of an epoch. Raises ValueError."""
+    loss, hits, mass, seen, done, refused = progress.results.tolist()
+    counts = 0 <= done <= progress.batches and 0 <= hits <= seen <= min(done * progress.recipe.batch_size, progress.samples)
+    whole = counts and done % 1 == hits % 1 == seen % 1 == 0
+    if not (whole and math.isfinite(loss) and 0 <= mass < math.inf and refused == 0):
+        raise ValueError(
+            f"results are {progress.results.tolist()}: loss, hits, weight, samples and minibatches of {progress.batches}"
+        )
 
 
 def _named(settings: Any) -> dict[str, Any]:
@@ -94,14 +112,20 @@ def _named(settings: Any) -> dict[str, Any]:
 
 def _made(kinds: dict[str, Any], described: dict[str, Any]) -> Any:
     fields = dict(described)
-    return kinds[fields.pop("name")](**fields)
+    kind = kinds[fields.pop("name")]
+    for name, value in fields.items():
+        if isinstance(getattr(kind, name), bool):  # the default
+            _flag(name, value)
+    return kind(**fields)
 
 
-def _checked(regularization: Regularization) -> Regularization:
-    for name, value in regularization._asdict().items():
-        checks.number(name, value, 0, below=1 if name in ("dropout", "label_smoothing") else np.inf)
-    checks.count("seed", regularization.seed)
-    return regularization
+def _regularization(described: dict[str, Any]) -> Regularization:
+    """The settings as floats: JSON may have 1 for 1.0."""
+    fields = dict(described)
+    seed = _count("seed", fields.pop("seed"))
+    limits = {"dropout": 1.0, "label_smoothing": 1.0}
+    numbers = {name: checks.number(name, value, 0, below=limits.get(name, np.inf)) for name, value in fields.items()}
+    return Regularization(**numbers, seed=seed)
 
 
 def _state(settings: Recipe, held: dict[str, np.ndarray], net: MLP) -> dict[str, Any]:
@@ -117,18 +141,48 @@ def _matching(name: str, tensor: np.ndarray, like: np.ndarray) -> np.ndarray:
     return tensor.copy()
 
 
+def _parameters(name: str, held: dict[str, np.ndarray], net: MLP) -> np.ndarray | None:
+    """Another set of the network's parameters, if there is one."""
+    return _matching(name, held[name], net.parameters) if name in held else None
+
+
 def _order(state: dict[str, Any]) -> Mapping[str, Any]:
-    """The state of a generator, tried on one."""
+    """The state of a generator, tried on one: what is read back must be what was given."""
     generator = np.random.default_rng()
+    _require_integers(state, generator.bit_generator.state)
     generator.bit_generator.state = state
-    return generator.bit_generator.state
+    if generator.bit_generator.state != state:
+        raise ValueError("order is not the state of a generator")
+    return state
+
+
+def _require_integers(state: Any, like: Mapping[str, Any]) -> None:
+    """Names and integers where another state has them: NumPy takes words and lists for some. Raises TypeError."""
+    for name, value in like.items():
+        if isinstance(value, dict):
+            _require_integers(state[name], value)
+        elif type(state[name]) is not type(value):
+            raise TypeError(f"order's {name} must be {type(value).__name__}, got {state[name]!r:.80}")
 
 
 def _record(record: list[Any]) -> EpochRecord:
     made = EpochRecord(*[_number("a number of the history", value) for value in record])
-    checks.count("epoch", made.epoch, 1)
-    checks.count("samples", made.samples, 1)
+    _count("epoch", made.epoch, 1)
+    _count("samples", made.samples, 1)
     return made
+
+
+def _count(name: str, value: Any, least: int = 0) -> int:
+    """An integer that a machine's word holds."""
+    if checks.count(name, value, least) >= 2**63:
+        raise ValueError(f"{name} must be below 2⁶³, got {value!r:.80}")
+    return int(value)
+
+
+def _flag(name: str, value: Any) -> bool:
+    if not isinstance(value, bool):
+        raise TypeError(f"{name} must be true or false, got {value!r:.80}")
+    return value
 
 
 def _number(name: str, value: Any) -> Any:

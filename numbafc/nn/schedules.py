@@ -23,6 +23,12 @@ class Schedule(Protocol):
         """(batches,), of epoch `epoch` (from 1) out of `epochs`; losses: of the epochs before, validation's if there is."""
 
 
+def _settle(schedule: Any, **settings: float) -> None:
+    """The settings, checked, as Python's own numbers: with NumPy's, arithmetic and files would depend on the kind given."""
+    for name, value in settings.items():
+        object.__setattr__(schedule, name, value)
+
+
 @dataclass(frozen=True)
 class Constant:
     """Always 1."""
@@ -39,8 +45,8 @@ class Step:
     gamma: float = 0.1
 
     def __post_init__(self) -> None:
-        checks.count("every", self.every, 1)
-        checks.number("gamma", self.gamma, 0, exclusive=True)
+        gamma = checks.number("gamma", self.gamma, 0, exclusive=True)
+        _settle(self, every=checks.count("every", self.every, 1), gamma=gamma)
         if self.gamma > 1:
             raise ValueError(f"gamma must be at most 1, got {self.gamma!r}")
 
@@ -61,8 +67,8 @@ class Cosine:
     final: float = 0.0
 
     def __post_init__(self) -> None:
-        checks.number("warm_up", self.warm_up, 0, below=1)
-        checks.number("final", self.final, 0)
+        warm_up = checks.number("warm_up", self.warm_up, 0, below=1)
+        _settle(self, warm_up=warm_up, final=checks.number("final", self.final, 0))
 
     def factors(self, epoch: int, epochs: int, batches: int, losses: Sequence[float]) -> np.ndarray:
         everything = epochs * batches
@@ -88,9 +94,8 @@ class OneCycle:
     final: float = 4e-6
 
     def __post_init__(self) -> None:
-        checks.number("rise", self.rise, 0, exclusive=True, below=1)
-        checks.number("start", self.start, 0)
-        checks.number("final", self.final, 0)
+        rise = checks.number("rise", self.rise, 0, exclusive=True, below=1)
+        _settle(self, rise=rise, start=checks.number("start", self.start, 0), final=checks.number("final", self.final, 0))
 
     def factors(self, epoch: int, epochs: int, batches: int, losses: Sequence[float]) -> np.ndarray:
         last = max(epochs * batches - 1, 1)
@@ -114,8 +119,8 @@ class OnPlateau:
     patience: int = 10
 
     def __post_init__(self) -> None:
-        checks.number("factor", self.factor, 0, exclusive=True, below=1)
-        checks.count("patience", self.patience, 1)
+        factor = checks.number("factor", self.factor, 0, exclusive=True, below=1)
+        _settle(self, factor=factor, patience=checks.count("patience", self.patience, 1))
 
     def factors(self, epoch: int, epochs: int, batches: int, losses: Sequence[float]) -> np.ndarray:
         best, waited, times = math.inf, 0, 0
