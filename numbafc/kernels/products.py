@@ -183,7 +183,7 @@ def _tile(table, rows, width, a, x, out, t, v, size, add):
     if half_vectors(dtype) == 1 and width == 1 and beyond + extra <= lanes // 2:
         width = 0
     tile(
-        table, rows, width, a[0], a[1], a[2], x[0], x[2], size,
+        table, rows, width, a[0], a[1], a[2], x[0], x[2], lanes if x[3] else beyond, size,
         address(y[0], t * y[1] + v * vector_bytes(dtype)), y[1], min(beyond, lanes), add,
         address(b[0], t * b[1]), b[1], biased, address(e[0], t * e[1]), e[1], e_lane,
     )  # fmt: skip
@@ -205,7 +205,7 @@ def _tiles(table, a, x, out, t0, t1, v, width, panels, size, add):
             rows += 1
         a_t = address(a[0], (t - t0) * a[1]), a[1], a[2]
         for p in range(panels):
-            x_p = address(x[0], p * x[1]), x[1], x[2]
+            x_p = address(x[0], p * x[1]), x[1], x[2], x[3]
             _tile(table, rows, width, a_t, x_p, out, t, v + p * width, size, add)
         t += rows
 
@@ -277,7 +277,7 @@ def _band(table, a, x, out, t0, t1, g0, g1, panels, size, add):
         if same > 0:
             first, width = _panel(g0, g1, panels, p)
             summands, x_step = (size, width * vector) if x[2] else (1, x[1])
-            panel = address(x[0], (first - g0) * vector * summands), width * vector * summands, x_step
+            panel = address(x[0], (first - g0) * vector * summands), width * vector * summands, x_step, x[2]
             _tiles(table, a, panel, out, t0, t1, first, width, same, size, add)
 
 
@@ -467,7 +467,7 @@ def _second_try(answer, entry, flags, P, Q, b, R, E):
     if answer == SCATTERED:
         result = np.empty_like(R, order="F" if flags & TURN_Y else "C")
         while answer := entry(P, Q, b, result, E, works[dtype.itemsize], flags, ANY_SIZE):
-            works[dtype.itemsize] = _aligned(answer, dtype)
+            works[dtype.itemsize] = aligned(answer, dtype)
         R[...] = result
         return True
     threads = get_num_threads() if answer == LARGE else 1
@@ -476,7 +476,7 @@ def _second_try(answer, entry, flags, P, Q, b, R, E):
     else:
         call, last = entry, [ANY_SIZE]
     while (answer := call(P, Q, b, R, E, works[dtype.itemsize], flags, *last)) > 0:
-        works[dtype.itemsize] = _aligned(answer, dtype)
+        works[dtype.itemsize] = aligned(answer, dtype)
     return answer == 0
 
 
@@ -495,7 +495,7 @@ def _compiled_product(flags, P, Q, b, R, E):
     return True
 
 
-def _aligned(elements, dtype):
+def aligned(elements, dtype):
     """An empty array that begins at a cache line."""
     raw = np.empty(elements + 64 // dtype.itemsize, dtype)
     skip = -raw.ctypes.data % 64 // dtype.itemsize

@@ -186,14 +186,15 @@ class _TileFunction(_Function):
 
     def build(self) -> Any:
         """The function."""
-        arguments = [POINTER, I64, I64, POINTER, I64, I64, POINTER, I64, I64, I64, POINTER, I64, I64, POINTER, I64, I64]
+        arguments = [POINTER, I64, I64, POINTER, I64, I64, I64, POINTER, I64, I64, I64, POINTER, I64, I64, POINTER, I64, I64]
         return self.define(f"tile_{self.rows}x{self.vectors}", arguments)
 
-    def body(self, a, a_row, a_step, x, x_step, K, y, y_row, last, accumulate, b, b_step, biased, e, e_step, extra) -> None:
+    def body(self, a, a_row, a_step, x, x_step, reach, K, y, y_row, last, accumulate, b, b_step, biased, e, e_step, extra):
         build, self.a_step, self.x_step = self.builder, a_step, x_step
         self.inside = build.icmp_signed("<", self.lane, self._splat(last))
         self.outside = build.icmp_signed("==", self.lane, self._splat(extra))
-        self.loaded = build.or_(self.inside, self.outside)  # the lanes of X that there are
+        self.reaches = build.icmp_signed(">=", reach, i64(self.sizes.lanes))
+        self.loaded = self._below(reach)(self.lane)  # the lanes of X that there are
         self.y = [self._at(y, build.mul(y_row, i64(t))) for t in range(self.rows)]
         # E is written through the last vector's mask: lane `extra` of the pointer is E[t]
         shift = build.sub(i64(0), build.mul(extra, i64(self.size)))
@@ -237,8 +238,12 @@ class _TileFunction(_Function):
         whole = build.icmp_signed("<", i64(SUM_BLOCK), left)
         count = build.select(whole, i64(SUM_BLOCK), left)
         sums: list[Any] = [ir.Constant(self.vector, None)] * (self.rows * self.vectors)
-        pointers, sums = self._steps("many", UNROLL, build.sdiv(count, i64(UNROLL)), pointers, sums)
-        pointers, sums = self._steps("rest", 1, build.srem(count, i64(UNROLL)), pointers, sums)
+        # the steps before the masked ones read whole vectors of X, if there are any
+        whole_x = build.select(self.reaches, count, i64(0)) if self.sizes.masked_loads else count
+        pointers, sums = self._steps("many", UNROLL, build.sdiv(whole_x, i64(UNROLL)), pointers, sums)
+        pointers, sums = self._steps("rest", 1, build.srem(whole_x, i64(UNROLL)), pointers, sums)
+        if self.sizes.masked_loads:
+            pointers, sums = self._steps("masked", 1, build.sub(count, whole_x), pointers, sums, self.loaded)
         self._finish(sums, build.icmp_signed("!=", add, i64(0)), build.not_(whole))
         for phi, value in zip(phis, (build.sub(left, count), i64(1), *pointers), strict=True):
             phi.add_incoming(value, build.block)
@@ -246,9 +251,9 @@ class _TileFunction(_Function):
         build.position_at_end(after)
 
     def _steps(
-        self, name: str, unroll: int, turns: Any, pointers: list[Any], sums: list[Any]
+        self, name: str, unroll: int, turns: Any, pointers: list[Any], sums: list[Any], mask: Any = None
     ) -> tuple[list[Any], list[Any]]:
-        """A loop of `turns` turns, each `unroll` steps of k; the pointers and sums after it."""
+        """A loop of `turns` turns, each `unroll` steps of k; the pointers and sums after it. mask: of X's last vector."""
         build, initial = self.builder, [*pointers, *sums]
         before, body, after = build.block, *(self.function.append_basic_block(name + part) for part in ("", "_done"))
         build.cbranch(build.icmp_signed(">", turns, i64(0)), body, after)
@@ -259,7 +264,7 @@ class _TileFunction(_Function):
         (*a_k, x_k), new = phis[: len(pointers)], phis[len(pointers) :]
         for _ in range(unroll):
             a_k = [self._opaque(pointer) for pointer in a_k]
-            new = self._step(a_k, x_k, new)
+            new = self._step(a_k, x_k, new, mask)
             a_k, x_k = [self._at(pointer, self.a_step) for pointer in a_k], self._at(x_k, self.x_step)
         fewer = build.sub(left, i64(1))
         for phi, value in zip((left, *phis), (fewer, *a_k, x_k, *new), strict=True):
@@ -274,7 +279,7 @@ class _TileFunction(_Function):
             results[-1].add_incoming(value, last)
         return results[: len(pointers)], results[len(pointers) :]
 
-    def _step(self, a_k: list[Any], x_k: Any, sums: list[Any]) -> list[Any]:
+    def _step(self, a_k: list[Any], x_k: Any, sums: list[Any], mask: Any) -> list[Any]:
         """One k: acc[t,j] = fma(A[t,k], X[k,j], acc[t,j]) for the whole tile."""
         for t in {0, self.rows - 1}:  # where rows of A lie side by side, the next k is far, and no prefetcher follows
             self._prefetch(
@@ -285,8 +290,8 @@ class _TileFunction(_Function):
                 self._prefetch(self._at(self._at(x_k, self.x_ahead), i64(j * self.sizes.lanes * self.size)))
         xs = []
         for j in range(self.vectors):
-            masked = self.sizes.masked_loads and j == self.vectors - 1
-            xs.append(self._load(self._at(x_k, i64(j * self.sizes.lanes * self.size)), self.loaded if masked else None))
+            place = self._at(x_k, i64(j * self.sizes.lanes * self.size))
+            xs.append(self._load(place, mask if j == self.vectors - 1 else None))
         new = []
         for t in range(self.rows):
             place = self._at(a_k[t // ROWS_AT_A_POINTER], self.a_offsets[t % ROWS_AT_A_POINTER])
@@ -636,7 +641,7 @@ def tile_table(typingctx: Any, A: Any) -> Any:
 
 
 @intrinsic
-def tile(typingctx, table, rows, vectors, a, a_row, a_step, x, x_step, K, y, y_row, last, add, b, b_step, biased, e, e_step, extra):  # fmt: skip  # noqa: E501
+def tile(typingctx, table, rows, vectors, a, a_row, a_step, x, x_step, reach, K, y, y_row, last, add, b, b_step, biased, e, e_step, extra):  # fmt: skip  # noqa: E501
     """One tile of Y = A X + b, from the table; a, x, y, b, e: addresses where it starts; the rest as in _TileFunction.
 
     rows and vectors must be in the processor's table; vectors = 0 is one vector of half as many lanes.
@@ -650,7 +655,7 @@ def tile(typingctx, table, rows, vectors, a, a_row, a_step, x, x_step, K, y, y_r
         return context.get_dummy_value()
 
     n, to = types.intp, types.voidptr
-    return types.void(to, n, n, to, n, n, to, n, n, to, n, n, n, to, n, n, to, n, n), codegen
+    return types.void(to, n, n, to, n, n, to, n, n, n, to, n, n, n, to, n, n, to, n, n), codegen
 
 
 def call_stored(argument_types: Callable[[Any], tuple[Any, ...]]) -> Any:

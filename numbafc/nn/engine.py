@@ -340,12 +340,14 @@ class Engine:
         self.minibatches = _parallel if self.parts > 1 else _serial
         self.batch_size, self.data = batch_size, data
         self.steps_a_call = max(1, int(CALL // (6 * parameters.size * B)))
-        arena, room = np.zeros(end + SETTINGS + 4 * B, dtype), (ROOM + 4 * (max(sizes) + B)) * self.parts
+        room = _lines((ROOM + 4 * (max(sizes) + B))) * self.parts
+        arena = products.aligned(end + SETTINGS + 4 * B, dtype)
+        arena[:] = 0
         self.network = layers, parameters, *states, *[none] * (2 - len(states)), state.get("powers", np.ones(2))
         sums = np.empty(3 * B + clipping.LANES)
         kernels = products.on_one_thread, activation.run, loss.run, optimizer.update
         calls = np.concatenate([kernel.address(dtype) for kernel in kernels])
-        self.room = arena, np.empty(room, dtype), calls, sums
+        self.room = arena, products.aligned(room, dtype), calls, sums
         self.settings = np.array(optimizer.settings), np.array(regularization.numbers)
         self.numbers = end, batch_size, self.parts, regularization.seed
         self.minibatches.compile(dtype)
