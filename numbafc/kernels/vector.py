@@ -281,10 +281,9 @@ class _TileFunction(_Function):
 
     def _step(self, a_k: list[Any], x_k: Any, sums: list[Any], mask: Any) -> list[Any]:
         """One k: acc[t,j] = fma(A[t,k], X[k,j], acc[t,j]) for the whole tile."""
-        for t in {0, self.rows - 1}:  # where rows of A lie side by side, the next k is far, and no prefetcher follows
-            self._prefetch(
-                self._at(self._at(a_k[t // ROWS_AT_A_POINTER], self.a_offsets[t % ROWS_AT_A_POINTER]), self.a_ahead)
-            )
+        for pointer in {0: a_k[0], len(a_k) - 1: a_k[-1]}.values():
+            # where rows of A lie side by side, the next k is far, and no prefetcher follows
+            self._prefetch(self._at(pointer, self.a_ahead))
         if self.vectors == 2:  # the width of tiles that read X in place, where the next row may be far away, too
             for j in range(self.vectors):
                 self._prefetch(self._at(self._at(x_k, self.x_ahead), i64(j * self.sizes.lanes * self.size)))
