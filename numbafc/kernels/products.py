@@ -5,9 +5,11 @@ All are one product Y = A X + b over strides, as in loops.py:
     forward  A = W   X = X     grad_w  A = dY  X = Xᵀ     grad_x  A = Wᵀ  X = dY     grad_b  A = 1  X = dYᵀ
 
 X is read in place where one tile is as wide as Y, A has few rows or X is small, else packed into panels as wide as a tile,
-[k][lanes], which stay in the L2 cache while the rows of A pass over them. A is read in place, but for rows that lie side by
-side in memory (Wᵀ): a power of two from k to k would put all of a tile's numbers into one set of the L1 cache. What is
-where in memory, and who computes it, changes no bit: the chain of fma of an element is the same in every tile.
+[k][lanes], which stay in the L2 cache while the rows of A pass over them. A is read in place. Where its rows lie side by
+side in memory (Wᵀ), tiles ask for the next rows' numbers on their way, and SUM_BLOCK summands pass at a time, so that a
+line waits in the L2 cache for the next tile; only where a power of two from k to k leaves too few places there, rows are
+packed. What is where in memory, and who computes it, changes no bit: the chain of fma of an element is the same in every
+tile.
 """
 
 from __future__ import annotations
@@ -104,9 +106,26 @@ def _packs_x(X, Y, extra, rows, vectors):
 
 
 @register_jitable
+def _side_by_side(A):
+    """Whether the rows of A lie side by side (Wᵀ): each summand of a tile then has a cache line of its own."""
+    return A.strides[0] == A.itemsize and A.strides[1] != A.itemsize
+
+
+@register_jitable
+def _chunk(A):
+    """Summands that pass over all rows before the next do. Lines of A with several tiles in them wait for those in L2."""
+    return SUM_BLOCK if _side_by_side(A) else CHUNK
+
+
+@register_jitable
 def _packs_a(A, rows, vectors):
-    """Whether so many rows of A are packed: they lie side by side, and from k to k it is far."""
-    return A.strides[0] == A.itemsize and abs(A.strides[1]) % 4096 == 0 and rows > FEW_ROWS and vectors > 1
+    """Whether so many rows of A are packed: from k to k it is so far that the L2 cache has too few places for them.
+
+    Of 16 places in each set and 128 KiB from set to the same set, 256 summands 8 KiB apart need all, until a second
+    group of vectors comes by.
+    """
+    crowded = abs(A.strides[1]) % (8192 if vectors > GROUP else 16384) == 0
+    return _side_by_side(A) and crowded and rows > FEW_ROWS and vectors > 1
 
 
 @register_jitable
@@ -144,7 +163,7 @@ def _streams(A, X, Y, extra, rows, vectors):
 @register_jitable
 def _room(A, X, Y, extra, rows, vectors):
     """Elements of work for a part of so many rows and vectors: X's panels, then A's band; whole cache lines."""
-    size, lanes = min(X.shape[0], CHUNK), lanes_in(Y)
+    size, lanes = min(X.shape[0], _chunk(A)), lanes_in(Y)
     if _streams(A, X, Y, extra, rows, vectors):
         return 16 + rows * _lines(vectors * lanes) if X.shape[0] > SUM_BLOCK else 0
     panels = size * min(GROUP, vectors) * lanes if _packs_x(X, Y, extra, rows, vectors) else 0
@@ -286,13 +305,14 @@ def _blocks(table, A, X, b, biased, Y, E, extra, vectors, work):
     """All of Y: GROUP vectors and CHUNK summands at a time; all rows, or a band of them where A is packed."""
     (T, K), itemsize, vector = A.shape, Y.itemsize, vector_bytes(Y)
     packs_x, packs_a = _packs_x(X, Y, extra, T, vectors), _packs_a(A, T, vectors)
-    band_at = min(K, CHUNK) * min(GROUP, vectors) * vector if packs_x else 0
+    chunk = _chunk(A)
+    band_at = min(K, chunk) * min(GROUP, vectors) * vector if packs_x else 0
     for g0 in range(0, vectors, GROUP):
         g1 = min(g0 + GROUP, vectors)
         widest = most_vectors(Y) if packs_x or vectors <= most_vectors(Y) or _is_small(X, vectors) else 2
         panels = (g1 - g0 + widest - 1) // widest
-        for k0 in range(0, max(K, 1), CHUNK):
-            size = min(CHUNK, K - k0)
+        for k0 in range(0, max(K, 1), chunk):
+            size = min(chunk, K - k0)
             out = _out(Y, b, int(biased == 1 and k0 + size == K), E, extra)
             x = address(X, k0 * X.strides[0] + g0 * vector), X.strides[0], packs_x
             if packs_x:

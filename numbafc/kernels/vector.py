@@ -42,7 +42,8 @@ POINTER = ir.PointerType()
 ROWS_AT_A_POINTER = 3
 AHEAD = 8  # rows that a copy asks for before it needs them: no prefetcher follows steps across pages
 COLUMN_AHEAD = 1024  # bytes of a row that a column's kernel asks for before it needs them, for as many rows as lanes
-A_AHEAD = 24  # summands of A that a tile asks for before it needs them
+A_AHEAD = 6  # summands of A that a tile asks for before it needs them
+A_FAR = 64  # bytes: where rows of A lie side by side, a tile brings the next ones' line into the L2 cache
 X_AHEAD = 16  # summands of X likewise
 TABLE_ROW = 32  # entries for one width in the table of tiles: more than any tile has rows
 UNROLL = 2  # steps of k per turn: one leaves loop overhead, four make LLVM run out of registers
@@ -203,6 +204,8 @@ class _TileFunction(_Function):
         self.b = [self._at(b, build.mul(b_step, i64(t))) for t in range(self.rows)]
         self.a_offsets = [build.mul(a_row, i64(t)) for t in range(ROWS_AT_A_POINTER)]
         self.a_ahead = build.mul(a_step, i64(A_AHEAD))
+        side_by_side = build.icmp_signed("==", a_row, i64(self.size))
+        self.a_far = build.select(side_by_side, i64(A_FAR), self.a_ahead)
         self.x_ahead = build.mul(x_step, i64(X_AHEAD))
         group = build.mul(a_row, i64(ROWS_AT_A_POINTER))
         starts = [self._at(a, build.mul(group, i64(n))) for n in range(-(-self.rows // ROWS_AT_A_POINTER))]
@@ -281,9 +284,9 @@ class _TileFunction(_Function):
 
     def _step(self, a_k: list[Any], x_k: Any, sums: list[Any], mask: Any) -> list[Any]:
         """One k: acc[t,j] = fma(A[t,k], X[k,j], acc[t,j]) for the whole tile."""
-        for pointer in {0: a_k[0], len(a_k) - 1: a_k[-1]}.values():
-            # where rows of A lie side by side, the next k is far, and no prefetcher follows
-            self._prefetch(self._at(pointer, self.a_ahead))
+        # where rows of A lie side by side, the next k is far, and no prefetcher follows
+        self._prefetch(self._at(a_k[0], self.a_ahead))
+        self._prefetch(self._at(a_k[0], self.a_far), keep=2)
         if self.vectors == 2:  # the width of tiles that read X in place, where the next row may be far away, too
             for j in range(self.vectors):
                 self._prefetch(self._at(self._at(x_k, self.x_ahead), i64(j * self.sizes.lanes * self.size)))
