@@ -193,15 +193,11 @@ class _TileFunction(_Function):
     def body(self, a, a_row, a_step, x, x_step, reach, K, y, y_row, last, accumulate, b, b_step, biased, e, e_step, extra):
         build, self.a_step, self.x_step = self.builder, a_step, x_step
         self.inside = build.icmp_signed("<", self.lane, self._splat(last))
-        self.outside = build.icmp_signed("==", self.lane, self._splat(extra))
         self.reaches = build.icmp_signed(">=", reach, i64(self.sizes.lanes))
         self.loaded = self._below(reach)(self.lane)  # the lanes of X that there are
         self.y = [self._at(y, build.mul(y_row, i64(t))) for t in range(self.rows)]
-        # E is written through the last vector's mask: lane `extra` of the pointer is E[t]
-        shift = build.sub(i64(0), build.mul(extra, i64(self.size)))
-        self.e = [self._at(e, build.add(build.mul(e_step, i64(t)), shift)) for t in range(self.rows)]
         self.biased, self.has_extra = build.icmp_signed("!=", biased, i64(0)), build.icmp_signed(">=", extra, i64(0))
-        self.b = [self._at(b, build.mul(b_step, i64(t))) for t in range(self.rows)]
+        self.b, self.e = (b, b_step), (e, e_step, extra)
         self.a_offsets = [build.mul(a_row, i64(t)) for t in range(ROWS_AT_A_POINTER)]
         self.a_ahead = build.mul(a_step, i64(A_AHEAD))
         side_by_side = build.icmp_signed("==", a_row, i64(self.size))
@@ -209,7 +205,9 @@ class _TileFunction(_Function):
         self.x_ahead = build.mul(x_step, i64(X_AHEAD))
         group = build.mul(a_row, i64(ROWS_AT_A_POINTER))
         starts = [self._at(a, build.mul(group, i64(n))) for n in range(-(-self.rows // ROWS_AT_A_POINTER))]
-        self._prefetch_y()
+        added_to = build.or_(build.icmp_signed("!=", accumulate, i64(0)), build.icmp_signed(">", K, i64(SUM_BLOCK)))
+        with build.if_then(added_to):
+            self._prefetch_y()
         self._blocks(starts, x, K, accumulate)
 
     def _opaque(self, pointer: Any) -> Any:
@@ -224,7 +222,7 @@ class _TileFunction(_Function):
                 yield t, j, i64(j * self.sizes.lanes * self.size), j == self.vectors - 1
 
     def _prefetch_y(self) -> None:
-        """Y's lines are asked for before the sums, so that they are there after them."""
+        """Y's lines are asked for before the sums, so that they are there after them. Only stored, they can come later."""
         for t, _, offset, _ in self._places():
             self._prefetch(self._at(self.y[t], offset), 1)
 
@@ -309,9 +307,20 @@ class _TileFunction(_Function):
         for t, j, offset, last in self._places():
             self._store(sums[t * self.vectors + j], self._at(self.y[t], offset), self.inside if last else None)
         with self.builder.if_then(self.has_extra, likely=False):
-            extra = self._when(add, "add_extra", self._plus_extra, sums[self.vectors - 1 :: self.vectors])
-            for total, pointer in zip(extra, self.e, strict=True):
-                self._store(total, pointer, self.outside)
+            self._finish_extra(sums[self.vectors - 1 :: self.vectors], add)
+
+    def _finish_extra(self, sums: list[Any], add: Any) -> None:
+        """Join lane `extra` of these vectors with E: through a pointer whose lane `extra` is E[t]."""
+        build, (e, e_step, extra) = self.builder, self.e
+        outside = build.icmp_signed("==", self.lane, self._splat(extra))
+        shift = build.sub(i64(0), build.mul(extra, i64(self.size)))
+        places = [self._at(e, build.add(build.mul(e_step, i64(t)), shift)) for t in range(self.rows)]
+
+        def plus_old(sums: list[Any]) -> list[Any]:
+            return [build.fadd(self._load(place, outside), total) for place, total in zip(places, sums, strict=True)]
+
+        for total, place in zip(self._when(add, "add_extra", plus_old, sums), places, strict=True):
+            self._store(total, place, outside)
 
     def _when(self, condition: Any, name: str, change: Callable[[list[Any]], list[Any]], sums: list[Any]) -> list[Any]:
         """change(sums) where the condition holds, else sums."""
@@ -336,15 +345,10 @@ class _TileFunction(_Function):
             for (t, _, offset, last), total in zip(self._places(), sums, strict=True)
         ]
 
-    def _plus_extra(self, sums: list[Any]) -> list[Any]:
-        """E[t] + Σ_k A[t,k], in lane `extra` of the last vectors."""
-        return [
-            self.builder.fadd(self._load(pointer, self.outside), total) for total, pointer in zip(sums, self.e, strict=True)
-        ]
-
     def _plus_bias(self, sums: list[Any]) -> list[Any]:
         """acc[t,j] + b[t]."""
-        b = [self._splat(self.builder.load(pointer, align=self.size, typ=self.scalar)) for pointer in self.b]
+        places = [self._at(self.b[0], self.builder.mul(self.b[1], i64(t))) for t in range(self.rows)]
+        b = [self._splat(self.builder.load(place, align=self.size, typ=self.scalar)) for place in places]
         return [self.builder.fadd(total, b[t]) for (t, *_), total in zip(self._places(), sums, strict=True)]
 
 
