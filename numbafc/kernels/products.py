@@ -70,9 +70,11 @@ FROM_MEMORY = 6  # what a multiply-add counts for where each takes a number of i
 def _pack(X, j0, width, lanes, real, k0, size, itemsize, extra, out, at):
     """Panel [k][width·lanes] of X[k0 : k0+size, j0 : j0+real], from byte `at` of out; extra = 1: a 1 behind the last lane.
 
-    Lanes of the panel that are no part of X hold anything: no tile stores what becomes of them.
+    Lanes of the panel that are no part of X are numbers of X or 0: what becomes of them is stored nowhere, but numbers
+    below the normal ones, which any memory may hold, take a tile ten times as long.
     """
-    step = width * lanes * itemsize
+    step, first = width * lanes * itemsize, at // itemsize
+    done = min((real + lanes - 1) // lanes, width) * lanes  # the first two ways write whole vectors
     if X.strides[1] == itemsize:
         copy_rows(X, k0 * X.strides[0] + j0 * itemsize, X.strides[0], real, size, out, at, step)
     elif X.strides[0] == itemsize and masked_loads(out) == 1:
@@ -83,13 +85,16 @@ def _pack(X, j0, width, lanes, real, k0, size, itemsize, extra, out, at):
                 out_at = at + k * step + v * lanes * itemsize
                 transpose(X, x_at, X.strides[1], columns, min(lanes, size - k), out, out_at, step)
     else:
-        first = at // itemsize
+        done = real
         for k in range(size):
             for j in range(real):
                 out[first + k * width * lanes + j] = X[k0 + k, j0 + j]
+    for k in range(size if done < width * lanes else 0):
+        for j in range(done, width * lanes):
+            out[first + k * width * lanes + j] = 0
     if extra == 1 and real < width * lanes:
         for k in range(size):
-            out[at // itemsize + k * width * lanes + real] = 1
+            out[first + k * width * lanes + real] = 1
 
 
 @register_jitable
