@@ -186,7 +186,8 @@ def _room(A, X, Y, extra, rows, vectors):
 @register_jitable
 def _out(Y, b, biased, E, extra):
     """What tiles write and add: dtype, columns, (address, bytes from row to row) of Y, b and E, and the two choices."""
-    y, bias, e = (address(Y, 0), Y.strides[0]), (address(b, 0), b.strides[0]), (address(E, 0), E.strides[0])
+    y, e = (address(Y, 0), Y.strides[0]), (address(E, 0), E.strides[0])
+    bias = address(b, 0), b.strides[0] if biased == 1 else 0  # one rate is for all rows
     return Y.dtype, Y.shape[1], y, bias, e, biased, extra
 
 
@@ -318,7 +319,7 @@ def _blocks(table, A, X, b, biased, Y, E, extra, vectors, work):
         panels = (g1 - g0 + widest - 1) // widest
         for k0 in range(0, max(K, 1), chunk):
             size = min(chunk, K - k0)
-            out = _out(Y, b, int(biased == 1 and k0 + size == K), E, extra)
+            out = _out(Y, b, biased if k0 + size == K else 0, E, extra)
             x = address(X, k0 * X.strides[0] + g0 * vector), X.strides[0], packs_x
             if packs_x:
                 _pack_panels(X, g0, g1, panels, k0, size, extra, work)
@@ -334,7 +335,7 @@ def _blocks(table, A, X, b, biased, Y, E, extra, vectors, work):
 
 
 # What a call says besides its arrays: which of them are transposed, and what the other two are good for.
-TURN_A, TURN_X, TURN_Y, BIASED, EXTRA = 1, 2, 4, 8, 16
+TURN_A, TURN_X, TURN_Y, BIASED, EXTRA, STEP = 1, 2, 4, 8, 16, 32
 # What a call answers: 0, or how many elements of work it needs, or one of these.
 UNFIT, SCATTERED, LARGE = -1, -2, -3  # shapes do not fit; rows of Y are not contiguous; there is work for several threads
 ANY_SIZE = 2**62
@@ -347,9 +348,9 @@ def product_types(real):
 
 @register_jitable
 def _operands(flags, A, X, Y):
-    """A, X and Y as the product has them."""
+    """A, X and Y as the product has them; 1 for a bias or 2 for a step, and whether there is E."""
     turned = turn(A, flags & TURN_A), turn(X, flags & TURN_X), turn(Y, flags & TURN_Y)
-    return *turned, int(flags & BIASED > 0), int(flags & EXTRA > 0)
+    return *turned, int(flags & BIASED > 0) + 2 * int(flags & STEP > 0), int(flags & EXTRA > 0)
 
 
 @register_jitable
@@ -365,8 +366,10 @@ def _refusal(A, X, b, biased, Y, E, extra):
 def on_one_thread(P, Q, b, R, E, work, flags, most):
     """R = P Q + b, each turned as the flags say; with EXTRA also E[t] = Σ_k P[t,k]. Nothing is done for an answer but 0.
 
-    most: from so many multiply-adds on, the answer is LARGE.
+    most: from so many multiply-adds on, the answer is LARGE. With STEP, R = R − b[0]·(P Q), where the sums are those of one
+    block of the tiles, else UNFIT.
     """
+    table = tile_table(R)
     A, X, Y, biased, extra = _operands(flags, P, Q, R)
     refusal = _refusal(A, X, b, biased, Y, E, extra)
     if refusal != 0:
@@ -378,6 +381,11 @@ def on_one_thread(P, Q, b, R, E, work, flags, most):
     room = _room(A, X, Y, extra, A.shape[0], vectors)
     if room > work.size:
         return room
+    if flags & STEP and (K == 0 or K > SUM_BLOCK):
+        return UNFIT
+    if flags & STEP:
+        _blocks(table, A, X, b, biased, Y, E, extra, vectors, work)
+        return 0
     if _is_column(A, X, Y, extra):
         _column(A, X, b, b.strides[0], biased, Y)
         return 0
@@ -387,7 +395,7 @@ def on_one_thread(P, Q, b, R, E, work, flags, most):
     if _streams(A, X, Y, extra, A.shape[0], vectors):
         _stream(A, X, b, biased, Y, work)
         return 0
-    _blocks(tile_table(Y), A, X, b, biased, Y, E, extra, vectors, work)
+    _blocks(table, A, X, b, biased, Y, E, extra, vectors, work)
     return 0
 
 

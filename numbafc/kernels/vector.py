@@ -177,8 +177,9 @@ class _Function(abc.ABC):
 class _TileFunction(_Function):
     """One tile: rows × vectors. A, X, Y, b, E: where the tile starts. All steps are in bytes.
 
-    K: how many k. last: lanes of the last vector that belong to Y. accumulate: add the first block to Y too. biased: add b
-    after the last block. E[t]: takes lane `extra` of the last vector, if extra ≥ 0.
+    K: how many k. last: lanes of the last vector that belong to Y; reach: those of X that there are. accumulate: add the
+    first block to Y too. biased: 1, add b after the last block; 2, of no more than one block, subtract b[0]·acc from Y. E[t]:
+    takes lane `extra` of the last vector, if extra ≥ 0.
     """
 
     def __init__(self, module: Any, sizes: Tile, bits: int, rows: int, vectors: int) -> None:
@@ -196,7 +197,8 @@ class _TileFunction(_Function):
         self.reaches = build.icmp_signed(">=", reach, i64(self.sizes.lanes))
         self.loaded = self._below(reach)(self.lane)  # the lanes of X that there are
         self.y = [self._at(y, build.mul(y_row, i64(t))) for t in range(self.rows)]
-        self.biased, self.has_extra = build.icmp_signed("!=", biased, i64(0)), build.icmp_signed(">=", extra, i64(0))
+        self.biased, self.steps = (build.icmp_signed("==", biased, i64(n)) for n in (1, 2))
+        self.has_extra = build.icmp_signed(">=", extra, i64(0))
         self.b, self.e = (b, b_step), (e, e_step, extra)
         self.a_offsets = [build.mul(a_row, i64(t)) for t in range(ROWS_AT_A_POINTER)]
         self.a_ahead = build.mul(a_step, i64(A_AHEAD))
@@ -206,7 +208,7 @@ class _TileFunction(_Function):
         group = build.mul(a_row, i64(ROWS_AT_A_POINTER))
         starts = [self._at(a, build.mul(group, i64(n))) for n in range(-(-self.rows // ROWS_AT_A_POINTER))]
         added_to = build.or_(build.icmp_signed("!=", accumulate, i64(0)), build.icmp_signed(">", K, i64(SUM_BLOCK)))
-        with build.if_then(added_to):
+        with build.if_then(build.or_(added_to, self.steps)):
             self._prefetch_y()
         self._blocks(starts, x, K, accumulate)
 
@@ -303,11 +305,12 @@ class _TileFunction(_Function):
     def _finish(self, sums: list[Any], add: Any, last_block: Any) -> None:
         """Join the block's sums with Y, and with b after the last block."""
         sums = self._when(add, "add", self._plus_old, sums)
-        sums = self._when(self.builder.and_(last_block, self.biased), "bias", self._plus_bias, sums)
-        for t, j, offset, last in self._places():
-            self._store(sums[t * self.vectors + j], self._at(self.y[t], offset), self.inside if last else None)
         with self.builder.if_then(self.has_extra, likely=False):
             self._finish_extra(sums[self.vectors - 1 :: self.vectors], add)
+        sums = self._when(self.builder.and_(last_block, self.biased), "bias", self._plus_bias, sums)
+        sums = self._when(self.steps, "step", self._step_from_old, sums)
+        for t, j, offset, last in self._places():
+            self._store(sums[t * self.vectors + j], self._at(self.y[t], offset), self.inside if last else None)
 
     def _finish_extra(self, sums: list[Any], add: Any) -> None:
         """Join lane `extra` of these vectors with E: through a pointer whose lane `extra` is E[t]."""
@@ -342,6 +345,14 @@ class _TileFunction(_Function):
         """Y[t,j] + acc[t,j]."""
         return [
             self.builder.fadd(self._load(self._at(self.y[t], offset), self.inside if last else None), total)
+            for (t, _, offset, last), total in zip(self._places(), sums, strict=True)
+        ]
+
+    def _step_from_old(self, sums: list[Any]) -> list[Any]:
+        """Y[t,j] − rate·acc[t,j], the rate where b begins: a step of gradient descent on Y, rounded as it is written."""
+        build, rate = self.builder, self._splat(self.builder.load(self.b[0], align=self.size, typ=self.scalar))
+        return [
+            build.fsub(self._load(self._at(self.y[t], offset), self.inside if last else None), build.fmul(rate, total))
             for (t, _, offset, last), total in zip(self._places(), sums, strict=True)
         ]
 

@@ -29,21 +29,25 @@ from numba.extending import register_jitable
 from numba.types import intp
 
 from .._jit import flat, get_num_threads, kernel, stay_apart
+from ..formulas import SUM_BLOCK
 from ..kernels import products
-from ..kernels.products import ANY_SIZE, BIASED, EXTRA, TURN_A, TURN_X, TURN_Y
+from ..kernels.products import ANY_SIZE, BIASED, EXTRA, STEP, TURN_A, TURN_X, TURN_Y
 from ..kernels.vector import call_stored, matrix, span
 from . import clipping, dropout
 from .activations import APPLY, CHAIN, MULTIPLY, SLOPES, Activation, activation_types
 from .losses import Loss, loss_types
 from .optimizers import Compiled
 from .recipe import Regularization, regularizers
-from .updates import settle, update_types
+from .updates import RATE, settle, update_types
 
 N_, T_, W_, H_, S_, D_, G_ = range(7)  # columns of `layers`
 PARALLEL = 1_500_000  # multiply-adds of one product from which threads are worth their start
 ROOM = products.CHUNK * (16 * products.GROUP + products.BAND + 16) + 256  # elements that a product packs, at most
 
 CALL = 5e8  # flops of one call, about: between calls Python sees Ctrl-C
+
+# When parameters are updated: after all layers' gradients, after each layer's, or by the tiles of dW as they end.
+LATER, BY_LAYER, IN_TILES = range(3)
 
 SETTINGS = 16  # room for those of an update
 
@@ -131,13 +135,19 @@ def _input_rows(calls, layer, below, network, B, i0, i1, work):
 def _weight_rows(calls, now, settings, layer, first, network, B, t0, t1, x_at, work):
     """Rows t0…t1 of dW = dY H'ᵀ, with db, and now, or later, the update of these rows of W and b."""
     stay_apart()
-    arena, N, T, w, g_at = network[3], layer[N_], layer[T_], layer[W_], layer[G_]
+    parameters, _, _, arena = network
+    N, T, w, g_at = layer[N_], layer[T_], layer[W_], layer[G_]
     dY = matrix(arena, layer[D_] + t0 * B, t1 - t0, B, B)
     X = matrix(arena, x_at, B, N, N) if first else matrix(arena, x_at, N, B, B)
     dW, db = matrix(arena, g_at + t0 * N, t1 - t0, N, N), span(arena, g_at + T * N + t0, g_at + T * N + t1)
     flags = EXTRA | (0 if first else TURN_X)
+    if now == IN_TILES and B <= SUM_BLOCK:
+        W, rate = matrix(parameters, w + t0 * N, t1 - t0, N, N), span(settings, RATE, RATE + 1)
+        answer = _product(_call(calls, PRODUCT), (dY, X, rate, W, db, work, flags | STEP, ANY_SIZE))
+        _update_part(calls, settings, network, w + T * N + t0, w + T * N + t1, db)
+        return answer
     answer = _product(_call(calls, PRODUCT), (dY, X, span(arena, 0, 0), dW, db, work, flags, ANY_SIZE))
-    if now:
+    if now != LATER:
         dw = span(arena, g_at + t0 * N, g_at + t1 * N)
         _update_part(calls, settings, network, w + t0 * N, w + t1 * N, dw)
         _update_part(calls, settings, network, w + T * N + t0, w + T * N + t1, db)
@@ -218,12 +228,12 @@ def _types(real: Any) -> tuple[Any, ...]:
     data = types.Array(real, 2, "C", readonly=True), integers, flat(real), doubles, flat(real), flat(real)
     network = types.Array(types.int64, 2, "C"), flat(real), flat(real), flat(real), doubles
     room = flat(real), flat(real), flat(real), doubles
-    return *data, *network, *room, integers, doubles, doubles, doubles, intp, intp, intp, intp, intp, doubles
+    return *data, *network, *room, integers, doubles, doubles, doubles, intp, intp, intp, intp, intp, intp, doubles
 
 
 def _minibatches(
     rows, classes, targets, weight, mean, scale, layers, parameters, one, other, powers, arena, work, calls, sums,
-    order, optimizer, regularization, rates, numbers_at, batch_size, parts, seed, step, results,
+    order, optimizer, regularization, rates, numbers_at, batch_size, parts, soonest, seed, step, results,
 ):  # fmt: skip
     """Train on order[0 : batch_size], order[batch_size : …] and so on, one minibatch for each rate.
 
@@ -233,7 +243,7 @@ def _minibatches(
     """
     dropped, longest, longest_sample, smoothing = regularizers(regularization)
     threshold, kept = dropout.limit(dropped), arena.dtype.type(1 / (1 - dropped))
-    now = longest == 0  # an update for each layer, or one for all
+    now = LATER if longest > 0 else soonest  # when to update
     turns = 2 if longest_sample > 0 else 1  # through the layers: all dX before the first dW, or each dX before its dW
     depth, network, room = len(layers), (parameters, one, other, arena), work.size // parts
     settings, at = span(arena, numbers_at, numbers_at + SETTINGS), numbers_at + SETTINGS
@@ -302,7 +312,7 @@ def _minibatches(
                         bad += _weight_rows(calls, now, settings, layer, depth_now == 0, network, B, t0, t1, x_at, own)
                 else:
                     bad += _weight_rows(calls, now, settings, layer, depth_now == 0, network, B, 0, T, x_at, work)
-        if not now:
+        if now == LATER:
             g = span(arena, layers[0, G_], layers[0, G_] + len(parameters))
             clipping.shorten(g, longest, sums)
             _update_part(calls, settings, network, 0, len(parameters), g)
@@ -349,7 +359,8 @@ class Engine:
         calls = np.concatenate([kernel.address(dtype) for kernel in kernels])
         self.room = arena, products.aligned(room, dtype), calls, sums
         self.settings = np.array(optimizer.settings), np.array(regularization.numbers)
-        self.numbers = end, batch_size, self.parts, regularization.seed
+        soonest = IN_TILES if optimizer.in_tiles else BY_LAYER
+        self.numbers = end, batch_size, self.parts, soonest, regularization.seed
         self.minibatches.compile(dtype)
 
     def epoch(self, order: np.ndarray, rates: np.ndarray, step: int, results: np.ndarray) -> None:

@@ -24,6 +24,11 @@ class Compiled(NamedTuple):
     settings: tuple[float, float, float, float]  # weight_decay, momentum or β₁, β₂ or α, ε
     states: tuple[str, ...]  # names of arrays as large as the parameters
 
+    @property
+    def in_tiles(self) -> bool:
+        """Whether it is θ ← θ − learning_rate·g, which the tiles of a gradient can do as they end."""
+        return self.update is updates.plain and self.settings[0] == 0
+
 
 class Optimizer(Protocol):
     """What training needs."""
