@@ -1,4 +1,4 @@
-"""Training where others train too: in several Python threads, in a forked process; and the memory that an epoch asks for."""
+"""Training where others train too: in several Python threads, in a forked process; and the memory an epoch asks for."""
 
 import os
 import tracemalloc
