@@ -91,6 +91,11 @@ def test_files_that_are_no_models_are_refused_by_name(tmp_path, net):
 
         return with_header(change)
 
+    def with_tensor(name, numbers):
+        first, last = header[name]["data_offsets"]
+        at = 8 + length
+        return whole[: at + first] + np.array(numbers, "<f8").tobytes() + whole[at + last :]
+
     damaged = {
         "empty": b"",
         "short": whole[:100],
@@ -115,6 +120,8 @@ def test_files_that_are_no_models_are_refused_by_name(tmp_path, net):
         "other activation": with_description(activation="swish"),
         "too many classes": with_description(classes=["a", "b", "c"]),
         "classes are a number": with_description(classes=3),
+        "a scale is 0": with_tensor("input.scale", [0, 1, 1]),
+        "a mean is no number": with_tensor("input.mean", [0, np.nan, 1]),
     }
     for name, content in damaged.items():
         path.write_bytes(content)

@@ -10,6 +10,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Column
 
 from ..nn import MLP, EpochRecord
+from .screen import decimal
 from .sources import score_name
 
 
@@ -51,7 +52,7 @@ class Display(Progress):
     def __call__(self, record: EpochRecord) -> None:
         self.record = record
         known = f"train {record.score:.3f} " if np.isfinite(record.score) else ""
-        line = f"loss {record.loss:.4f}, {self.score} {known}validation {record.validation_score:.3f}"
+        line = f"loss {decimal(record.loss)}, {self.score} {known}validation {decimal(record.validation_score, 3)}"
         speed = f"{record.samples / record.seconds:.0f} samples/s"
         self.update(self.task, description=f"{line}, {speed}", done=record.epoch)
         if not self.console.is_terminal:
