@@ -94,5 +94,5 @@ HEADINGS = {"r2": "R²", "rmse": "RMSE", "mae": "MAE"}
 
 def _cell(value: Any) -> str:
     if isinstance(value, np.floating):
-        return "–" if np.isnan(value) else screen.decimal(value)
+        return "–" if np.isnan(value) else screen.decimal(float(value))
     return str(value)
