@@ -206,6 +206,8 @@ def test_settings_reach_the_training(here):
             "0.25",
             "--clip-norm",
             "2",
+            "--clip-sample-norm",
+            "9",
             "--early-stopping",
             "3",
             "--label-smoothing",
@@ -219,7 +221,7 @@ def test_settings_reach_the_training(here):
     recipe = net.training.recipe
     assert recipe.optimizer == fc.RMSprop(0.002, weight_decay=0.001)
     assert (type(recipe.schedule).__name__, recipe.batch_size, recipe.early_stopping) == ("Cosine", 7, 3)
-    assert recipe.regularization[:4] == (0.25, 2.0, 0.0, 0.1)
+    assert recipe.regularization[:4] == (0.25, 2.0, 9.0, 0.1)
     assert (net.init, net.activation, net.seed, net.label_smoothing) == ("he_uniform", "silu", 5, 0.1)
 
 
@@ -272,7 +274,23 @@ BAD = [
     (["train", "--validation-split", "1"], "--validation-split must be a finite number above 0 and below 1, got 1.0"),
     (["train", "--seed", "-1"], "--seed must be at least 0, got -1"),
     (["train", "--dtype", "float16"], "--dtype must be one of 'float32', 'float64', got 'float16'"),
-    (["train", "--threads", "9999"], "the number of threads must be from 1 to"),
+    (["train", "--threads", "9999"], "--threads must be at most .*, got 9999; for more, set NUMBA_NUM_THREADS"),
+    (["train", "--threads", "0"], "--threads must be at least 1, got 0"),
+    (["train", "--clip-sample-norm", "0"], "--clip-sample-norm must be a finite number above 0, got 0"),
+    (
+        ["train", "real.csv", "--class-weight", "balanced"],
+        "--class-weight goes with the loss cross_entropy, and this is mse",
+    ),
+    (
+        ["train", "real.csv", "--label-smoothing", "0.1"],
+        "--label-smoothing goes with the loss cross_entropy, and this is mse",
+    ),
+    (
+        ["train", "real.csv", "--loss", "binary_cross_entropy"],
+        "real.csv: with the loss binary_cross_entropy, y must be probab",
+    ),
+    (["evaluate", "m.safetensors", "digits"], "digits: expected 2 features, as the model has, got 64"),
+    (["evaluate", "r.safetensors", "real.csv"], r"real.csv: with the loss mse, y must have shape \(samples, 2\)"),
     (["train", "--out", "no/such/folder/m.safetensors"], "cannot be written: expected a file in a folder that exists"),
     (["train", "--plot", "curves.gif"], "--plot must end in .png, .svg, .pdf, got 'curves.gif'"),
     (["train", "--plot", "no/such/folder/a.png"], "cannot be written"),
@@ -288,8 +306,8 @@ BAD = [
     (["evaluate", "missing.safetensors", "digits", "--json"], "missing.safetensors: No such file or directory"),
     (["evaluate", "m.safetensors", "words.csv"], "words.csv: expected a number at row 1, column 0"),
     (["evaluate", "m.safetensors", "other.csv"], "label '7' is not one of the model's classes, 0, 1"),
-    (["evaluate", "m.safetensors", "wide.csv"], r"X must have shape \(samples, 2\)"),
-    (["predict", "m.safetensors", "digits"], r"X must have shape \(samples, 2\)"),
+    (["evaluate", "m.safetensors", "wide.csv"], "wide.csv: expected 2 features, as the model has, got 3"),
+    (["predict", "m.safetensors", "digits"], "digits: expected 2 features, as the model has, got 64"),
     (["predict", "m.safetensors", "wide.csv"], "wide.csv: expected 2 features, as the model has, got 4 columns"),
     (["predict", "m.safetensors", "other.csv", "--out", "."], "cannot be written"),
 ]
@@ -305,6 +323,8 @@ def test_bad_input_is_one_sentence_and_exit_code_2(here, arguments, message):
     net = fc.MLP([2, 2])
     net.classes = ("0", "1")
     net.save("m.safetensors")
+    (here.folder / "real.csv").write_text("1,2,0.5\n3,4,1.5\n5,6,2.5\n")
+    fc.MLP([2, 2], loss="mse").save("r.safetensors")
     before = sorted(path.name for path in here.folder.iterdir())
     done = here(*arguments)
     assert (done.returncode, done.stdout) == (2, "")
@@ -369,6 +389,32 @@ def test_divergence_is_exit_code_1(here):
     assert re.fullmatch(r"numbafc: training diverged in epoch 1, batch \d+; .*\n", done.stderr)
 
 
+def test_a_later_divergence_keeps_the_last_good_parameters(here):
+    """Of least squares with a rate just above what is stable: errors grow for some epochs before they are no numbers."""
+    X = np.random.default_rng(0).standard_normal((200, 3))
+    np.savez("r.npz", X=X, y=X[:, 0] + 0.5)
+    options = "--hidden", "", "--optimizer", "sgd", "--learning-rate", "1.5", "--epochs", "1000"
+    done = here("train", "r.npz", *options)
+    said = (
+        r"numbafc: training diverged in epoch (\d+), batch .* before that epoch; .*; r.safetensors has those parameters\n"
+    )
+    epoch = int(re.fullmatch(said, done.stderr)[1])
+    assert (done.returncode, epoch > 2) == (1, True)
+    net = fc.load("r.safetensors")
+    assert np.isfinite(net.parameters).all()
+    ok(here("train", "r.npz", *options[:-1], str(epoch - 1), "--out", "before.safetensors"))
+    assert_same_bits(net.parameters, fc.load("before.safetensors").parameters, "parameters")
+
+
+def test_standardisation_is_of_the_samples_to_train_on(here):
+    (here.folder / "iris.csv").write_text(IRIS)
+    ok(here("train", "iris.csv", "--epochs", "1", "--validation-split", "0.5", "--seed", "3"))
+    training, _ = fc.files.datasets.load("iris.csv").split(0.5, 3)
+    net = fc.load("iris.safetensors")
+    np.testing.assert_allclose(net.input_mean, training.X.mean(axis=0), rtol=1e-6)  # float32
+    np.testing.assert_allclose(net.input_scale, training.X.std(axis=0), rtol=1e-6)
+
+
 def test_help_has_examples_and_is_not_cut_off(here, monkeypatch):
     monkeypatch.setenv("COLUMNS", "80")
     for command in ("train", "evaluate", "predict"):
@@ -395,8 +441,12 @@ def test_the_version(here):
 def test_a_terminal_shows_one_line_that_changes(here, monkeypatch):
     monkeypatch.setenv("FORCE_COLOR", "1")
     monkeypatch.setenv("TERM", "xterm")
-    printed = ok(here("train", "--epochs", "2"))
-    assert re.search(r"2/2 .*━.*loss [\d.]+, accuracy train [\d.]+ validation [\d.]+, \d+ samples/s", printed)
+    printed = re.sub(r"\x1b\[[\d;?]*\w", "", ok(here("train", "--epochs", "2")))
+    left, line = r"(\d:)?(\d\d:\d\d|--:--)", r"loss [\d.]+, accuracy [\d.]+, validation [\d.]+"
+    assert re.search(rf"2/2 ━+ +{left} +\d+ samples/s +{line}", printed)
+    monkeypatch.setenv("COLUMNS", "70")
+    printed = re.sub(r"\x1b\[[\d;?]*\w", "", ok(here("train", "--epochs", "2")))
+    assert re.search(rf"2/2 +{left} +\d+ samples/s +loss [\d.]+, accuracy", printed)  # the line is cut, nothing else
     assert "epoch 2/2:" not in printed
 
 
@@ -505,7 +555,7 @@ def test_every_option_that_resuming_needs_is_printed(here, monkeypatch):
     assert_same_bits(again.parameters, whole.parameters, "parameters")
     assert again.training.history.validation_loss == whole.training.history.validation_loss
     other = here("train", "iris.csv", "--target", "kind", "--resume", "iris.safetensors", "--epochs", "9")
-    assert (other.returncode, "resume needs the samples, targets and weights" in other.stderr) == (2, True)
+    assert (other.returncode, "--resume iris.safetensors needs the samples and weights" in other.stderr) == (2, True)
     fewer = here(*RESUMED, "--resume", "iris.safetensors", "--epochs", "7")
     assert "--epochs is the number in all, of which iris.safetensors has done 8: ask for more, got 7" in fewer.stderr
     done = ok(here(*RESUMED, "--resume", "iris.safetensors", "--out", "on.safetensors"))

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 import numbafc as fc
 from numbafc.jacobian import numeric_jacobian
-from numbafc.nn import ACTIVATIONS, LOSSES, OPTIMIZERS, softmax
+from numbafc.nn import ACTIVATIONS, LOSSES, OPTIMIZERS, passes, softmax
 from numbafc.nn.recipe import Regularization
 
 SEEDS = st.integers(0, 2**32 - 1)
@@ -66,7 +66,7 @@ def test_gradients_are_the_chain_of_jacobians(activation):
     net = fc.MLP(sizes, activation, "cross_entropy", "float64", seed=1)
     X, y, _ = problem(2, sizes, "cross_entropy", samples=3)
     result = net.gradients(X, y)
-    H, kept = net.training_pass(X.T, Regularization(), 0)
+    H, kept = passes.training_pass(net, X.T, Regularization(), 0)
     DL = LOSSES["cross_entropy"].gradient(H[-1], y).reshape(1, -1) / 3
     slope = np.ones_like(H[1])
     ACTIVATIONS[activation].chain(slope, kept[1])
@@ -423,6 +423,12 @@ def test_a_constant_feature_is_not_blown_up():
     assert np.isfinite(net.outputs([[0.2, 3.0]])).all()
 
 
+def test_a_feature_that_varies_by_less_than_its_dtype_has_is_not_blown_up():
+    net = fc.MLP([1, 2])
+    net.standardize(np.where(np.arange(100)[:, np.newaxis] == 7, np.float32(1.4e-45), np.float32(0)))  # by 1e-46
+    assert net.input_scale[0] == 1
+
+
 def test_samples_without_weight_do_not_count():
     net = fc.MLP([1, 2], dtype="float64")
     net.parameters[:] = [0, 0, 5, 0]  # always class 0
@@ -480,6 +486,16 @@ def test_standardisation_is_part_of_the_network():
     np.testing.assert_allclose(Z.mean(axis=1), 0, atol=1e-12)
     np.testing.assert_allclose(Z.std(axis=1), [1, 1, 0], atol=1e-12)
     np.testing.assert_array_equal(net.outputs(X), fc.forward(net.weights[0], Z, net.biases[0]).T)
+
+
+def test_losses_and_scores_of_float32_do_not_overflow():
+    net = fc.MLP([1, 1], "identity", "mse")
+    net.weights[0][:] = 1e19
+    X, y = np.linspace(0.5, 1, 50)[:, np.newaxis], np.linspace(0, 1, 50)
+    assert net.loss(X, y) == pytest.approx(np.mean((1e19 * X) ** 2), rel=1e-6)  # 50 losses that sum up to more
+    net.weights[0][:] = 3e38
+    assert net.loss(X, y) == np.inf
+    assert net.score(X * 2, y) == -np.inf
 
 
 NET, REGRESSOR = fc.MLP([3, 2]), fc.MLP([3, 2], loss="mse")

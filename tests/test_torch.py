@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 import numbafc as fc
-from numbafc.nn import ACTIVATIONS, LOSSES, OPTIMIZERS
+from numbafc.nn import ACTIVATIONS, LOSSES, OPTIMIZERS, dropout
 
 torch = pytest.importorskip("torch", reason="compares with PyTorch; pip install 'numbafc[torch]'")
 F = torch.nn.functional
@@ -54,10 +54,15 @@ class Twin:
         copies = [torch.tensor(a) for pair in zip(net.weights, net.biases, strict=True) for a in pair]
         self.parameters = [a.requires_grad_() for a in copies]
 
-    def loss(self, X, y, weight=None, **options):
+    def loss(self, X, y, weight=None, kept=(), **options):
+        """kept: what dropout makes of 1, for each hidden layer, (T, samples); if not given, 1."""
         H = torch.tensor(X)
         for n in range(0, len(self.parameters), 2):
-            H = F.linear(self.activation(H) if n else H, *self.parameters[n : n + 2])
+            H = F.linear(H, *self.parameters[n : n + 2])
+            if n < len(self.parameters) - 2:
+                H = self.activation(H)
+            if n // 2 < len(kept):
+                H = H * torch.tensor(kept[n // 2].T)
         losses = TORCH_LOSSES[self.loss_name](H, torch.tensor(y), reduction="none", **options)
         losses = losses.reshape(len(X), -1).mean(dim=1)
         return losses.mean() if weight is None else (losses * torch.tensor(weight)).sum() / weight.sum()
@@ -95,6 +100,53 @@ def test_gradients_are_pytorch_s(activation, loss, weighted):
     result, (expected_loss, expected) = net.gradients(*data), Twin(net).gradients(*data)
     assert_close(result.parameters, expected)
     assert_close(np.array([result.loss, net.loss(*data)]), np.full(2, expected_loss))
+
+
+def dropped(sizes, samples, p, seed):
+    """What dropout makes of a 1 in the hidden layers of the first step."""
+    kept = [np.ones((T, samples)) for T in sizes[1:-1]]
+    for layer, k in enumerate(kept):
+        dropout.drop(k, np.ones_like(k), p, seed, 0, layer)
+    return kept
+
+
+def shortened(g, longest):
+    return g * min(1, longest / np.linalg.norm(g))
+
+
+def l2(twin, X, y):
+    """λ‖θ‖²/2 is part of the loss."""
+    loss = twin.loss(X, y) + sum(a.square().sum() for a in twin.parameters) * 0.3 / 2
+    return flat(torch.autograd.grad(loss, twin.parameters))
+
+
+def each_shortened(twin, X, y):
+    return np.mean([shortened(twin.gradients(X[n : n + 1], y[n : n + 1])[1], 0.2) for n in range(len(X))], axis=0)
+
+
+WIDTHS = [4, 6, 5, 3]
+REGULARISERS = {  # the settings of fit, and PyTorch's gradient
+    "L2": ({"optimizer": fc.SGD(1.0, weight_decay=0.3)}, l2),
+    "dropout": ({"dropout": 0.4}, lambda twin, X, y: twin.gradients(X, y, kept=dropped(WIDTHS, len(X), 0.4, 1))[1]),
+    "clipping": ({"clip_norm": 0.02}, lambda twin, X, y: shortened(twin.gradients(X, y)[1], 0.02)),
+    "clipping of samples": ({"clip_sample_norm": 0.2}, each_shortened),
+}
+
+
+@pytest.mark.parametrize("name", REGULARISERS)
+@pytest.mark.parametrize(("activation", "loss"), list(itertools.product(ACTIVATIONS, LOSSES)))
+def test_regularised_gradients_are_pytorch_s(activation, loss, name):
+    """Of one step of SGD with the rate 1, so that the parameters lose the gradient."""
+    options, of_pytorch = REGULARISERS[name]
+    net = fc.MLP(WIDTHS, activation, loss, "float64", seed=1)
+    for b in net.biases:
+        b[:] = np.random.default_rng(1).standard_normal(len(b))
+    X, y, _ = problem(loss, WIDTHS)
+    before, plain, expected = net.parameters.copy(), Twin(net).gradients(X, y)[1], of_pytorch(Twin(net), X, y)
+    net.fit(X, y, **{"optimizer": fc.SGD(1.0), "batch_size": len(X), "shuffle": False, **options})
+    assert_close(before - net.parameters, expected)
+    with pytest.raises(AssertionError, match="Not equal to tolerance"):  # the regulariser does something
+        assert_close(plain, expected)
 
 
 @pytest.mark.parametrize("weighted", [False, True])

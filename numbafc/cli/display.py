@@ -10,7 +10,11 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Column
 
 from ..nn import MLP, EpochRecord
+from .screen import decimal
 from .sources import score_name
+
+BAR, WIDE = 12, 100  # columns of the bar, and of a terminal that has room for one
+TIME, SPEED = 7, 17  # columns of the time left, 1:23:45, and of 1234567 samples/s
 
 
 def minibatches(net: MLP) -> int:
@@ -27,16 +31,21 @@ class Display(Progress):
         self.first = minibatches(net)
         self.record: EpochRecord | None = None
         done = "{task.fields[done]}/{task.fields[epochs]}"
+        width = 2 * len(str(epochs)) + 1
+        bar = [BarColumn(bar_width=BAR)] if console.width >= WIDE else []
+        # what is left to the line when the others are as wide as they get, and a space is between each two
+        self.room = console.width - width - (BAR + 1) * len(bar) - (TIME + 1) - (SPEED + 1) - 1
         super().__init__(
-            TextColumn(done, table_column=Column(no_wrap=True, min_width=2 * len(str(epochs)) + 1)),
-            BarColumn(bar_width=12),
-            TextColumn("{task.description}"),
-            TimeRemainingColumn(compact=True),
+            TextColumn(done, table_column=Column(no_wrap=True, min_width=width)),
+            *bar,
+            TimeRemainingColumn(compact=True, table_column=Column(no_wrap=True, min_width=TIME)),
+            TextColumn("{task.fields[speed]}", table_column=Column(no_wrap=True)),
+            TextColumn("{task.description}", table_column=Column(no_wrap=True)),
             console=console,
             disable=not console.is_terminal,
         )
         history = [] if net.training is None else net.training.history
-        self.task = self.add_task("compiling", total=None, epochs=epochs, done=len(history))
+        self.task = self.add_task("compiling", total=None, epochs=epochs, done=len(history), speed="")
 
     def get_renderables(self) -> Iterable[RenderableType]:
         """What is on the screen, several times a second: how far the network is now, in the middle of an epoch too."""
@@ -45,14 +54,16 @@ class Display(Progress):
             self.update(self.task, total=self.epochs * training.batches, completed=done)
             if self.record is None:
                 speed = (self.tasks[0].speed or 0) * training.recipe.batch_size
-                self.update(self.task, description=f"{speed:.0f} samples/s" if speed else "")
+                self.update(self.task, description="", speed=f"{speed:.0f} samples/s" if speed else "")
         return super().get_renderables()
 
     def __call__(self, record: EpochRecord) -> None:
         self.record = record
-        known = f"train {record.score:.3f} " if np.isfinite(record.score) else ""
-        line = f"loss {record.loss:.4f}, {self.score} {known}validation {record.validation_score:.3f}"
+        loss, validation = f"loss {decimal(record.loss)}", f"validation {decimal(record.validation_score, 3)}"
         speed = f"{record.samples / record.seconds:.0f} samples/s"
-        self.update(self.task, description=f"{line}, {speed}", done=record.epoch)
+        known = np.isfinite(record.score)
+        short = f"{loss}, {self.score} " + (f"{record.score:.3f}, " if known else "") + validation
+        self.update(self.task, description=short[: self.room], speed=speed, done=record.epoch)
         if not self.console.is_terminal:
+            line = f"{loss}, {self.score} " + (f"train {record.score:.3f} " if known else "") + validation
             self.console.print(f"epoch {record.epoch}/{self.epochs}: {line}, {speed}")

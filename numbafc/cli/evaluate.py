@@ -10,7 +10,7 @@ from ..files import datasets
 from ..files.checkpoint import load
 from ..nn import LOSSES, MLP, metrics
 from . import options, screen
-from .sources import Source, class_names, encoded, score_name
+from .sources import Source, class_names, score_name
 
 EXAMPLES = """
 numbafc evaluate digits.safetensors digits
@@ -32,19 +32,22 @@ def evaluate(
     """
     net = load(model)
     dataset = Source(data, target, labels).read_for(net)
-    heading, dataset = dataset.describe(), encoded(dataset, net, data)
     whole, others, (kind, table) = _measured(net, dataset), _others(net, dataset), _table(net, dataset)
     if as_json:
         apart = None if others is None else _measured(net, others)
         result = {"model": str(model), "data": str(data), "score_is": score_name(net), **whole, "others": apart}
         screen.print_json({**result, kind: _records(table)})
         return
-    lines = [heading, f"loss {whole['loss']:.4f}", f"{score_name(net)} {whole['score']:.4f}"]
+    lines = [
+        dataset.describe(),
+        f"loss {screen.decimal(whole['loss'])}",
+        f"{score_name(net)} {screen.decimal(whole['score'])}",
+    ]
     if others is not None:
         seen, apart = whole["samples"] - len(others.X), _measured(net, others)
         lines.append(
             f"trained on {seen} of these {whole['samples']} samples; on the {apart['samples']} others: "
-            f"loss {apart['loss']:.4f}, {score_name(net)} {apart['score']:.4f}"
+            f"loss {screen.decimal(apart['loss'])}, {score_name(net)} {screen.decimal(apart['score'])}"
         )
     screen.TEXT.print("\n".join([*lines, *_aligned(table)]))
 
@@ -91,5 +94,5 @@ HEADINGS = {"r2": "R²", "rmse": "RMSE", "mae": "MAE"}
 
 def _cell(value: Any) -> str:
     if isinstance(value, np.floating):
-        return "–" if np.isnan(value) else f"{value:.4f}" if abs(value) < 1000 else f"{value:.6g}"
+        return "–" if np.isnan(value) else screen.decimal(float(value))
     return str(value)

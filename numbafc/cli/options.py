@@ -45,6 +45,7 @@ Epochs = Annotated[int, typer.Option(help="Passes over the training samples; wit
 Dropout = Annotated[float, typer.Option(help="Share of the hidden units that is left out of each step.")]
 WeightDecay = Annotated[float | None, typer.Option(help="Of the optimizer. [default: the optimizer's own]")]
 ClipNorm = Annotated[float | None, typer.Option(help="The largest length of a minibatch's gradient. [default: any]")]
+ClipSampleNorm = Annotated[float | None, typer.Option(help="The largest length of a sample's gradient. [default: any]")]
 EarlyStopping = Annotated[
     int | None,
     typer.Option(help="End after so many epochs that were no better, and keep the best. [default: all epochs]"),

@@ -16,7 +16,7 @@ from ..nn import LOSSES
 from . import options
 from .outputs import check_writable
 from .screen import TEXT
-from .sources import class_names, is_digits, score_name
+from .sources import class_names, is_digits, require_features, score_name
 
 EXAMPLES = """
 numbafc predict iris.safetensors flowers.csv --out species.csv
@@ -42,6 +42,7 @@ def predict(
         raise ValueError(f"--probabilities is for classes, but {model} was trained with the loss {net.loss_name!r}")
     if is_digits(data):
         X = datasets.digits(net.dtype).X
+        require_features(X, net, data)
     else:
         X = datasets.load_samples(data, net.sizes[0], target=target, dtype=net.dtype)
     if out is not None:

@@ -16,7 +16,7 @@ from ..nn.mlp import REAL_LOSSES
 from . import curves, settings
 from .display import Display, minibatches
 from .outputs import Saver, check_writable, one_interrupt
-from .sources import Source, encoded, score_name
+from .sources import Source, require_targets, score_name
 
 
 @dataclass
@@ -58,6 +58,11 @@ class Run:
                 if minibatches(self.net) == before:
                     raise
                 self.net.save(self.path)
+            except FloatingPointError as error:
+                if display.record is None or "resume" in self.asked:  # a file to resume stays one
+                    raise
+                self.net.save(self.path)
+                raise FloatingPointError(f"{error}; {self.path} has those parameters") from None
         return finished
 
     def uses(self) -> list[str]:
@@ -122,6 +127,7 @@ def begin(source: Source, given: dict[str, Any], out: Path | None) -> Run:
     """A training of a new network. given: the options by their names."""
     dataset = source.read(settings.task(given["loss"]), given["dtype"])
     net = settings.network(dataset, given)
+    require_targets(dataset, net, source.data)
     run = _run(source, net, dataset, given, {**settings.training(given), "epochs": given["epochs"]}, out)
     run.net.standardize(run.training.X, run.training.y if net.loss_name in REAL_LOSSES else None)
     return run
@@ -130,8 +136,13 @@ def begin(source: Source, given: dict[str, Any], out: Path | None) -> Run:
 def go_on(source: Source, given: dict[str, Any], resume: Path, epochs: int | None, out: Path | None) -> Run:
     """The training in a model's file, to so many epochs in all, or to where it was to go."""
     net = settings.resumed(resume, epochs)
-    dataset = encoded(source.read_for(net), net, source.data)
-    run = _run(source, net, dataset, given, {"resume": True}, out or resume)
+    settings.refuse_for_reals(given, net.loss_name)
+    run = _run(source, net, source.read_for(net), given, {"resume": True}, out or resume)
+    if not net.was_trained_on(run.training.X, run.training.y, class_weight=given["class_weight"]):
+        raise ValueError(
+            f"--resume {resume} needs the samples and weights its training began with, {run._progress.samples} of them; "
+            f"these are others, {len(run.training.X)}; give the same data, --validation-split and --class-weight"
+        )
     run.asked["epochs"] = run._progress.epochs
     return run
 

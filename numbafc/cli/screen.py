@@ -27,6 +27,11 @@ def lines(as_json: bool) -> Console:
     return errors
 
 
+def decimal(value: float, digits: int = 4) -> str:
+    """A number with so many digits behind the point, or six in all where it is large."""
+    return f"{value:.{digits}f}" if abs(value) < 1000 else f"{value:.6g}"
+
+
 def print_json(result: dict[str, Any]) -> None:
     """The one object. What no JSON can hold, NaN and infinity, is null."""
     typer.echo(json.dumps(_plain(result), allow_nan=False))

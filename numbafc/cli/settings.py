@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import typer
 
+from .. import _jit
 from ..checks import choice, count, number
 from ..files import datasets
 from ..files.checkpoint import load
@@ -18,7 +19,7 @@ from ..nn.initializers import INITIALIZERS
 OF_NETWORK = ("hidden", "activation", "init", "loss", "label_smoothing", "dtype", "seed")
 OF_TRAINING = (
     *("optimizer", "learning_rate", "weight_decay", "schedule", "batch_size"),
-    *("dropout", "clip_norm", "early_stopping"),
+    *("dropout", "clip_norm", "clip_sample_norm", "early_stopping"),
 )
 NAMES = {
     "activation": ACTIVATIONS,
@@ -30,12 +31,14 @@ NAMES = {
     "class_weight": ("balanced",),
 }
 OF_DATA: dict[str, Any] = {"validation_split": 0.2, "class_weight": None}  # what no file remembers, and its default
-COUNTS = {"batch_size": 1, "epochs": 1, "seed": 0, "early_stopping": 1}
+OF_CLASSES = "label_smoothing", "class_weight"
+COUNTS = {"batch_size": 1, "epochs": 1, "seed": 0, "early_stopping": 1, "threads": 1}
 NUMBERS: dict[str, tuple[float, dict[str, Any]]] = {
     "validation_split": (0, {"exclusive": True, "below": 1}),
     "learning_rate": (0, {"exclusive": True}),
     "weight_decay": (0, {}),
     "clip_norm": (0, {"exclusive": True}),
+    "clip_sample_norm": (0, {"exclusive": True}),
     "dropout": (0, {"below": 1}),
     "label_smoothing": (0, {"below": 1}),
 }
@@ -59,6 +62,9 @@ def check(given: dict[str, Any]) -> None:
             least, limits = NUMBERS[name]
             number(option(name), value, least, **limits)
     hidden_sizes(given["hidden"])
+    threads, most = given["threads"], _jit.config.NUMBA_NUM_THREADS
+    if threads is not None and threads > most:
+        raise ValueError(f"--threads must be at most {most}, got {threads}; for more, set NUMBA_NUM_THREADS first")
 
 
 def hidden_sizes(text: str) -> list[int]:
@@ -81,6 +87,7 @@ def network(dataset: datasets.Dataset, given: dict[str, Any]) -> MLP:
     loss = given["loss"]
     if loss == "auto":
         loss = "mse" if dataset.classes is None else "cross_entropy"
+    refuse_for_reals(given, loss)
     net = MLP(
         [dataset.X.shape[1], *hidden_sizes(given["hidden"]), outputs],
         given["activation"],
@@ -92,6 +99,13 @@ def network(dataset: datasets.Dataset, given: dict[str, Any]) -> MLP:
     )
     net.classes = dataset.classes
     return net
+
+
+def refuse_for_reals(given: dict[str, Any], loss: str) -> None:
+    """Refuse options that are for classes beside a loss that is not. Raises ValueError."""
+    for name in OF_CLASSES:
+        if given[name] and not LOSSES[loss].classifies:
+            raise ValueError(f"{option(name)} goes with the loss cross_entropy, and this is {loss}; leave it out")
 
 
 def training(given: dict[str, Any]) -> dict[str, Any]:

@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..files import datasets
+from ..files.invalid import InvalidFile
 from ..nn import LOSSES, MLP
 
 DIGITS = Path("digits")  # the word for the embedded data set
@@ -43,11 +44,29 @@ class Source(NamedTuple):
         return datasets.digits(dtype)
 
     def read_for(self, net: MLP) -> datasets.Dataset:
-        """The data set, of the kind that a network is for."""
-        return self.read("classification" if LOSSES[net.loss_name].classifies else "regression", net.dtype)
+        """The data set, with the features that a network has, and targets as it knows them. Raises InvalidFile."""
+        dataset = self.read("classification" if LOSSES[net.loss_name].classifies else "regression", net.dtype)
+        require_features(dataset.X, net, self.data)
+        dataset = _encoded(dataset, net, self.data)
+        require_targets(dataset, net, self.data)
+        return dataset
 
 
-def encoded(dataset: datasets.Dataset, net: MLP, path: Path) -> datasets.Dataset:
+def require_features(X: np.ndarray, net: MLP, path: Path) -> None:
+    """As many as the network has. Raises InvalidFile."""
+    if X.shape[1] != net.sizes[0]:
+        raise InvalidFile(path, f"expected {net.sizes[0]} features, as the model has, got {X.shape[1]}")
+
+
+def require_targets(dataset: datasets.Dataset, net: MLP, path: Path) -> None:
+    """Such as the network's loss takes. Raises InvalidFile."""
+    try:
+        LOSSES[net.loss_name].targets(dataset.y, net.sizes[-1], net.dtype)
+    except ValueError as error:
+        raise InvalidFile(path, f"with the loss {net.loss_name}, {error}") from None
+
+
+def _encoded(dataset: datasets.Dataset, net: MLP, path: Path) -> datasets.Dataset:
     """The data set with the network's indices for its classes. Raises InvalidFile for a label that it does not know."""
     if dataset.classes is None:
         return dataset

@@ -39,6 +39,7 @@ def train(
     epochs: options.Epochs = 20,
     dropout: options.Dropout = 0.0,
     clip_norm: options.ClipNorm = None,
+    clip_sample_norm: options.ClipSampleNorm = None,
     early_stopping: options.EarlyStopping = None,
     seed: options.Seed = 0,
     dtype: options.Dtype = "float32",
@@ -80,7 +81,7 @@ def train(
         show.print(f"drew {plot}")
     result = run.result(finished)
     if finished:
-        show.print(f"validation {score_name(run.net)} {result['validation_score']:.4f}")
+        show.print(f"validation {score_name(run.net)} {screen.decimal(result['validation_score'])}")
     if as_json:
         screen.print_json(result)
     if not finished:

@@ -106,11 +106,9 @@ def _restore(description: dict[str, Any], tensors: dict[str, np.ndarray]) -> MLP
     for name, parameter in _tensors(net).items():
         parameter[:] = _matching(tensors, name, parameter.shape, net.dtype)
     if "input.mean" in tensors:
-        net.input_mean = _matching(tensors, "input.mean", net.sizes[:1], net.dtype)
-        net.input_scale = _matching(tensors, "input.scale", net.sizes[:1], net.dtype)
+        net.input_mean, net.input_scale = _standardisation(tensors, "input", net.sizes[:1], net.dtype)
     if "target.mean" in tensors:
-        net.target_mean = _matching(tensors, "target.mean", net.sizes[-1:], net.dtype)
-        net.target_scale = _matching(tensors, "target.scale", net.sizes[-1:], net.dtype)
+        net.target_mean, net.target_scale = _standardisation(tensors, "target", net.sizes[-1:], net.dtype)
     classes = description["classes"]
     if classes is not None:
         if not (isinstance(classes, list) and all(isinstance(label, str) for label in classes)):
@@ -140,6 +138,16 @@ def _matching(tensors: dict[str, np.ndarray], name: str, shape: tuple[int, ...],
     if tensor.shape != shape or tensor.dtype != dtype:
         raise ValueError(f"{name} has shape {tensor.shape}, {tensor.dtype}; expected {shape}, {dtype}")
     return tensor
+
+
+def _standardisation(
+    tensors: dict[str, np.ndarray], name: str, shape: tuple[int, ...], dtype: np.dtype
+) -> tuple[np.ndarray, np.ndarray]:
+    """A mean and a scale, of which no number spoils every prediction."""
+    mean, scale = (_matching(tensors, f"{name}.{kind}", shape, dtype) for kind in ("mean", "scale"))
+    if not (np.isfinite(mean).all() and np.isfinite(scale).all() and scale.all()):
+        raise ValueError(f"{name}.mean and {name}.scale must be finite, and no scale 0")
+    return mean, scale
 
 
 def _safetensors() -> Any:

@@ -14,9 +14,9 @@ from ..nn import recipe
 from ..nn.engine import no_results
 from ..nn.mlp import MLP
 from ..nn.optimizers import OPTIMIZERS, OURS
+from ..nn.progress import EpochRecord, History, Progress
 from ..nn.recipe import Recipe, Regularization
 from ..nn.schedules import SCHEDULES
-from ..nn.training import EpochRecord, History, Progress
 
 
 def can_be_written(progress: Progress) -> bool:

@@ -4,8 +4,8 @@ from .activations import ACTIVATIONS, Activation
 from .losses import LOSSES, Loss, softmax
 from .mlp import MLP, NetworkGradients
 from .optimizers import OPTIMIZERS, SGD, Adagrad, Adam, AdamW, Optimizer, RMSprop
+from .progress import EpochRecord, History
 from .schedules import SCHEDULES, Constant, Cosine, OneCycle, OnPlateau, Schedule, Step
-from .training import EpochRecord, History
 
 __all__ = [
     "ACTIVATIONS",

@@ -7,23 +7,20 @@ with one sample per column. The turn is a transposed view, here.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
 from os import PathLike
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from .. import checks
-from ..layer import forward, grad_b, grad_w, grad_x
-from . import clipping, initializers, recipe
+from . import initializers, passes, recipe, samples
 from .activations import ACTIVATIONS
-from .dropout import drop
 from .losses import LOSSES, softmax
 from .optimizers import Optimizer
+from .progress import History, Progress, begin, resumed
 from .recipe import Regularization
 from .schedules import Schedule
-from .training import Callback, History, Progress, fingerprint, train
-from .weights import class_weights
+from .training import Callback, train
 
 CHUNK = 1024  # rows that pass through the network at a time in prediction: bounds memory, and no bit depends on it
 
@@ -133,72 +130,21 @@ class MLP:
         With y, (samples, T), so are the targets of "mse", "mae" and "huber": the network learns (y − mean)/scale, its loss
         is of that, and predictions and scores are in y's own units. A column that does not vary has scale 1.
         """
-        X = self._rows(X)
-        _require_samples("standardize", X)
+        X = samples.rows(self, X)
+        samples.require("standardize", X)
         if y is not None and self.loss_name not in REAL_LOSSES:
             raise ValueError(
                 f"targets are standardised for {', '.join(REAL_LOSSES)}, not for {self.loss_name!r}; leave y out"
             )
-        self.input_mean, self.input_scale = _mean_and_scale(X, self.dtype)
+        self.input_mean, self.input_scale = samples.mean_and_scale(X, self.dtype)
         if y is not None:
-            self.target_mean, self.target_scale = _mean_and_scale(self._targets(y, len(X)), self.dtype)
-
-    def _rows(self, X: Any) -> np.ndarray:
-        X = checks.real_values("X", X, self.dtype)
-        if X.ndim != 2 or X.shape[1] != self.sizes[0]:
-            raise ValueError(
-                f"X must have shape (samples, {self.sizes[0]}), one sample per row, got {X.shape}; "
-                "for a single sample pass X[np.newaxis, :]"
-            )
-        return X
+            self.target_mean, self.target_scale = samples.mean_and_scale(samples.targets(self, y, len(X)), self.dtype)
 
     def columns(self, X: np.ndarray) -> np.ndarray:
         """Rows of samples as the columns the first layer takes, standardised."""
         if self.input_mean is not None and self.input_scale is not None:
             X = (X - self.input_mean) / self.input_scale
         return X.T
-
-    # ---- one pass ----
-
-    def forward_pass(self, X: np.ndarray) -> list[np.ndarray]:
-        """All h_l, from X: (N, B) to the outputs (T, B)."""
-        apply, H = ACTIVATIONS[self.activation].apply, [X]
-        for layer, (W, b) in enumerate(zip(*self.views(self._parameters), strict=True)):
-            Y = forward(W, H[-1], b)
-            if layer < len(self.sizes) - 2:
-                apply(Y)
-            H.append(Y)
-        return H
-
-    def training_pass(
-        self, X: np.ndarray, regularization: Regularization, step: int
-    ) -> tuple[list[np.ndarray], list[np.ndarray]]:
-        """All h_l with dropout, and what the chain rule needs of each: h_l itself, or its slopes."""
-        activation, H, kept = ACTIVATIONS[self.activation], [X], [X]
-        with_slopes = regularization.dropout > 0 or not activation.in_h
-        for layer, (W, b) in enumerate(zip(*self.views(self._parameters), strict=True)):
-            Y = forward(W, H[-1], b)
-            H.append(Y)
-            kept.append(Y)
-            if layer < len(self.sizes) - 2 and with_slopes:
-                kept[-1] = activation.slopes(Y)
-                if regularization.dropout > 0:
-                    drop(Y, kept[-1], regularization.dropout, regularization.seed, step, layer)
-            elif layer < len(self.sizes) - 2:
-                activation.apply(Y)
-        return H, kept
-
-    def backward_pass(self, H: list[np.ndarray], kept: list[np.ndarray], dY: np.ndarray) -> list[np.ndarray]:
-        """The gradients of all layers' W h + b, from that of the outputs and what training_pass gave."""
-        deltas = [dY]
-        for layer in reversed(range(1, len(self.sizes) - 1)):
-            dY = grad_x(dY, self.weights[layer])
-            if kept[layer] is H[layer]:
-                ACTIVATIONS[self.activation].chain(dY, H[layer])
-            else:
-                dY *= kept[layer]
-            deltas.insert(0, dY)
-        return deltas
 
     # ---- use ----
 
@@ -263,72 +209,31 @@ class MLP:
         }
         asked = recipe.make(**settings, label_smoothing=self.label_smoothing, seed=self.seed)
         epochs = checks.count("epochs", epochs)
-        rows = self._rows(X)
-        targets = self._targets(y, len(rows))
-        weight = self._weight(sample_weight, len(rows))
-        if class_weight is not None:
-            if not LOSSES[self.loss_name].classifies:
-                raise ValueError(
-                    f"class_weight goes with the loss 'cross_entropy', not {self.loss_name!r}; use sample_weight"
-                )
-            of_class = class_weights(class_weight, targets, self.sizes[-1])
-            weight = self._weight(of_class if weight is None else of_class * weight, len(rows))
-        targets = self._standardised(targets)
-        _require_samples("fit", rows)
+        given = samples.of(self, X, y, sample_weight, class_weight)
+        samples.require("fit", given.X)
         held_out = None
         if validation is not None:
-            held_out = self._rows(validation[0]), validation[1]
-            self._targets(validation[1], len(held_out[0]))
-            _require_samples("validation", held_out[0])
-        of_data = fingerprint(rows, targets, weight)
+            held_out = samples.rows(self, validation[0]), validation[1]
+            samples.targets(self, validation[1], len(held_out[0]))
+            samples.require("validation", held_out[0])
         if resume:
-            progress = self._resumed(asked, settings, epochs, len(rows), of_data)
+            progress = resumed(self, asked, settings, epochs, given)
         else:
             self.training = None  # its arrays make room
-            progress = Progress(
-                asked,
-                epochs,
-                len(rows),
-                of_data,
-                asked.optimizer.init(self._parameters),
-                self.order.bit_generator.state,
-            )
-        return train(self, rows, targets, weight, progress, validation=held_out, callbacks=tuple(callbacks))
+            progress = begin(self, asked, epochs, given)
+        return train(self, given, progress, validation=held_out, callbacks=tuple(callbacks))
 
-    def was_trained_on(self, X: Any, y: Any) -> bool:
-        """Whether these are, all and in this order, the samples of the training that `training` tells of, unweighted."""
-        rows = self._rows(X)
-        found = fingerprint(rows, self._standardised(self._targets(y, len(rows))), None)
-        return self.training is not None and (self.training.samples, self.training.fingerprint) == (len(rows), found)
-
-    def _resumed(self, asked: recipe.Recipe, settings: dict[str, Any], epochs: int, samples: int, of_data: int) -> Progress:
-        """The progress to go on from. Raises ValueError where there is none, or it is that of another training."""
-        if self.training is None:
-            raise ValueError(
-                "there is no training to resume: this network was not trained, its last training diverged, or its file was "
-                "saved without it; call fit without resume"
-            )
-        if (samples, of_data) != (self.training.samples, self.training.fingerprint):
-            raise ValueError(
-                "resume needs the samples, targets and weights that the training began with, and these are others "
-                f"({samples} samples now, {self.training.samples} then); give the same, or call fit without resume"
-            )
-        theirs, usual = self.training.recipe, recipe.make(label_smoothing=self.label_smoothing, seed=self.seed)
-        for name in ("optimizer", "schedule", "batch_size", "shuffle", "early_stopping", "regularization"):
-            mine = getattr(asked, name)
-            if mine not in (getattr(usual, name), getattr(theirs, name)):
-                raise ValueError(
-                    f"the training to resume has {getattr(theirs, name)} for {name}, got {mine}; leave it out, or call fit "
-                    "without resume"
-                )
-        return replace(self.training, epochs=self.training.epochs if epochs == 1 else epochs)
+    def was_trained_on(self, X: Any, y: Any, sample_weight: Any = None, class_weight: Any = None) -> bool:
+        """Whether these are, all, in this order and with these weights, the samples of the training in `training`."""
+        given = samples.of(self, X, y, sample_weight, class_weight)
+        return self.training is not None and self.training.is_of(given)
 
     def outputs(self, X: Any) -> np.ndarray:
         """The last layer's outputs, (samples, T): logits, logarithms of counts, or predictions of the targets as learnt."""
-        rows = self._rows(X)
+        rows = samples.rows(self, X)
         Y = np.empty((len(rows), self.sizes[-1]), self.dtype)
         for first in range(0, len(rows), CHUNK):
-            Y[first : first + CHUNK] = self.forward_pass(self.columns(rows[first : first + CHUNK]))[-1].T
+            Y[first : first + CHUNK] = passes.outputs(self, self.columns(rows[first : first + CHUNK])).T
         return Y
 
     def predict(self, X: Any) -> np.ndarray:
@@ -347,11 +252,11 @@ class MLP:
         """Outputs in the targets' own units."""
         if self.loss_name == "binary_cross_entropy":
             return (Y > 0).astype(np.intp)
-        if self.loss_name == "poisson":
-            with np.errstate(over="ignore"):
+        with np.errstate(all="ignore"):  # they may be infinite
+            if self.loss_name == "poisson":
                 return np.exp(Y)
-        if self.target_mean is not None and self.target_scale is not None:
-            return Y * self.target_scale + self.target_mean
+            if self.target_mean is not None and self.target_scale is not None:
+                return Y * self.target_scale + self.target_mean
         return Y
 
     def predict_proba(self, X: Any) -> np.ndarray:
@@ -370,65 +275,34 @@ class MLP:
     def loss(self, X: Any, y: Any, sample_weight: Any = None) -> float:
         """The weighted mean of the samples' losses; of standardised targets, if they are."""
         Y = self.outputs(X)
-        _require_samples("loss", Y)
-        targets, weight = self._standardised(self._targets(y, len(Y))), self._weight(sample_weight, len(Y))
+        samples.require("loss", Y)
+        targets = samples.standardised(self, samples.targets(self, y, len(Y)))
+        weight = samples.weights(sample_weight, len(Y))
         with np.errstate(all="ignore"):  # a loss may be infinite
-            losses = LOSSES[self.loss_name].per_sample(Y.T, targets, self.label_smoothing)
-        return float(np.average(losses, weights=weight))
+            losses = LOSSES[self.loss_name].per_sample(Y.T, targets, self.label_smoothing).astype(np.float64)
+            return float(np.average(losses, weights=weight))
 
     def score(self, X: Any, y: Any) -> float:
         """Accuracy for classes, and over all labels; else R² = 1 − Σ(y − ŷ)²/Σ(y − ȳ)², over all outputs."""
         Y = self.outputs(X)
-        _require_samples("score", Y)
-        targets = self._targets(y, len(Y))
+        samples.require("score", Y)
+        targets = samples.targets(self, y, len(Y))
         if LOSSES[self.loss_name].classifies:
             return float(np.mean(Y.argmax(axis=1) == targets))
         if self.loss_name == "binary_cross_entropy":
             return float(np.mean(self._answers(Y) == (targets > 0.5)))
-        Y = self._answers(Y)
-        residual = np.square(targets - Y, dtype=np.float64).sum()
+        with np.errstate(all="ignore"):
+            residual = np.square(targets - self._answers(Y), dtype=np.float64).sum()
         spread = np.square(targets - targets.mean(axis=0, dtype=np.float64)).sum()
         return float(1 - residual / spread) if spread else float(residual == 0)
 
     def gradients(self, X: Any, y: Any, sample_weight: Any = None) -> NetworkGradients:
         """The loss on all samples as one batch, and its gradient with respect to every parameter."""
-        rows = self._rows(X)
-        _require_samples("gradients", rows)
-        targets, weight = self._standardised(self._targets(y, len(rows))), self._weight(sample_weight, len(rows))
+        given = samples.of(self, X, y, sample_weight)
+        samples.require("gradients", given.X)
         flat = np.empty_like(self.parameters)
-        loss = self.step_gradients(rows, targets, weight, flat, Regularization(label_smoothing=self.label_smoothing))[0]
+        loss = passes.step_gradients(self, *given, flat, Regularization(label_smoothing=self.label_smoothing))[0]
         return NetworkGradients(loss, flat, *self.views(flat))
-
-    def step_gradients(
-        self,
-        X: np.ndarray,
-        targets: np.ndarray,
-        weight: np.ndarray | None,
-        gradients: np.ndarray,
-        regularization: Regularization,
-        step: int = 0,
-    ) -> tuple[float, np.ndarray]:
-        """Fill the flat gradients of the mean loss over the rows X; returns the loss and the outputs (T, B)."""
-        loss, smoothing = LOSSES[self.loss_name], regularization.label_smoothing
-        H, kept = self.training_pass(self.columns(X), regularization, step)
-        share = np.full(len(X), 1 / len(X)) if weight is None else weight / np.cumsum(weight)[-1]  # one sum, in order
-        share = share.astype(self.dtype)
-        losses = loss.per_sample(H[-1], targets, smoothing).astype(np.float64)
-        value = float(np.cumsum(losses * share)[-1])
-        dY = loss.gradient(H[-1], targets, smoothing)
-        if regularization.clip_sample_norm:
-            deltas = self.backward_pass(H, kept, dY)
-            squares = clipping.sample_squares(deltas, H[:-1])
-            share *= clipping.sample_factors(squares, regularization.clip_sample_norm).astype(self.dtype)
-            deltas = [delta * share for delta in deltas]
-        else:
-            deltas = self.backward_pass(H, kept, dY * share)
-        for dW, db, delta, h in zip(*self.views(gradients), deltas, H[:-1], strict=True):
-            grad_w(delta, h, out=dW)
-            grad_b(delta, out=db)
-        if regularization.clip_norm:
-            clipping.clip(gradients, regularization.clip_norm)
-        return value, H[-1]
 
     def save(self, path: str | PathLike[str], *, training: bool = True) -> None:
         """Write the network to a safetensors file, whole or not at all; numbafc.load reads it.
@@ -437,46 +311,8 @@ class MLP:
         """
         writers["safetensors"](self, path, training)
 
-    def _targets(self, y: Any, samples: int) -> np.ndarray:
-        targets = LOSSES[self.loss_name].targets(y, self.sizes[-1], self.dtype)
-        if len(targets) != samples:
-            raise ValueError(f"y has {len(targets)} samples but X has {samples}; give one target per row of X")
-        return targets
-
-    def _standardised(self, targets: np.ndarray) -> np.ndarray:
-        """Targets as the network learns them."""
-        if self.target_mean is None or self.target_scale is None:
-            return targets
-        return (targets - self.target_mean) / self.target_scale
-
-    def _weight(self, sample_weight: Any, samples: int) -> np.ndarray | None:
-        """The weights, (samples,), in float64: no sum of them overflows."""
-        if sample_weight is None:
-            return None
-        weight = checks.real_values("sample_weight", sample_weight, np.dtype(np.float64))
-        if weight.shape != (samples,) or (weight < 0).any() or not weight.any():
-            raise ValueError(
-                f"sample_weight must have shape ({samples},), no negative and at least one positive weight, got shape "
-                f"{weight.shape}" + (f" with minimum {weight.min():g}" if weight.size else "")
-            )
-        return weight
-
     def __repr__(self) -> str:
         return (
             f"MLP({list(self.sizes)}, activation={self.activation!r}, loss={self.loss_name!r}, "
             f"dtype={self.dtype.name!r}, seed={self.seed})"
         )
-
-
-def _mean_and_scale(A: np.ndarray, dtype: np.dtype) -> tuple[np.ndarray, np.ndarray]:
-    """The mean and the standard deviation of each column, 1 where it does not vary."""
-    A = np.ascontiguousarray(A)  # so that columns are summed row by row, in one order
-    deviation = A.std(axis=0, dtype=np.float64)
-    varies = A.max(axis=0) > A.min(axis=0)  # rounding alone can give a constant a deviation
-    scale = np.where(varies & (deviation > 0), deviation, 1).astype(dtype)
-    return A.mean(axis=0, dtype=np.float64).astype(dtype), scale
-
-
-def _require_samples(name: str, rows: np.ndarray) -> None:
-    if len(rows) == 0:
-        raise ValueError(f"{name} needs at least one sample, got 0")

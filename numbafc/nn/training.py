@@ -1,152 +1,60 @@
 """Training: epochs of shuffled minibatches, each a forward pass, a backward pass and a step of the optimizer.
 
 engine.py runs them; python_epochs says in Python what it does, with the same bits. What a run needs to go on is in its
-Progress, which is whole at every moment: after Ctrl-C, and in a file, it continues with the bits it would have had.
+Progress (progress.py): after Ctrl-C, and from a file, it continues with the bits it would have had.
 """
 
 from __future__ import annotations
 
 import copy
 import time
-import zlib
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, NamedTuple
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numba.core import config
 
-from . import optimizers, schedules
+from . import optimizers, passes, schedules
 from .activations import ACTIVATIONS
-from .engine import Data, Engine, no_results
+from .engine import Data, Engine
 from .losses import LOSSES, split_targets
+from .progress import EpochRecord, History, Progress
 from .recipe import Recipe
+from .samples import Samples
 
 if TYPE_CHECKING:
     from .mlp import MLP
 
 
-class EpochRecord(NamedTuple):
-    """What one epoch did. Loss and score are those of the minibatches as they were trained on.
-
-    score: accuracy for "cross_entropy", else NaN (a running R² means little). validation_…: after the epoch, or NaN.
-    """
-
-    epoch: int  # from 1
-    loss: float
-    score: float
-    validation_loss: float
-    validation_score: float
-    seconds: float  # of training, without compilation and validation
-    samples: int
-    learning_rate: float  # of the last minibatch
-
-
 Callback = Callable[[EpochRecord], Any]
-
-
-class History(list[EpochRecord]):
-    """The records of a training run, one per epoch. history.loss, history.score, … are the columns."""
-
-    def __getattr__(self, name: str) -> list[float]:
-        if name in EpochRecord._fields:
-            return [getattr(record, name) for record in self]
-        raise AttributeError(f"a History has the columns {', '.join(EpochRecord._fields)}, not {name!r}")
-
-
-@dataclass
-class Progress:
-    """How far a training has come, and all that it needs to go on."""
-
-    recipe: Recipe
-    epochs: int  # asked for
-    samples: int
-    fingerprint: int  # of the data
-    state: dict[str, Any]  # the optimizer's
-    order: Mapping[str, Any]  # of the generator of shuffles, when the epoch that is not finished began
-    history: History = field(default_factory=History)  # of the finished epochs
-    results: np.ndarray = field(default_factory=no_results)  # of the epoch that is not finished
-    seconds: float = 0.0  # in it
-    best_loss: float = np.inf
-    best: np.ndarray | None = None  # its parameters, for early stopping
-    waited: int = 0  # epochs since then
-    last: np.ndarray | None = None  # the parameters of the last epoch, where the network was given those of the best
-    begun: np.ndarray | None = None  # those with which the epoch that is not finished began
-
-    @property
-    def batches(self) -> int:
-        """Minibatches in an epoch."""
-        return -(-self.samples // self.recipe.batch_size)
-
-    def watched(self) -> list[float]:
-        """The losses that schedules and early stopping look at."""
-        return [r.loss if np.isnan(r.validation_loss) else r.validation_loss for r in self.history]
-
-    def after(self, record: EpochRecord, parameters: np.ndarray, order: Mapping[str, Any]) -> Progress:
-        """With one more epoch finished."""
-        history, fresh = History([*self.history, record]), no_results()
-        done = replace(self, history=history, order=order, results=fresh, seconds=0.0, begun=None)
-        if self.recipe.early_stopping is None:
-            return done
-        loss = done.watched()[-1]
-        if loss < self.best_loss:
-            return replace(done, best_loss=loss, best=parameters.copy(), waited=0)
-        return replace(done, waited=self.waited + 1)
-
-
-def fingerprint(X: np.ndarray, targets: np.ndarray, weight: np.ndarray | None) -> int:
-    """A number that changes with the data: all targets and weights, and at most some thousand rows."""
-    some = np.ascontiguousarray(X[:: max(1, len(X) // 1024)])
-    value = zlib.crc32(np.ascontiguousarray(targets).tobytes(), zlib.crc32(some.tobytes()))
-    return value if weight is None else zlib.crc32(weight.tobytes(), value)
+EpochFunction = Callable[[np.ndarray, np.ndarray, int, np.ndarray], None]  # order of samples, rates, steps before, results
 
 
 def train(
     net: MLP,
-    X: np.ndarray,
-    targets: np.ndarray,
-    weight: np.ndarray | None,
+    given: Samples,
     progress: Progress,
     *,
     validation: tuple[np.ndarray, Any] | None,
     callbacks: tuple[Callback, ...],
 ) -> History:
-    """Train net on checked rows X, from where progress is to its last epoch. net.training is always up to date."""
+    """Train net on checked samples, from where progress is to its last epoch. net.training is always up to date."""
     recipe, net.training = progress.recipe, progress
     ours = type(recipe.optimizer) in optimizers.OURS
     run = compiled_epochs if ours and not config.DISABLE_JIT else python_epochs
-    train_epoch = run(net, X, targets, weight, recipe, progress.state)
+    train_epoch = run(net, *given, recipe, progress.state)
     if progress.last is not None:
         net.parameters[:] = progress.last
         progress.last = None
-    rate, batches = float(getattr(recipe.optimizer, "learning_rate", np.nan)), progress.batches
     net.order.bit_generator.state = progress.order
     for epoch in range(len(progress.history) + 1, progress.epochs + 1):
         if recipe.early_stopping is not None and progress.waited >= recipe.early_stopping:
             break
-        start = time.perf_counter() - progress.seconds
-        if progress.begun is None:
-            progress.begun = net.parameters.copy()
-        order = copy.deepcopy(net.order)  # which stays where the epoch began until it is finished, as a file has it
-        samples = order.permutation(len(X)) if recipe.shuffle else np.arange(len(X))
-        rates = rate * schedules.checked(
-            recipe.schedule.factors(epoch, progress.epochs, batches, progress.watched()), batches
-        )
-        results = progress.results
-        try:
-            train_epoch(samples, rates, (epoch - 1) * batches, results)
-        finally:
-            progress.seconds = time.perf_counter() - start
-        if results[4] < batches or not np.isfinite(net.parameters).all():
-            net.parameters[:], net.training = progress.begun, None
-            raise FloatingPointError(
-                f"training diverged in epoch {epoch}, batch {min(int(results[4]) + 1, batches)}; the parameters are those "
-                "from before that epoch; try a smaller learning rate or standardised inputs"
-            )
+        order, rate = _one_epoch(net, progress, train_epoch, epoch)
         held_out = (net.loss(*validation), net.score(*validation)) if validation else (np.nan, np.nan)
-        loss, hits, mass, seen = results.tolist()[:4]
+        loss, hits, mass, seen = progress.results.tolist()[:4]
         score = hits / seen if LOSSES[net.loss_name].classifies else float("nan")
-        record = EpochRecord(epoch, loss / mass, score, *held_out, progress.seconds, len(X), float(rates[-1]))
+        record = EpochRecord(epoch, loss / mass, score, *held_out, progress.seconds, progress.samples, rate)
         progress = net.training = progress.after(record, net.parameters, order.bit_generator.state)
         net.order.bit_generator.state = progress.order
         stops = [callback(record) for callback in callbacks]  # every callback sees every epoch
@@ -158,7 +66,31 @@ def train(
     return progress.history
 
 
-EpochFunction = Callable[[np.ndarray, np.ndarray, int, np.ndarray], None]  # order of samples, rates, steps before, results
+def _one_epoch(net: MLP, progress: Progress, train_epoch: EpochFunction, epoch: int) -> tuple[np.random.Generator, float]:
+    """Train an epoch to its end. Returns the generator of shuffles as it is then, and the last learning rate.
+
+    Raises FloatingPointError, with the parameters from before the epoch.
+    """
+    recipe, batches = progress.recipe, progress.batches
+    start = time.perf_counter() - progress.seconds
+    if progress.begun is None:
+        progress.begun = net.parameters.copy()
+    order = copy.deepcopy(net.order)  # which stays where the epoch began until it is finished, as a file has it
+    samples = order.permutation(progress.samples) if recipe.shuffle else np.arange(progress.samples)
+    factors = recipe.schedule.factors(epoch, progress.epochs, batches, progress.watched())
+    rates = float(getattr(recipe.optimizer, "learning_rate", np.nan)) * schedules.checked(factors, batches)
+    try:
+        train_epoch(samples, rates, (epoch - 1) * batches, progress.results)
+    finally:
+        progress.seconds = time.perf_counter() - start
+    done = int(progress.results[4])
+    if done < batches or not np.isfinite(net.parameters).all():
+        net.parameters[:], net.training = progress.begun, None
+        raise FloatingPointError(
+            f"training diverged in epoch {epoch}, batch {min(done + 1, batches)}; the parameters are those from "
+            "before that epoch; try a smaller learning rate or standardised inputs"
+        )
+    return order, float(rates[-1])
 
 
 def compiled_epochs(
@@ -201,8 +133,8 @@ def python_epochs(
                 results[4] += 1
                 continue
             with np.errstate(all="ignore"):  # divergence is found by its loss
-                loss, Y = net.step_gradients(
-                    X[chosen], targets[chosen], batch_weight, gradients, recipe.regularization, steps + batch
+                loss, Y = passes.step_gradients(
+                    net, X[chosen], targets[chosen], batch_weight, gradients, recipe.regularization, steps + batch
                 )
                 if not np.isfinite(loss):
                     return

@@ -1,0 +1,91 @@
+"""Passes through a network, one sample per column: forward, with dropout, and backward by the chain rule."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+import numpy as np
+
+from ..layer import forward, grad_b, grad_w, grad_x
+from . import clipping
+from .activations import ACTIVATIONS
+from .dropout import drop
+from .losses import LOSSES
+from .recipe import Regularization
+
+if TYPE_CHECKING:
+    from .mlp import MLP
+
+
+def outputs(net: MLP, X: np.ndarray) -> np.ndarray:
+    """The last layer's outputs, (T, B), from X: (N, B)."""
+    last, H = len(net.sizes) - 2, X
+    for layer, (W, b) in enumerate(zip(net.weights, net.biases, strict=True)):
+        H = forward(W, H, b)
+        if layer < last:
+            ACTIVATIONS[net.activation].apply(H)
+    return H
+
+
+def training_pass(
+    net: MLP, X: np.ndarray, regularization: Regularization, step: int
+) -> tuple[list[np.ndarray], list[np.ndarray]]:
+    """All h_l with dropout, from X: (N, B), and what the chain rule needs of each: h_l itself, or its slopes."""
+    activation, H, kept = ACTIVATIONS[net.activation], [X], [X]
+    with_slopes = regularization.dropout > 0 or not activation.in_h
+    for layer, (W, b) in enumerate(zip(net.weights, net.biases, strict=True)):
+        Y = forward(W, H[-1], b)
+        H.append(Y)
+        kept.append(Y)
+        if layer < len(net.sizes) - 2 and with_slopes:
+            kept[-1] = activation.slopes(Y)
+            if regularization.dropout > 0:
+                drop(Y, kept[-1], regularization.dropout, regularization.seed, step, layer)
+        elif layer < len(net.sizes) - 2:
+            activation.apply(Y)
+    return H, kept
+
+
+def backward_pass(net: MLP, H: list[np.ndarray], kept: list[np.ndarray], dY: np.ndarray) -> list[np.ndarray]:
+    """The gradients of all layers' W h + b, from that of the outputs and what training_pass gave."""
+    deltas, weights = [dY], net.weights
+    for layer in reversed(range(1, len(net.sizes) - 1)):
+        dY = grad_x(dY, weights[layer])
+        if kept[layer] is H[layer]:
+            ACTIVATIONS[net.activation].chain(dY, H[layer])
+        else:
+            dY *= kept[layer]
+        deltas.insert(0, dY)
+    return deltas
+
+
+def step_gradients(
+    net: MLP,
+    X: np.ndarray,
+    targets: np.ndarray,
+    weight: np.ndarray | None,
+    gradients: np.ndarray,
+    regularization: Regularization,
+    step: int = 0,
+) -> tuple[float, np.ndarray]:
+    """Fill the flat gradients of the mean loss over the rows X; returns the loss and the outputs (T, B)."""
+    loss, smoothing = LOSSES[net.loss_name], regularization.label_smoothing
+    H, kept = training_pass(net, net.columns(X), regularization, step)
+    share = np.full(len(X), 1 / len(X)) if weight is None else weight / np.cumsum(weight)[-1]  # one sum, in order
+    share = share.astype(net.dtype)
+    losses = loss.per_sample(H[-1], targets, smoothing).astype(np.float64)
+    value = float(np.cumsum(losses * share)[-1])
+    dY = loss.gradient(H[-1], targets, smoothing)
+    if regularization.clip_sample_norm:
+        deltas = backward_pass(net, H, kept, dY)
+        squares = clipping.sample_squares(deltas, H[:-1])
+        share *= clipping.sample_factors(squares, regularization.clip_sample_norm).astype(net.dtype)
+        deltas = [delta * share for delta in deltas]
+    else:
+        deltas = backward_pass(net, H, kept, dY * share)
+    for dW, db, delta, h in zip(*net.views(gradients), deltas, H[:-1], strict=True):
+        grad_w(delta, h, out=dW)
+        grad_b(delta, out=db)
+    if regularization.clip_norm:
+        clipping.clip(gradients, regularization.clip_norm)
+    return value, H[-1]
