@@ -66,7 +66,7 @@ def same(session: Session, build: str, module: str, environment: dict[str, str],
     if module == "numbafc":
         with peers.alone("perf.trainers", module, n, environment) as subject:
             found += train(session, subject, n, extra)
-    session.say(f"{module}, {build} instructions, {n} threads: {together(found)}")
+    session.say(f"{module}, {build} instructions, {drawing.counted(n)}: {together(found)}")
 
 
 def train(session: Session, subject: Any, n: int, extra: dict[str, Any]) -> list[rows.Row]:

@@ -48,7 +48,7 @@ def findings(found: list[rows.Row]) -> list[str]:
         roofs = [min(row["fma_peak_gflops"], row["intensity"] * row["bandwidth"] / 1e9) for row in part]
         share = one["gflops"] / roofs[0]
         said.append(
-            f"{op}, {dtype}, {n} threads: {1e6 * one['best'] / one['B']:.1f} µs a sample for B = {one['B']}, "
+            f"{op}, {dtype}, {drawing.counted(n)}: {1e6 * one['best'] / one['B']:.1f} µs a sample for B = {one['B']}, "
             f"{1e6 * last['best'] / last['B']:.2f} µs for B = {last['B']}, a factor of "
             f"{one['best'] / one['B'] * last['B'] / last['best']:.0f}; one sample runs at {share:.0%} of the roof, "
             f"B = {last['B']} at {last['gflops'] / roofs[-1]:.0%}."

@@ -80,7 +80,7 @@ def measure(session: Session, workers: list[Any], job: dict[str, Any], target: f
 def line(found: list[rows.Row]) -> str:
     """Everybody's seconds and epochs."""
     times = ", ".join(f"{row['best']:.3g} s in {row['epochs']} epochs {drawing.name(row['peer'])}" for row in found)
-    return f"{found[0]['threads']} threads {found[0]['dtype']} {found[0]['op']}: {times}"
+    return f"{drawing.counted(found[0]['threads'])} {found[0]['dtype']} {found[0]['op']}: {times}"
 
 
 def findings(found: list[rows.Row]) -> list[str]:
@@ -93,7 +93,9 @@ def findings(found: list[rows.Row]) -> list[str]:
             for row in case
         )
         ratio = versus(case)
-        said.append(f"{op}, {dtype}, {n} threads: {times}." + (f" {ratio:.2f} × the fastest peer." if ratio else ""))
+        said.append(
+            f"{op}, {dtype}, {drawing.counted(n)}: {times}." + (f" {ratio:.2f} × the fastest peer." if ratio else "")
+        )
     return said
 
 
@@ -109,8 +111,8 @@ def picture(found: list[rows.Row]) -> Any:
             one.plot(row["ends"], row["accuracies"], **drawing.style(rows.label(row)))
         one.axhline(target, color="0.25", linewidth=1)
         one.annotate(
-            f"stated: {target}", (1, target), (-2, 3), xycoords=("axes fraction", "data"),
-            textcoords="offset points", ha="right", fontsize=8,
+            f"stated: {target}", (0, target), (3, 3), xycoords=("axes fraction", "data"),
+            textcoords="offset points", fontsize=8,
         )  # fmt: skip
         sizes = "-".join(map(str, case[0]["sizes"]))
         one.set(title=f"{task}, {sizes}, batch {case[0]['batch']}", xlabel="seconds of training")

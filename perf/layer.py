@@ -57,8 +57,8 @@ def findings(found: list[rows.Row]) -> list[str]:
         if values:
             shapes = len(rows.groups(part, "T", "N", "B"))
             said.append(
-                f"{dtype}, {n} threads, {shapes} shapes: {statistics.geometric_mean(values):.2f} × the fastest peer in the "
-                f"geometric mean, slower in {sum(value < 1 for value in values)} of {len(values)}, at worst "
+                f"{dtype}, {drawing.counted(n)}, {shapes} shapes: {statistics.geometric_mean(values):.2f} × the fastest "
+                f"peer in the geometric mean, slower in {sum(value < 1 for value in values)} of {len(values)}, at worst "
                 f"{min(values):.2f} ×, at best {max(values):.2f} ×."
             )
     return said

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from . import rows, turns
+from . import drawing, rows, turns
 from .session import Session
 
 OPS = ("forward", "grad_w", "grad_x")
@@ -70,6 +70,6 @@ def line(found: list[rows.Row]) -> str:
     peer = f", {fastest['best'] / mine['best']:5.2f} x {fastest['peer']}" if fastest else ""
     shape = str((mine["T"], mine["N"], mine["B"]))
     return (
-        f"{mine['threads']} threads {mine['dtype']} {mine['op']:8}{shape:18}{mine['gflops']:8.1f} GFLOP/s, "
+        f"{drawing.counted(mine['threads'])} {mine['dtype']} {mine['op']:8}{shape:18}{mine['gflops']:8.1f} GFLOP/s, "
         f"{mine['share_of_peak']:6.1%} of the peak{peer}"
     )

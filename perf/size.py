@@ -80,8 +80,8 @@ def findings(found: list[rows.Row]) -> list[str]:
         mine = [row for row in part if rows.ours(row)]
         best = max(rows.where(mine, kernel="auto"), key=lambda row: row["share_of_peak"])
         said.append(
-            f"{dtype}, {n} threads: at best {best['gflops']:.0f} GFLOP/s, {best['share_of_peak']:.0%} of the FMA peak "
-            f'({best["op"]}, {(best["T"], best["N"], best["B"])}); kernel="loops", the formula in an order that the '
+            f"{dtype}, {drawing.counted(n)}: at best {best['gflops']:.0f} GFLOP/s, {best['share_of_peak']:.0%} of the FMA "
+            f'peak ({best["op"]}, {(best["T"], best["N"], best["B"])}); kernel="loops", the formula in an order that the '
             f"compiler vectorises, reaches {max(row['gflops'] for row in rows.where(mine, kernel='loops')):.0f}."
         )
     return said

@@ -142,7 +142,8 @@ def line(found: list[rows.Row]) -> str:
     ratio = versus(found)
     fastest = f"; {ratio:.2f} x the fastest peer" if ratio else ""
     mine = found[0]
-    return f"{mine['threads']} threads {mine['dtype']} {mine['optimizer']} {network(mine)}, us a step: {times}{fastest}"
+    threads = drawing.counted(mine["threads"])
+    return f"{threads} {mine['dtype']} {mine['optimizer']} {network(mine)}, us a step: {times}{fastest}"
 
 
 def run(session: Session) -> None:
@@ -165,23 +166,30 @@ def findings(found: list[rows.Row]) -> list[str]:
     """How often we are faster, and by how much; PyTorch's cliff."""
     said = []
     for (n, dtype, op), part in rows.groups(found, "threads", "dtype", "op").items():
+        which = f"{op}, {dtype}, {drawing.counted(n)}"
         for kind in ("best", "median"):
             cases = rows.groups(part, "sizes", "batch").values()
             ratios = [ratio for case in cases if (ratio := versus(case, kind)) is not None]
             if ratios:
+                mean, slower = statistics.geometric_mean(ratios), sum(ratio < 1 for ratio in ratios)
                 said.append(
-                    f"{op}, {dtype}, {n} threads, by {kind} samples: {statistics.geometric_mean(ratios):.2f} × the fastest "
-                    f"peer in the geometric mean, slower in {sum(ratio < 1 for ratio in ratios)} of {len(ratios)}."
+                    f"{which}, by {kind} samples: {mean:.2f} × the fastest peer in the geometric mean, "
+                    f"slower in {slower} of {len(ratios)}."
                 )
-        narrow = [row for row in part if len(row["sizes"]) == 4 and row["sizes"][1] in (45, 46)]
-        for (peer,), pair in rows.groups(narrow, "peer").items():
-            if len(pair) == 2 and (peer in ("numbafc", "torch")):
-                first, second = sorted(pair, key=lambda row: row["sizes"])
-                said.append(
-                    f"{drawing.name(peer)}, {n} threads: width 46 takes {second['best'] / first['best']:.2f} times as long "
-                    "as width 45, between which PyTorch's issue #144633 saw a cliff."
-                )
+        said += [f"{which}: {text}" for text in cliffs(part)]
     return said
+
+
+def cliffs(found: list[rows.Row]) -> list[str]:
+    """What one unit more in the hidden layers costs where PyTorch's issue #144633 saw a cliff."""
+    narrow = [row for row in found if len(row["sizes"]) == 4 and row["sizes"][1] in (45, 46)]
+    pairs = {peer: sorted(rows.where(narrow, peer=peer), key=lambda row: row["sizes"]) for peer in ("numbafc", "torch")}
+    return [
+        f"with {drawing.name(peer)} width 46 takes {pair[1]['best'] / pair[0]['best']:.2f} times as long as width 45, where "
+        "PyTorch's issue #144633 saw a cliff."
+        for peer, pair in pairs.items()
+        if len(pair) == 2
+    ]
 
 
 def picture(found: list[rows.Row]) -> Any:

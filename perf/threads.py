@@ -67,7 +67,7 @@ def findings(found: list[rows.Row]) -> list[str]:
         best = max(others, key=lambda row: row["gflops"], default=None)
         peer = f"; {drawing.name(best['peer'])}, the fastest peer there, {best['speedup']:.2f} ×" if best else ""
         said.append(
-            f"{scaling} scaling, {op} {base}: {mine['speedup']:.2f} × on {most} threads, "
+            f"{scaling} scaling, {op} {base}: {mine['speedup']:.2f} × on {drawing.counted(most)}, "
             f"{mine['efficiency']:.0%} efficient{peer}."
         )
     return said
