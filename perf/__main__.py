@@ -130,10 +130,10 @@ def execute(parser: argparse.ArgumentParser, names: list[str], asked: Any) -> No
                 found = rows.measured(rows.read(file(out, name)))
                 for sentence in [*rows.busy(found), *STUDIES[name].findings(found)]:
                     session.say(f"{name}: {sentence}")
+        report.write(out)
     except KeyboardInterrupt:
         print(f"interrupted; the rows so far are in {out}; `python -m perf report --out {out}` shows them", file=sys.stderr)
         raise SystemExit(130) from None
-    report.write(out)
 
 
 if __name__ == "__main__":

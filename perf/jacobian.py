@@ -162,19 +162,21 @@ def findings(found: list[rows.Row]) -> list[str]:
     said = []
     for (dtype,), part in rows.groups(found, "dtype").items():
         cached = [row for row in part if fc.jacobian_cost(row["T"], row["N"], row["B"], dtype).long_way.bytes <= IN_CACHE]
-        shares = {shape: ratio / shape[0] for shape, ratio in advantage(cached).items()}
-        outside = sum(abs(share - 1) > 0.2 for share in shares.values())
-        verdict = "all within 20 %" if not outside else f"{outside} of {len(shares)} outside 20 %"
-        said.append(
-            f"{dtype}, one and the same loop, Jacobians of up to {IN_CACHE >> 20} MiB: the shortcut's advantage over the "
-            f"long way is {statistics.median(shares.values()):.2f}·T in the median, {min(shares.values()):.2f}·T to "
-            f"{max(shares.values()):.2f}·T ({verdict} of T)."
-        )
-        library = {shape: ratio / shape[0] for shape, ratio in advantage(part, "dense", "shortcut").items()}
-        said.append(
-            f"{dtype}, dense Jacobian and shortcut as numbafc has them: {statistics.median(library.values()):.0f}·T in the "
-            "median, for the shortcut computes in registers while the long way waits for memory."
-        )
+        shares = [ratio / T for (T, _, _), ratio in advantage(cached).items()]
+        if shares:
+            outside = sum(abs(share - 1) > 0.2 for share in shares)
+            verdict = "all within 20 %" if not outside else f"{outside} of {len(shares)} outside 20 %"
+            said.append(
+                f"{dtype}, one and the same loop, Jacobians of up to {IN_CACHE >> 20} MiB: the shortcut's advantage over the "
+                f"long way is {statistics.median(shares):.2f}·T in the median, {min(shares):.2f}·T to {max(shares):.2f}·T "
+                f"({verdict} of T)."
+            )
+        library = [ratio / T for (T, _, _), ratio in advantage(part, "dense", "shortcut").items()]
+        if library:
+            said.append(
+                f"{dtype}, dense Jacobian and shortcut as numbafc has them: {statistics.median(library):.0f}·T in the "
+                "median, for the shortcut computes in registers while the long way waits for memory."
+            )
     return said
 
 

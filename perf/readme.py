@@ -52,9 +52,10 @@ def section(found: dict[str, list[rows.Row]]) -> str:
     ]
     where = f"{machine['cpu']} ({machine['llvm_cpu']}), float32, FMA peak {peak:.0f} GFLOP/s, commit {some[0]['commit']}"
     intro = (
-        f"One thread of {where}: microseconds, the best of many turns, each subject verified before. Three products: forward, "
-        "dW and dX of a layer (T, N, B), a call each. A step: a shuffled minibatch, trained on with SGD. The columns at the "
-        "end: numbafc's share of the FMA peak, and the fastest peer's time next to numbafc's; below 1 × the peer wins."
+        f"One thread of {where}: microseconds, the best of many turns, each subject verified before. Three products: "
+        "forward, dW and dX of a layer (T, N, B), a call each. A step: a shuffled minibatch, trained on with SGD. The "
+        "columns at the end: numbafc's share of the FMA peak, and the fastest peer's time next to numbafc's; below 1 × the "
+        "peer wins."
     )
     lines = [
         BEGIN,

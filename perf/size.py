@@ -79,10 +79,11 @@ def findings(found: list[rows.Row]) -> list[str]:
     for (dtype, n), part in rows.groups(found, "dtype", "threads").items():
         mine = [row for row in part if rows.ours(row)]
         best = max(rows.where(mine, kernel="auto"), key=lambda row: row["share_of_peak"])
+        loops = max((row["gflops"] for row in rows.where(mine, kernel="loops")), default=0)
         said.append(
             f"{dtype}, {drawing.counted(n)}: at best {best['gflops']:.0f} GFLOP/s, {best['share_of_peak']:.0%} of the FMA "
             f'peak ({best["op"]}, {(best["T"], best["N"], best["B"])}); kernel="loops", the formula in an order that the '
-            f"compiler vectorises, reaches {max(row['gflops'] for row in rows.where(mine, kernel='loops')):.0f}."
+            f"compiler vectorises, reaches {loops:.0f}."
         )
     return said
 

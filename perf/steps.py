@@ -185,8 +185,8 @@ def cliffs(found: list[rows.Row]) -> list[str]:
     narrow = [row for row in found if len(row["sizes"]) == 4 and row["sizes"][1] in (45, 46)]
     pairs = {peer: sorted(rows.where(narrow, peer=peer), key=lambda row: row["sizes"]) for peer in ("numbafc", "torch")}
     return [
-        f"with {drawing.name(peer)} width 46 takes {pair[1]['best'] / pair[0]['best']:.2f} times as long as width 45, where "
-        "PyTorch's issue #144633 saw a cliff."
+        f"with {drawing.name(peer)} width 46 takes {pair[1]['best'] / pair[0]['best']:.2f} times as long as width 45, "
+        "where PyTorch's issue #144633 saw a cliff."
         for peer, pair in pairs.items()
         if len(pair) == 2
     ]

@@ -12,7 +12,7 @@ import pytest
 ROOT = Path(__file__).parent.parent
 sys.path.append(str(ROOT))  # perf is not installed
 
-from perf import readme, report, rows, session, studies  # noqa: E402
+from perf import drawing, readme, report, rows, session, studies  # noqa: E402
 
 
 @pytest.fixture(scope="module")
@@ -135,3 +135,15 @@ def test_without_matplotlib_there_are_tables_and_a_sentence(monkeypatch, tmp_pat
     page = (tmp_path / "report.html").read_text(encoding="utf-8")
     assert "<img" not in page
     assert "<td>grad_w</td>" in page
+
+
+@pytest.mark.parametrize("name", list(studies.STUDIES))
+def test_what_an_interrupted_run_left_can_be_drawn(name):
+    pytest.importorskip("matplotlib", reason="the pictures need matplotlib")
+    found = rows.measured(rows.read(session.file(readme.RESULTS, name)))
+    alone = [row for row in found if rows.ours(row)]
+    for some in (found[:1], found[:2], found[: len(found) // 2], alone):
+        assert all(studies.STUDIES[name].findings(some))
+    with drawing.settings():
+        for some in (found[:1], alone):
+            studies.STUDIES[name].picture(some)
