@@ -24,7 +24,7 @@ TASKS = (("digits", (64, 64, 10), 32, 46, 0.97), ("mnist-sized", (784, 128, 10),
 MODULES = ("numbafc", "sklearn", "torch")
 MOST = 25  # epochs
 RATE = 0.001
-SECONDS = (150, 10)
+SECONDS = (60, 8)
 
 
 def reach(subject: Any, job: dict[str, Any], target: float) -> dict[str, Any]:

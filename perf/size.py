@@ -17,7 +17,7 @@ from .products import MODULES, OPS, flops, line, measure
 from .session import Session
 
 FAMILIES = {"square": "T = N = B", "B = 8": "T = N", "T = 10": "N = B", "N = 10": "T = B"}
-SECONDS = (420, 35)
+SECONDS = (80, 16)
 
 
 def shapes(family: str, quick: bool) -> list[tuple[int, tuple[int, int, int]]]:

@@ -22,7 +22,7 @@ from .session import Session
 
 IMPORTS = ("numbafc", "numba", "numpy", "sklearn", "torch", "jax")
 CALLS = ("numpy", "torch", "jax")
-SECONDS = (150, 40)
+SECONDS = (85, 46)
 
 
 class Newcomer(NamedTuple):

@@ -32,7 +32,7 @@ MODULES = ("numbafc", "numpy", "sklearn", "torch", "jax")
 RATES = {"sgd": 0.01, "adam": 0.001}
 CHECKED = 8  # steps before the parameters are compared
 EPOCHS = 3  # samples of a turn
-SECONDS = (280, 40)
+SECONDS = (220, 26)
 
 
 def flops(sizes: tuple[int, ...], batch: int) -> int:

@@ -15,7 +15,7 @@ from .session import Session
 
 STRONG = ((1024, 1024, 256), (128, 784, 128), (64, 64, 32))
 WEAK = ((1024, 1024, 128), (128, 784, 64))  # for each thread
-SECONDS = (200, 40)
+SECONDS = (170, 22)
 
 
 def counts(cores: int) -> tuple[int, ...]:
@@ -85,8 +85,8 @@ def picture(found: list[rows.Row]) -> Any:
     for one, ((scaling, base), members) in zip(axes.flat, groups.items(), strict=False):
         one.plot(numbers, [n / numbers[0] for n in numbers], color="0.25", linewidth=1, label="ideal")
         drawing.curves(one, members, "threads", "speedup")
-        each = ", B for each thread" if scaling == "weak" else ""
-        one.set(title=f"{scaling}: {base}{each}", xlabel="threads")
+        T, N, B = base
+        one.set(title=f"weak: ({T}, {N}, {B}·n)" if scaling == "weak" else f"strong: {base}", xlabel="threads, n")
         drawing.ticks(one, numbers)
         one.set_yscale("linear")
         one.set_ylim(0, 1.15 * numbers[-1] / numbers[0])
