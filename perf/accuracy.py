@@ -21,7 +21,8 @@ from .threads import counts
 T, B = 64, 32
 LENGTHS = (16, 64, 256, 1024, 4096, 16384, 65536)
 SHAPES = ((10, 64, 1), (128, 784, 128), (257, 513, 129))
-TRAINING = {"sizes": (64, 32, 10), "batch": 32, "steps": 16, "dtype": "float32", "optimizer": "adam", "rate": 0.001}
+NETWORK, STEPS = (64, 32, 10), 16
+TRAINING: dict[str, Any] = {"sizes": NETWORK, "batch": 32, "dtype": "float32", "optimizer": "adam", "rate": 0.001}
 AVX2 = {"NUMBA_CPU_NAME": "haswell", "NUMBA_CPU_FEATURES": "+avx,+avx2,+fma,+sse4.2"}
 SECONDS = (40, 33)
 
@@ -43,16 +44,10 @@ def run(session: Session) -> None:
 def builds(session: Session) -> list[tuple[str, str, dict[str, str], int]]:
     """(instruction set, module, environment, threads): whose bits are compared."""
     numbers = session.threads(*counts(session.common["machine"]["cores"]))
-    sets = {"widest": ({}, {"OPENBLAS_CORETYPE": machine.best_coretype()})}
+    found = [("widest", "numbafc", {}), ("widest", "numpy", {"OPENBLAS_CORETYPE": machine.best_coretype()})]
     if "avx512f" in _jit.environment()["cpu_features"]:
-        sets["AVX2"] = AVX2, {"OPENBLAS_CORETYPE": "Haswell"}
-    return [
-        (build, module, environment, n)
-        for module, which in (("numbafc", 0), ("numpy", 1))
-        for build, environments in sets.items()
-        for environment in environments[which : which + 1]
-        for n in numbers
-    ]
+        found += [("AVX2", "numbafc", AVX2), ("AVX2", "numpy", {"OPENBLAS_CORETYPE": "Haswell"})]
+    return [(build, module, environment, n) for build, module, environment in found for n in numbers]
 
 
 def same(session: Session, build: str, module: str, environment: dict[str, str], n: int) -> None:
@@ -71,18 +66,17 @@ def same(session: Session, build: str, module: str, environment: dict[str, str],
 
 def train(session: Session, subject: Any, n: int, extra: dict[str, Any]) -> list[rows.Row]:
     """The row of a training, checked as the study `steps` does, and of its weights' hash."""
-    given = trainers.problem(*(TRAINING[name] if name != "steps" else steps.CHECKED for name in TRAINING))
-    checked = steps.check(subject, steps.reference(given), TRAINING)
+    given = trainers.problem(steps=steps.CHECKED, **TRAINING)
+    checked: dict[str, Any] = steps.check(subject, steps.reference(given), TRAINING)
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "parameters.npy"
-        answer = subject.ask(**TRAINING, epochs=3, shuffle=True, save=str(file))
+        answer = subject.ask(**TRAINING, steps=STEPS, epochs=3, shuffle=True, save=str(file))
         checked["bits"] = hashlib.sha256(file.read_bytes()).hexdigest()[:12]
     if not checked["error_over_bound"] <= 1:
         raise SystemExit(f"training is wrong by {checked['error_over_bound']:.3g} times the bound: no row")
-    sizes, batch = TRAINING["sizes"], TRAINING["batch"]
-    case = {"op": "training", "T": sizes[-1], "N": sizes[0], "B": batch, **TRAINING, "threads": n, **extra}
-    work = steps.flops(sizes, batch) * TRAINING["steps"]
-    return session.write([rows.row(case, subject, checked, answer["seconds"], work, [])])
+    batch = TRAINING["batch"]
+    case = {"op": "training", "T": NETWORK[-1], "N": NETWORK[0], "B": batch, **TRAINING, "threads": n, **extra}
+    return session.write([rows.row(case, subject, checked, answer["seconds"], STEPS * steps.flops(NETWORK, batch), [])])
 
 
 def together(found: list[rows.Row]) -> str:

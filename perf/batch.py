@@ -33,7 +33,7 @@ def run(session: Session) -> None:
                 session.say(f"{line(found)}, {1e6 * found[0]['best'] / B:.2f} us a sample")
 
 
-def roof(B: int, dtype: str, speed: float) -> dict[str, float | None]:
+def roof(B: int, dtype: str, speed: float) -> dict[str, Any]:
     """The fields of the study: flops a byte, and bytes a second."""
     moved = (T * N + N * B + T * B) * np.dtype(dtype).itemsize
     return {"intensity": rows.short(flops(T, N, B) / moved), "bandwidth": rows.short(speed)}

@@ -12,7 +12,7 @@ from . import rows
 
 WIDTH = 8.3  # inches at 100 dots: the width of a README
 DOTS = 160
-SETTINGS = {
+SETTINGS: dict[str, Any] = {
     "font.size": 9, "axes.titlesize": 9.5, "axes.labelsize": 9, "legend.fontsize": 8, "axes.grid": True,
     "grid.color": "0.9", "grid.linewidth": 0.6, "axes.spines.top": False, "axes.spines.right": False,
     "axes.axisbelow": True, "lines.linewidth": 1.4, "lines.markersize": 4.5, "figure.constrained_layout.use": True,

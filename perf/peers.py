@@ -38,7 +38,7 @@ class Peer:
         self.version = ""
 
     def wait(self) -> None:
-        """Until it has started."""
+        """Until it has started. Raises SystemExit where its library does not load."""
         self.version = self._answer()["version"]
 
     def _answer(self) -> dict[str, Any]:
@@ -95,9 +95,19 @@ def started(
                 label = ", ".join([module, *(f"{name}={value}" for name, value in environment.items())])
                 found.append(Peer(label, worker, module, threads, **environment))
                 stack.callback(found[-1].close)
-        for peer in found:  # all start at once
-            peer.wait()
-        yield found
+        yield [peer for peer in found if _loads(peer, note)]  # they have all been starting at once
+
+
+def _loads(peer: Peer, note: Callable[[str], None]) -> bool:
+    """Wait for a peer; one whose library is broken is noted. Raises SystemExit if that is ours."""
+    try:
+        peer.wait()
+    except SystemExit as ended:
+        if peer.label == OURS:
+            raise
+        note(f"{ended}: no line of it")
+        return False
+    return True
 
 
 @contextlib.contextmanager

@@ -22,7 +22,7 @@ SECONDS = (80, 16)
 
 def shapes(family: str, quick: bool) -> list[tuple[int, tuple[int, int, int]]]:
     """(n, (T, N, B)) of a family, from small to large."""
-    sizes = (64, 256, 512, 768) if quick else (32, 64, 128, 256, 512, 1024, 2048)
+    sizes: tuple[int, ...] = (64, 256, 512, 768) if quick else (32, 64, 128, 256, 512, 1024, 2048)
     if family != "square":
         sizes = (128, 1024) if quick else (64, 256, 1024, 2048)
     made = {"square": lambda n: (n, n, n), "B = 8": lambda n: (n, n, 8), "T = 10": lambda n: (10, n, n)}

@@ -78,7 +78,12 @@ def jax_products(W: np.ndarray, X: np.ndarray, b: np.ndarray, dY: np.ndarray) ->
     }
 
 
-PEERS = {"numbafc": numbafc_products, "numpy": numpy_products, "torch": torch_products, "jax": jax_products}
+PEERS: dict[str, Callable[..., Products]] = {
+    "numbafc": numbafc_products,
+    "numpy": numpy_products,
+    "torch": torch_products,
+    "jax": jax_products,
+}
 
 
 def errors(op: str, result: Any, W: np.ndarray, X: np.ndarray, b: np.ndarray, dY: np.ndarray) -> dict[str, float]:

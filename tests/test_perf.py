@@ -1,6 +1,7 @@
 """The studies in perf/: they time nobody whose result is wrong, and write the rows that they promise."""
 
 import json
+import os
 import sys
 from pathlib import Path
 
@@ -205,6 +206,17 @@ def test_a_study_writes_its_rows(study, monkeypatch, tmp_path, capsys):
     assert "no_such_peer is not installed" in output
     assert "× the fastest peer in the geometric mean" in output.replace("\n", " ")
     assert "no_such_peer is not installed" in (tmp_path / "report.html").read_text()
+
+
+def test_a_peer_that_does_not_start_is_a_line(monkeypatch, tmp_path, run):
+    monkeypatch.chdir(ROOT)
+    (tmp_path / "broken_peer.py").write_text("raise ImportError('a library is missing')")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path), prepend=os.pathsep)
+    with run.workers("perf.worker", ("numpy", "broken_peer"), 1) as found:
+        assert [peer.label.split(",")[0] for peer in found] == ["numpy", "numpy"]
+    (note,) = rows.notes(rows.read(session.file(run.options.out, "layer")))
+    assert note.startswith("broken_peer ended with exit code 1")
 
 
 def test_without_a_name_the_studies_are_listed(capsys):
