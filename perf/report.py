@@ -70,18 +70,23 @@ def page(studies: dict[str, list[rows.Row]], pictures: dict[str, Path]) -> str:
 def machines(studies: dict[str, list[rows.Row]]) -> str:
     """Where the rows come from, and how to repeat them."""
     runs: dict[str, list[str]] = {}
+    peers: dict[str, None] = {}
+    commits: dict[str, None] = {}
     for name, found in studies.items():
         row = rows.measured(found)[0]
         facts = row["machine"] | row["versions"] | {"commit": row["commit"]}
         lines = "".join(f"<tr><th>{_text(key)}</th><td>{_text(_plain(value))}</td></tr>" for key, value in facts.items())
         runs.setdefault(f"<table>{lines}</table>", []).append(f"{name} ({row['time']})")
+        peers |= dict.fromkeys(f"{one['peer']} {one['version']}" for one in rows.measured(found))
+        commits[row["commit"] or "COMMIT"] = None
     said = "".join(f"<p>{_text(', '.join(names))}</p>{table}" for table, names in runs.items())
     return (
-        f"<h2>The machine</h2>{said}<h2>To repeat</h2><pre>git checkout COMMIT\npip install '.[perf]' torch jax\n"
+        f"<h2>The machine</h2>{said}<p>Subjects: {_text('; '.join(sorted(peers)))}.</p><h2>To repeat</h2>"
+        f"<pre>git checkout {_text(' or '.join(commits))}\npip install -e '.[perf]' torch jax\n"
         "python -m perf all --out DIR</pre><p>Subjects take turns, each in a process of its own, with the same number of "
         "threads; each result was checked against float64 in the same run before it was timed; best is the fastest sample, "
         "median the middle one; compile time is in no sample. A subject that was wrong or missing is named under its "
-        "study.</p>"
+        "study. Method and fields: perf/README.md.</p>"
     )
 
 
