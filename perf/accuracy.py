@@ -15,6 +15,7 @@ from typing import Any
 from numbafc import _jit
 
 from . import drawing, machine, peers, products, rows, steps, trainers
+from .reference import reference
 from .session import Session
 from .threads import counts
 
@@ -29,8 +30,7 @@ SECONDS = (40, 33)
 
 def run(session: Session) -> None:
     """Errors, then bits."""
-    if "float64" in session.dtypes("float32"):
-        session.note("float64: what it would be compared with is no better, so errors are those of float32")
+    session.only(dtype="float32")  # what float64 would be compared with is no better
     lengths = LENGTHS[::3] if session.quick else LENGTHS
     with session.workers("perf.worker", products.MODULES, 1) as workers:
         for K in session.each(lengths, of=2):
@@ -67,7 +67,7 @@ def same(session: Session, build: str, module: str, environment: dict[str, str],
 def train(session: Session, subject: Any, n: int, extra: dict[str, Any]) -> list[rows.Row]:
     """The row of a training, checked as the study `steps` does, and of its weights' hash."""
     given = trainers.problem(steps=steps.CHECKED, **TRAINING)
-    checked: dict[str, Any] = steps.check(subject, steps.reference(given), TRAINING)
+    checked: dict[str, Any] = steps.check(subject, reference(given), TRAINING)
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "parameters.npy"
         answer = subject.ask(**TRAINING, steps=STEPS, epochs=3, shuffle=True, save=str(file))

@@ -42,6 +42,12 @@ class Session:
     def dtypes(self, *usual: str) -> tuple[str, ...]:
         return self.options.dtypes or usual
 
+    def only(self, threads: int | None = None, dtype: str | None = None) -> None:
+        """Say so where a study measures one number of threads, or one dtype, and others were asked for."""
+        for asked, one, what in ((self.options.threads, threads, "threads"), (self.options.dtypes, dtype, "dtype")):
+            if one is not None and asked not in (None, (one,)):
+                self.note(f"--{what} {','.join(map(str, asked or ()))}: this study measures {what} {one} only")
+
     def begin(self, study: str, seconds: float) -> None:
         """The next study, about so long; its rows from before are replaced."""
         self.study, self.seconds = study, seconds

@@ -46,6 +46,7 @@ def ask(module: str, what: str, cache: str) -> dict[str, Any]:
 
 def run(session: Session) -> None:
     """Everything, each in processes of its own."""
+    session.only(threads=1, dtype="float32")
     cases = [("import", module) for module in IMPORTS] + [("call", module) for module in CALLS]
     cases += [("call", "numbafc"), ("fit", "numbafc"), ("compile", "numbafc")]
     repeats = 2 if session.quick else min(5, session.rounds)

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import sys
 from pathlib import Path
 
@@ -12,7 +13,7 @@ ROOT = Path(__file__).parent.parent
 sys.path.append(str(ROOT))  # perf is not installed; at the end, so that the package is the installed one
 
 import perf.__main__ as command  # noqa: E402
-from perf import jacobian, layer, machine, products, progress, rows, session, steps, studies, trainers, worker  # noqa: E402
+from perf import jacobian, layer, machine, products, progress, reference, rows, session, steps, studies, trainers, worker  # noqa: E402
 
 SIZES = (7, 6, 5, 3)
 
@@ -23,14 +24,14 @@ def given(optimizer, dtype="float32"):
 
 def error(expected, train):
     trained = train(1, False)
-    return steps.error_over_bound(expected, SIZES, trained.loss, trained.parameters)
+    return reference.error_over_bound(expected, SIZES, trained.loss, trained.parameters)
 
 
 @pytest.mark.parametrize("optimizer", steps.RATES)
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_right_training_is_within_the_bound(optimizer, dtype):
     right = given(optimizer, dtype)
-    expected = steps.reference(right)
+    expected = reference.reference(right)
     assert error(expected, trainers.numbafc_trainer(right)) <= 1
     assert error(expected, trainers.numpy_trainer(right)) <= 1
 
@@ -48,7 +49,7 @@ WRONG = {
 @pytest.mark.parametrize("optimizer", steps.RATES)
 def test_a_peer_that_trains_otherwise_is_refused(wrong, optimizer):
     right = given(optimizer)
-    assert error(steps.reference(right), trainers.numpy_trainer(WRONG[wrong](right))) > 1
+    assert error(reference.reference(right), trainers.numpy_trainer(WRONG[wrong](right))) > 1
 
 
 class Unmasked(trainers.NumpyNetwork):
@@ -80,9 +81,9 @@ class Diverged(trainers.NumpyNetwork):
 @pytest.mark.parametrize("kind", [Unmasked, Summed, Unbiased, Diverged])
 def test_a_step_with_a_mistake_is_refused(kind):
     right = given("sgd")
-    net, expected = kind(right), steps.reference(right)
+    net, expected = kind(right), reference.reference(right)
     loss = net.epoch(np.arange(len(right.X)))
-    assert not steps.error_over_bound(expected, SIZES, loss, net.parameters) <= 1
+    assert not reference.error_over_bound(expected, SIZES, loss, net.parameters) <= 1
 
 
 # ---- a run of studies ----------------------------------------------------------------------------------------------
@@ -248,6 +249,22 @@ def test_a_bad_option_is_refused_before_anything_is_timed(arguments, said, monke
         command.main(arguments)
     assert ended.value.code == 2
     assert said in capsys.readouterr().err
+
+
+def test_a_study_says_what_it_does_not_measure(run):
+    run.options = run.options._replace(threads=(1, 2), dtypes=("float32",))
+    run.only(threads=1, dtype="float32")
+    (note,) = rows.notes(rows.read(session.file(run.options.out, "layer")))
+    assert note == "--threads 1,2: this study measures threads 1 only"
+
+
+def test_without_a_terminal_or_rich_progress_is_lines(monkeypatch, capsys):
+    for _ in range(2):
+        with progress.shown(100) as shown:
+            shown.advance("size", 25)
+            shown.say("a case")
+        assert re.fullmatch(r"\[ 25%, \d+:\d\d left\] a case\n", capsys.readouterr().out)
+        monkeypatch.setitem(sys.modules, "rich.progress", None)
 
 
 def test_no_rows_make_no_report(tmp_path):
