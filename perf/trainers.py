@@ -95,7 +95,7 @@ def numbafc_trainer(given: Problem) -> Train:
 class NumpyNetwork:
     """A careful loop: arrays made once, operations in place, one sample per column, so that sums over classes are vectors.
 
-    kink: where relu's derivative changes; epsilon: Adam's. Other values  of a right answer (perf.reference).
+    kink: where relu's derivative changes; epsilon: Adam's. Others make the neighbours of a right answer (perf.reference).
     """
 
     def __init__(self, given: Problem, kink: float = 0.0, epsilon: float = EPSILON) -> None:
