@@ -1,25 +1,139 @@
-"""python -m perf STUDY: run a study; without one, list them."""
+"""python -m perf STUDY …: run studies; without one, list them. `report` and `readme` time nothing."""
 
 from __future__ import annotations
 
 import argparse
+import importlib.util
+import sys
+import tempfile
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import Any
 
-from . import layer, steps
-
-STUDIES = {"layer": layer, "steps": steps}
+DEFAULT_OUT = Path("build") / "perf"  # which git ignores
 
 
-def main() -> None:
-    parser = argparse.ArgumentParser(prog="python -m perf", description="Measure on this machine.")
-    studies = parser.add_subparsers(dest="study", metavar="STUDY")
-    for name, module in STUDIES.items():
-        summary = (module.__doc__ or "").split("\n")[0].split(": ", 1)[1]
-        module.add_arguments(studies.add_parser(name, help=summary, description=module.__doc__))
-    options = parser.parse_args()
-    if options.study is None:
+def main(arguments: Sequence[str] | None = None) -> None:
+    parser = parse()
+    asked = parser.parse_args(arguments)
+    if importlib.util.find_spec("hypothesis") is None:
+        parser.error('perf verifies with numbafc.testing, which needs Hypothesis: pip install ".[perf]"')
+    from . import readme, report
+    from .studies import STUDIES
+
+    if not asked.names:
         parser.print_help()
-    else:
-        STUDIES[options.study].run(options)
+        print("\n" + listed())
+        return
+    actions = {"report": report.write, "readme": readme.write}
+    unknown = [name for name in asked.names if name not in (*STUDIES, "all", *actions)]
+    if unknown:
+        parser.error(f"expected studies among all, {', '.join(STUDIES)}, or report or readme, got {unknown[0]!r}")
+    if len(asked.names) > 1 and set(actions) & set(asked.names):
+        parser.error(f"expected report and readme by themselves, got {' '.join(asked.names)}: run one after the other")
+    if asked.names[0] in actions:
+        actions[asked.names[0]](asked.out or (readme.RESULTS if asked.names == ["readme"] else DEFAULT_OUT))
+        return
+    names = [name for name in STUDIES if name in asked.names or "all" in asked.names]
+    execute(parser, names, asked)
+
+
+def parse() -> argparse.ArgumentParser:
+    """The options."""
+    parser = argparse.ArgumentParser(prog="python -m perf", description="Measure on this machine.")
+    parser.add_argument("names", nargs="*", metavar="NAME", help="studies, or all; report; readme")
+    parser.add_argument("--quick", action="store_true", help="few cases: all studies in less than four minutes")
+    parser.add_argument(
+        "--threads", type=numbers, help="numbers of threads, such as 1,2; usually 1, or what a study is about"
+    )
+    parser.add_argument("--dtype", type=choices("float32", "float64"), help="float32, float64 or both with a comma")
+    parser.add_argument("--optimizer", type=choices("sgd", "adam"), default=("sgd",), help="of the study steps: sgd, adam")
+    parser.add_argument("--rounds", type=positive, help="how often everybody has a turn; usually 7, or 4 with --quick")
+    parser.add_argument("--out", type=Path, metavar="DIR", help=f"where rows, pictures and report.html go: {DEFAULT_OUT}")
+    return parser
+
+
+def positive(text: str) -> int:
+    """A whole number from 1."""
+    if not text.isdecimal() or int(text) < 1:
+        raise argparse.ArgumentTypeError(f"expected a whole number from 1, got {text!r}")
+    return int(text)
+
+
+def numbers(text: str) -> tuple[int, ...]:
+    """Numbers of threads, which this machine has."""
+    import numba
+
+    cores = numba.config.NUMBA_NUM_THREADS
+    found = tuple(dict.fromkeys(positive(part) for part in text.split(",")))
+    if max(found) > cores:
+        raise argparse.ArgumentTypeError(
+            f"expected numbers of threads from 1 to {cores}, the cores of this machine, got {max(found)}"
+        )
+    return found
+
+
+def choices(*allowed: str) -> Callable[[str], tuple[str, ...]]:
+    """Some of these, separated by commas."""
+
+    def parse(text: str) -> tuple[str, ...]:
+        found = tuple(dict.fromkeys(text.split(",")))
+        for part in found:
+            if part not in allowed:
+                raise argparse.ArgumentTypeError(f"expected {' or '.join(allowed)}, or several with commas, got {part!r}")
+        return found
+
+    return parse
+
+
+def listed() -> str:
+    """The studies, and how long they take."""
+    from .studies import STUDIES, summary
+
+    lines = ["studies (time on two cores, with --quick):"]
+    for name, module in STUDIES.items():
+        full, quick = (f"{seconds // 60} min {seconds % 60:02} s" for seconds in module.SECONDS)
+        lines.append(f"  {name:9} {summary(name)} ({full}, {quick})")
+    lines.append("  all       all of these")
+    lines.append("then, timing nothing:")
+    lines.append("  report    pictures and report.html of the rows in --out DIR")
+    lines.append("  readme    the table and the picture of README.md, of the rows in perf/results")
+    return "\n".join(lines)
+
+
+def writable(parser: argparse.ArgumentParser, folder: Path) -> None:
+    """Before anything is timed: can rows be kept?"""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        parser.error(f"--out: expected a folder that can be written to, got {folder} ({error.strerror}); name another")
+
+
+def execute(parser: argparse.ArgumentParser, names: list[str], asked: Any) -> None:
+    """Run studies, then draw and report what there is; after Ctrl-C say where the rows are."""
+    from . import progress, report, rows
+    from .session import Options, Session, file
+    from .studies import STUDIES
+
+    out = asked.out or DEFAULT_OUT
+    writable(parser, out)
+    options = Options(asked.quick, out, asked.threads, asked.dtype, asked.rounds, asked.optimizer)
+    seconds = {name: STUDIES[name].SECONDS[asked.quick] for name in names}
+    try:
+        with progress.shown(sum(seconds.values())) as bar:
+            session = Session(options, bar)
+            for name in names:
+                session.begin(name, seconds[name])
+                STUDIES[name].run(session)
+                found = rows.measured(rows.read(file(out, name)))
+                for sentence in [*rows.busy(found), *STUDIES[name].findings(found)]:
+                    session.say(f"{name}: {sentence}")
+        report.write(out)
+    except KeyboardInterrupt:
+        print(f"interrupted; the rows so far are in {out}; `python -m perf report --out {out}` shows them", file=sys.stderr)
+        raise SystemExit(130) from None
 
 
 if __name__ == "__main__":

@@ -1,21 +1,19 @@
-"""python -m perf layer: the three products of the layer next to its peers.
+"""the layer's three products on many shapes, next to NumPy, PyTorch and JAX.
 
 numbafc, NumPy as installed, NumPy with OpenBLAS forced to its best kernels for this processor, PyTorch and JAX, each in a
 process of its own with the same number of threads. They take turns, round after round, on the same numbers; each result
-is checked against float64 before it is timed. A missing peer is a line, not an error. --out FILE appends JSON Lines.
+is checked against float64 before it is timed.
 """
 
 from __future__ import annotations
 
-import argparse
 import statistics
 from typing import Any
 
-import numpy as np
+from . import drawing, rows
+from .products import MODULES, OPS, line, measure
+from .session import Session
 
-from . import machine, peers
-
-OPS = ("forward", "grad_w", "grad_x")
 SHAPES = (
     (10, 64, 1), (128, 784, 1), (1024, 1024, 1), (4096, 4096, 1), (10, 64, 32), (64, 64, 32), (10, 128, 32),
     (128, 784, 32), (45, 45, 128), (46, 46, 128), (47, 47, 128), (48, 48, 128), (128, 784, 128), (100, 300, 64),
@@ -24,70 +22,84 @@ SHAPES = (
     (512, 2048, 64), (2000, 10, 500), (10, 2000, 500), (2048, 2048, 512),
 )  # fmt: skip
 QUICK = ((10, 64, 1), (128, 784, 32), (512, 512, 128), (784, 784, 64))
-MODULES = ("numbafc", "numpy", "torch", "jax")
+SECONDS = (60, 7)
 
 
-def measure(
-    workers: list[peers.Peer], shape: tuple[int, int, int], op: str, dtype: str, rounds: int, threads: int
-) -> list[dict[str, Any]]:
-    """One row per peer. Raises SystemExit where a result is wrong."""
-    T, N, B = shape
-    job = {"op": op, "T": T, "N": N, "B": B, "dtype": dtype}
-    flops = 2 * T * N * B
-    repeats = max(3, min(1000, int(3e8 / flops)))  # some milliseconds: the caches are warm for everybody
-    errors = {}
-    for worker in workers:
-        errors[worker.label] = worker.ask(**job, check=True, repeats=1)["error_over_bound"]
-        if not errors[worker.label] <= 1:
-            raise SystemExit(f"{worker.label}: {op} {shape} {dtype} is wrong by {errors[worker.label]:.3g} times the bound")
-    samples = peers.in_turns(
-        workers, rounds, threads, lambda worker: worker.ask(**job, check=False, repeats=repeats)["seconds"]
-    )
-    return [
-        {
-            "study": "layer",
-            **job,
-            "peer": label,
-            "best": min(seconds),
-            "median": statistics.median(seconds),
-            "gflops": flops / min(seconds) / 1e9,
-            "verified": True,
-            "error_over_bound": errors[label],
-            "seconds": [round(s, 9) for s in sorted(seconds)[:5]],
-            "samples": len(seconds),
+def run(session: Session) -> None:
+    """Every shape and product."""
+    dtypes, threads = session.dtypes("float32"), session.threads(1)
+    shapes = QUICK if session.quick else SHAPES
+    cases = [(dtype, shape, op) for dtype in dtypes for shape in shapes for op in OPS]
+    for n in threads:
+        with session.workers("perf.worker", MODULES, n) as workers:
+            for dtype, shape, op in session.each(cases, of=len(threads)):
+                session.say(line(measure(session, workers, op, shape, dtype, n)))
+
+
+def ratios(found: list[rows.Row]) -> dict[tuple[Any, ...], float]:
+    """The fastest peer's best time next to ours, for each (threads, dtype, op, T, N, B); below 1 the peer wins."""
+    cases = rows.groups(found, "threads", "dtype", "op", "T", "N", "B")
+    return {key: ratio for key, case in cases.items() if (ratio := versus(case)) is not None}
+
+
+def versus(case: list[rows.Row], kind: str = "best") -> float | None:
+    """The same of one case, by "best" or "median"; None without a peer."""
+    mine = [row[kind] for row in case if rows.ours(row) and row["kernel"] == "auto"]
+    others = [row[kind] for row in case if not rows.ours(row)]
+    return min(others) / mine[0] if mine and others else None
+
+
+def findings(found: list[rows.Row]) -> list[str]:
+    """How often we are faster, and by how much."""
+    said = []
+    for (n, dtype), part in rows.groups(found, "threads", "dtype").items():
+        values = list(ratios(part).values())
+        if values:
+            shapes = len(rows.groups(part, "T", "N", "B"))
+            said.append(
+                f"{dtype}, {drawing.counted(n)}, {shapes} shapes: {statistics.geometric_mean(values):.2f} × the fastest "
+                f"peer in the geometric mean, slower in {sum(value < 1 for value in values)} of {len(values)}, at worst "
+                f"{min(values):.2f} ×, at best {max(values):.2f} ×."
+            )
+    return said
+
+
+def picture(found: list[rows.Row]) -> Any:
+    """Share of the peak, and the fastest peer's time next to ours, over the size of the product."""
+    from matplotlib.ticker import PercentFormatter
+
+    n, dtype = found[0]["threads"], found[0]["dtype"]
+    part = rows.where(found, threads=n, dtype=dtype)
+    figure, axes = drawing.panels(3.6, 2)
+    left, right = axes[0]
+    looks = zip(OPS, ("o", "s", "^"), ("black", "0.45", "white"), strict=True)
+    for op, marker, colour in looks:
+        look = {
+            "marker": marker,
+            "color": colour,
+            "edgecolor": "black",
+            "s": 26,
+            "linewidth": 0.8,
+            "label": op,
+            "zorder": 3,
         }
-        for label, seconds in samples.items()
-    ]
+        mine = [row for row in rows.where(part, op=op) if rows.ours(row)]
+        left.scatter([_size(row) for row in mine], [row["share_of_peak"] for row in mine], **look)
+        shown = [(key[3] * key[4] * key[5], ratio) for key, ratio in ratios(part).items() if key[2] == op]
+        if shown:
+            right.scatter(*zip(*shown, strict=True), **look)
+    left.set(
+        title=f"numbafc, {dtype}, {drawing.counted(n)}", xlabel="T·N·B", ylabel="share of the FMA peak", ylim=(0, 1.02)
+    )
+    left.yaxis.set_major_formatter(PercentFormatter(1))
+    right.set(title="above 1 numbafc is faster", xlabel="T·N·B", ylabel="fastest peer's time / numbafc's")
+    right.axhline(1, color="0.25", linewidth=1)
+    drawing.log(right, "y")
+    for one in (left, right):
+        one.set_xscale("log")
+    drawing.legend(figure, (left,))
+    return figure
 
 
-def run(options: argparse.Namespace) -> None:
-    """The study."""
-    for threads in (int(n) for n in options.threads.split(",")):
-        with peers.started("perf.worker", MODULES, threads, machine.best_coretype()) as workers:
-            run_with(workers, threads, options)
-
-
-def run_with(workers: list[peers.Peer], threads: int, options: argparse.Namespace) -> None:
-    """The study with one number of threads."""
-    common, ratios = machine.common(), []
-    for dtype in options.dtype.split(","):
-        for shape in QUICK if options.quick else SHAPES:
-            for op in OPS:
-                peak = machine.fma_peak(np.dtype(dtype), machine.widest_register_bits(), repeats=3)
-                rows = measure(workers, shape, op, dtype, options.rounds, threads)
-                peers.finish(rows, peak, threads, common)
-                ours, others = rows[0], rows[1:]
-                fastest = min(others, key=lambda row: row["best"])
-                ratios.append(fastest["best"] / ours["best"])
-                print(
-                    f"{threads} threads {dtype} {op:8}{shape!s:18}{ours['gflops']:8.1f} GFLOP/s, "
-                    f"{ours['share_of_peak']:6.1%} of the peak, {ratios[-1]:5.2f} x {fastest['peer']}",
-                    flush=True,
-                )
-                peers.append(options.out, rows)
-    print(peers.summary(ratios, threads))
-
-
-def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The options of the study."""
-    peers.add_arguments(parser, quick="four shapes")
+def _size(row: rows.Row) -> int:
+    return row["T"] * row["N"] * row["B"]

@@ -1,10 +1,12 @@
-"""The machine a measurement ran on: its FMA peak, and what must be known to repeat the run."""
+"""The machine a measurement ran on: its limits, and what must be known to repeat the run."""
 
 from __future__ import annotations
 
 import datetime
 import functools
+import os
 import platform
+import subprocess
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -22,6 +24,7 @@ from numbafc import _jit
 
 CHAINS = 12  # independent chains of fma: more than latency (4 cycles) times units (2)
 UNROLL = 4
+STREAMS = 4
 
 
 def best_of(call: Callable[[], Any], repeats: int) -> float:
@@ -95,21 +98,36 @@ def best_coretype() -> str:
     return "SkylakeX" if widest_register_bits() == 512 else "Haswell"
 
 
+def bandwidth(nbytes: int, repeats: int = 12) -> float:
+    """Bytes a second at which one thread reads an array of that size again and again: from a cache, if it fits there."""
+    words = np.ones((STREAMS, max(1, nbytes // 8 // STREAMS)), np.int64)
+    turns = max(1, (1 << 26) // words.nbytes)
+    _read(words, 1)
+    return turns * words.nbytes / best_of(lambda: _read(words, turns), repeats)
+
+
+@numba.njit
+def _read(words: np.ndarray, turns: int) -> int:
+    a, b, c, d = words[0], words[1], words[2], words[3]  # STREAMS rows at a time, as products read W: faster than one
+    total = 0  # of integers: their sum is vectorised without leave to reorder
+    for turn in range(turns):  # which keeps the compiler from doing one for all
+        for k in range(words.shape[1]):
+            total += (a[k] ^ turn) + (b[k] ^ turn) + (c[k] ^ turn) + (d[k] ^ turn)
+    return total
+
+
+# ---- what a row says about where it came from ----------------------------------------------------------------------
+
+
 def common() -> dict[str, Any]:
     """What all rows of a run have."""
-    return {"machine": describe(), "time": datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")}
+    time = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
+    return {"versions": versions(), "machine": describe(), "commit": commit(), "time": time}
 
 
-def describe() -> dict[str, Any]:
-    """What a row needs so that others can judge and repeat it."""
-    environment = _jit.environment()
+def versions() -> dict[str, str]:
+    """Of what the subject is made of; a peer's own is beside it in its rows."""
     return {
-        "cpu": _cpu_name(),
-        "llvm_cpu": environment["cpu"],
-        "register_bits": widest_register_bits(),
-        "threading_layer": environment["threading_layer"],
-        "cores": numba.config.NUMBA_NUM_THREADS,
-        "system": platform.platform(terse=True),
         "python": platform.python_version(),
         "numba": numba.__version__,
         "numpy": np.__version__,
@@ -117,9 +135,59 @@ def describe() -> dict[str, Any]:
     }
 
 
-def _cpu_name() -> str:
+def describe() -> dict[str, Any]:
+    """What others need to judge and repeat a row. load: of the last minute, as the run began."""
+    environment = _jit.environment()
+    return {
+        "cpu": _cpuinfo("model name") or platform.processor() or platform.machine(),
+        "llvm_cpu": environment["cpu"],
+        "register_bits": widest_register_bits(),
+        "cores": numba.config.NUMBA_NUM_THREADS,
+        "clock_mhz": _clock(),
+        "caches": caches(),
+        "threading_layer": environment["threading_layer"],
+        "system": f"{platform.system()} {platform.release().split('-')[0]} {platform.machine()}",
+        "load": load(),
+    }
+
+
+def load() -> float | None:
+    """How many processes wanted a core in the last minute, where the system says."""
+    return round(os.getloadavg()[0], 2) if hasattr(os, "getloadavg") else None
+
+
+def commit() -> str | None:
+    """Of the checkout that was measured, with a + if it was changed since; None outside one."""
+    folder = Path(__file__).parent.parent
+    commands = ("git", "rev-parse", "--short", "HEAD"), ("git", "status", "--porcelain", "--", "numbafc", "perf/*.py")
+    try:
+        found, changes = (
+            subprocess.run(command, cwd=folder, capture_output=True, text=True, check=True).stdout for command in commands
+        )
+    except (OSError, subprocess.CalledProcessError):
+        return None
+    return found.strip() + ("+" if changes else "")
+
+
+def caches() -> dict[str, str]:
+    """The sizes of the first core's caches, where Linux says."""
+    found = {}
+    for folder in sorted(Path("/sys/devices/system/cpu/cpu0/cache").glob("index*")):
+        level, kind, size = ((folder / name).read_text().strip() for name in ("level", "type", "size"))
+        if kind != "Instruction":
+            found[f"L{level}"] = size
+    return found
+
+
+def _clock() -> float | None:
+    """MHz, where Linux says; a virtual machine is told the nominal one."""
+    mhz = _cpuinfo("cpu MHz")
+    return round(float(mhz)) if mhz else None
+
+
+def _cpuinfo(key: str) -> str | None:
     info = Path("/proc/cpuinfo")
     for line in info.read_text(encoding="utf-8").splitlines() if info.exists() else ():
-        if line.startswith("model name"):
+        if line.startswith(key):
             return line.split(":", 1)[1].strip()
-    return platform.processor() or platform.machine()
+    return None

@@ -1,4 +1,4 @@
-"""A process that trains with one peer: `python -m perf.trainers NAME THREADS`, started by perf.steps with its environment.
+"""A process that trains with one peer: `python -m perf.trainers NAME THREADS`, started by perf.peers with its environment.
 
 Everybody trains the same network on the same data from the same weights: shuffled minibatches, gathered, forward, the mean
 cross-entropy, backward, an update, each in the way in which its library is fast. A job (sizes, batch, steps, dtype,
@@ -95,7 +95,7 @@ def numbafc_trainer(given: Problem) -> Train:
 class NumpyNetwork:
     """A careful loop: arrays made once, operations in place, one sample per column, so that sums over classes are vectors.
 
-    kink: where relu's derivative changes; epsilon: Adam's. Other values make the neighbours of a right answer (perf.steps).
+    kink: where relu's derivative changes; epsilon: Adam's. Others make the neighbours of a right answer (perf.reference).
     """
 
     def __init__(self, given: Problem, kink: float = 0.0, epsilon: float = EPSILON) -> None:
@@ -331,15 +331,16 @@ TRAINERS: dict[str, Callable[[Problem], Train]] = {
 
 
 class Trainer:
-    """Answers jobs; the network of the job before is kept."""
+    """Answers jobs; the network of the job before is kept. make: the Problem; first: what it takes before sizes."""
 
-    def __init__(self) -> None:
-        self.key: Any = None
+    def __init__(self, make: Callable[..., Problem] = problem, *first: str) -> None:
+        self.make, self.first, self.key = make, first, None
 
     def __call__(self, name: str, job: dict[str, Any]) -> dict[str, Any]:
-        key = tuple(job["sizes"]), job["batch"], job["steps"], job["dtype"], job["optimizer"], job["rate"]
+        names = *self.first, "sizes", "batch", "steps", "dtype", "optimizer", "rate"
+        key: Any = tuple(tuple(job[name]) if name == "sizes" else job[name] for name in names)
         if key != self.key:
-            self.key, self.train = key, TRAINERS[name](problem(*key))
+            self.key, self.train = key, TRAINERS[name](self.make(*key))
         seconds, loss, parameters = self.train(job["epochs"], job["shuffle"])
         if job["save"]:
             np.save(job["save"], parameters)

@@ -1,11 +1,14 @@
-"""A process that times one peer: `python -m perf.worker NAME`, started by perf.layer with its environment set.
+"""A process that times one peer's products: `python -m perf.worker NAME THREADS`, its environment set by perf.peers.
 
-It reads one JSON object a line (op, T, N, B, dtype, repeats) and answers with one: the samples in seconds, and how far
-its result is from float64, in units of the bound. It checks its result before it times the first call.
+It reads one JSON object a line (op, T, N, B, dtype, kernel) and answers with one. With check: the seconds of the first
+call, which may have compiled, how far its result is from float64, in units of the bound and as it is, and a hash of its
+bits. Without: samples, the seconds of a call, each the mean of `calls` calls, after `warm` calls.
 """
 
 from __future__ import annotations
 
+import functools
+import hashlib
 import time
 from collections.abc import Callable
 from typing import Any
@@ -26,13 +29,20 @@ def data(T: int, N: int, B: int, dtype: str) -> tuple[np.ndarray, np.ndarray, np
     return W, X, b, dY
 
 
-def numbafc_products(W: np.ndarray, X: np.ndarray, b: np.ndarray, dY: np.ndarray) -> Products:
+def numbafc_products(W: np.ndarray, X: np.ndarray, b: np.ndarray, dY: np.ndarray, kernel: str = "auto") -> Products:
     import numbafc as fc
 
+    if kernel == "auto":  # as users call it
+        calls: Products = {
+            "forward": lambda: fc.forward(W, X, b),
+            "grad_w": lambda: fc.grad_w(dY, X),
+            "grad_x": lambda: fc.grad_x(dY, W),
+        }
+        return calls
     return {
-        "forward": lambda: fc.forward(W, X, b),
-        "grad_w": lambda: fc.grad_w(dY, X),
-        "grad_x": lambda: fc.grad_x(dY, W),
+        "forward": lambda: fc.forward(W, X, b, kernel=kernel),
+        "grad_w": lambda: fc.grad_w(dY, X, kernel=kernel),
+        "grad_x": lambda: fc.grad_x(dY, W, kernel=kernel),
     }
 
 
@@ -68,11 +78,18 @@ def jax_products(W: np.ndarray, X: np.ndarray, b: np.ndarray, dY: np.ndarray) ->
     }
 
 
-PEERS = {"numbafc": numbafc_products, "numpy": numpy_products, "torch": torch_products, "jax": jax_products}
+PEERS: dict[str, Callable[..., Products]] = {
+    "numbafc": numbafc_products,
+    "numpy": numpy_products,
+    "torch": torch_products,
+    "jax": jax_products,
+}
 
 
-def error_over_bound(op: str, result: Any, W: np.ndarray, X: np.ndarray, b: np.ndarray, dY: np.ndarray) -> float:
-    """The largest error of a result in units of the bound that holds for any order of summation; above 1 it is wrong."""
+def errors(op: str, result: Any, W: np.ndarray, X: np.ndarray, b: np.ndarray, dY: np.ndarray) -> dict[str, float]:
+    """The largest error of a result in units of the bound that holds for any order of summation; above 1 it is wrong.
+    And the largest error as it is.
+    """
     A, Z, bias = {"forward": (W, X, b), "grad_w": (dY, X.T, None), "grad_x": (W.T, dY, None)}[op]
     exact = A.astype(np.float64) @ Z.astype(np.float64)
     if bias is not None:
@@ -80,9 +97,11 @@ def error_over_bound(op: str, result: Any, W: np.ndarray, X: np.ndarray, b: np.n
     bound = error_bound(A, Z, bias)
     if A.dtype == np.float64:
         bound = 2 * bound  # what it is compared with is no better
-    return float(
-        (np.abs(np.asarray(result, np.float64) - exact) / np.maximum(bound, np.finfo(np.float64).tiny)).max(initial=0)
-    )
+    error, tiny = np.abs(np.asarray(result, np.float64) - exact), np.finfo(np.float64).tiny
+    return {
+        "error_over_bound": float((error / np.maximum(bound, tiny)).max(initial=0)),
+        "largest_error": float(error.max(initial=0)),
+    }
 
 
 class Worker:
@@ -90,20 +109,35 @@ class Worker:
 
     def __init__(self) -> None:
         self.key: Any = None
+        self.calls: dict[str | None, Products] = {}  # by kernel
 
     def __call__(self, name: str, job: dict[str, Any]) -> dict[str, Any]:
-        key = (job["T"], job["N"], job["B"], job["dtype"])
+        key, kernel = (job["T"], job["N"], job["B"], job["dtype"]), job.get("kernel")
         if key != self.key:
-            self.key, self.arrays = key, data(*key)
-            self.calls = PEERS[name](*self.arrays)
-        op, call = job["op"], self.calls[job["op"]]
-        answer: dict[str, Any] = {"error_over_bound": error_over_bound(op, call(), *self.arrays)} if job["check"] else {}
-        samples = []
-        for _ in range(job["repeats"]):
-            start = time.perf_counter()
+            self.key, self.arrays, self.calls = key, data(*key), {}
+        if kernel not in self.calls:
+            make = PEERS[name] if kernel is None else functools.partial(PEERS[name], kernel=kernel)
+            self.calls[kernel] = make(*self.arrays)
+        call = self.calls[kernel][job["op"]]
+        return self.check(job["op"], call) if job["check"] else self.time(call, job)
+
+    def check(self, op: str, call: Callable[[], Any]) -> dict[str, Any]:
+        start = time.perf_counter()
+        result = call()
+        seconds = time.perf_counter() - start
+        bits = hashlib.sha256(np.ascontiguousarray(result).tobytes()).hexdigest()[:12]
+        return {"first_seconds": seconds, **errors(op, result, *self.arrays), "bits": bits}
+
+    def time(self, call: Callable[[], Any], job: dict[str, Any]) -> dict[str, list[float]]:
+        for _ in range(job["warm"]):
             call()
-            samples.append(time.perf_counter() - start)
-        return answer | {"seconds": samples}
+        samples = []
+        for _ in range(job["samples"]):
+            start = time.perf_counter()
+            for _ in range(job["calls"]):
+                call()
+            samples.append((time.perf_counter() - start) / job["calls"])
+        return {"seconds": samples}
 
 
 if __name__ == "__main__":

@@ -1,7 +1,8 @@
 """The studies in perf/: they time nobody whose result is wrong, and write the rows that they promise."""
 
-import argparse
 import json
+import os
+import re
 import sys
 from pathlib import Path
 
@@ -11,7 +12,8 @@ import pytest
 ROOT = Path(__file__).parent.parent
 sys.path.append(str(ROOT))  # perf is not installed; at the end, so that the package is the installed one
 
-from perf import layer, steps, trainers  # noqa: E402
+import perf.__main__ as command  # noqa: E402
+from perf import jacobian, layer, machine, products, progress, reference, rows, session, steps, studies, trainers, worker  # noqa: E402
 
 SIZES = (7, 6, 5, 3)
 
@@ -22,14 +24,14 @@ def given(optimizer, dtype="float32"):
 
 def error(expected, train):
     trained = train(1, False)
-    return steps.error_over_bound(expected, SIZES, trained.loss, trained.parameters)
+    return reference.error_over_bound(expected, SIZES, trained.loss, trained.parameters)
 
 
 @pytest.mark.parametrize("optimizer", steps.RATES)
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 def test_right_training_is_within_the_bound(optimizer, dtype):
     right = given(optimizer, dtype)
-    expected = steps.reference(right)
+    expected = reference.reference(right)
     assert error(expected, trainers.numbafc_trainer(right)) <= 1
     assert error(expected, trainers.numpy_trainer(right)) <= 1
 
@@ -47,7 +49,7 @@ WRONG = {
 @pytest.mark.parametrize("optimizer", steps.RATES)
 def test_a_peer_that_trains_otherwise_is_refused(wrong, optimizer):
     right = given(optimizer)
-    assert error(steps.reference(right), trainers.numpy_trainer(WRONG[wrong](right))) > 1
+    assert error(reference.reference(right), trainers.numpy_trainer(WRONG[wrong](right))) > 1
 
 
 class Unmasked(trainers.NumpyNetwork):
@@ -79,16 +81,29 @@ class Diverged(trainers.NumpyNetwork):
 @pytest.mark.parametrize("kind", [Unmasked, Summed, Unbiased, Diverged])
 def test_a_step_with_a_mistake_is_refused(kind):
     right = given("sgd")
-    net, expected = kind(right), steps.reference(right)
+    net, expected = kind(right), reference.reference(right)
     loss = net.epoch(np.arange(len(right.X)))
-    assert not steps.error_over_bound(expected, SIZES, loss, net.parameters) <= 1
+    assert not reference.error_over_bound(expected, SIZES, loss, net.parameters) <= 1
+
+
+# ---- a run of studies ----------------------------------------------------------------------------------------------
+
+
+@pytest.fixture
+def run(tmp_path):
+    """A session that writes to a folder of its own."""
+    made = session.Session(session.Options(True, tmp_path, rounds=1), progress.Plain(1))
+    made.begin("layer", 1)
+    return made
 
 
 class Fake:
     """A peer without a process, which counts the jobs that would be timed."""
 
+    kernel, version = None, "0"
+
     def __init__(self, label, factor):
-        self.label, self.factor, self.version, self.timed = label, factor, "0", 0
+        self.label, self.factor, self.timed = label, factor, 0
 
     def ask(self, *, epochs, shuffle, save, **job):
         if save is None:
@@ -100,15 +115,74 @@ class Fake:
         return {"seconds": trained.seconds, "loss": trained.loss}
 
 
-def test_only_right_peers_are_timed_and_nothing_without_ours(capsys):
+def test_only_right_peers_are_timed_and_nothing_without_ours(run, capsys):
     job = {"sizes": SIZES, "batch": 16, "dtype": "float32", "optimizer": "sgd", "rate": 0.01}
     ours, wrong, right = Fake("numbafc", 1), Fake("wrong", 1.1), Fake("right", 1)
-    rows = steps.measure([ours, wrong, right], job, 2, 1)
-    assert [row["peer"] for row in rows] == ["numbafc", "right"]
-    assert (ours.timed, wrong.timed, right.timed) == (2, 0, 2)
+    found = steps.measure(run, [ours, wrong, right], job, 1)
+    assert [row["peer"] for row in found] == ["numbafc", "right"]
+    assert (ours.timed, wrong.timed, right.timed) == (1, 0, 1)
     assert "wrong: " in capsys.readouterr().out
+    ours.factor = 1.1
+    with pytest.raises(SystemExit, match=r"is wrong by .* nothing is timed"):
+        steps.measure(run, [ours, right], job, 1)
+    assert (ours.timed, right.timed) == (1, 1)
+
+
+class Here:
+    """Products computed in this process, all of them recorded; one may be planted a mistake."""
+
+    def __init__(self, label, mistake=None):
+        self.label, self.kernel, self.version, self.asked = label, None, "0", []
+        self.worker, self.mistake = worker.Worker(), mistake
+
+    def ask(self, **job):
+        self.asked.append(job)
+        if self.mistake:
+            job["calls"] = {None: None}
+            key = (job["T"], job["N"], job["B"], job["dtype"])
+            W, X, b, dY = self.worker.arrays = worker.data(*key)
+            self.worker.key = key
+            right = worker.numpy_products(W, X, b, dY)
+            self.worker.calls = {None: {op: lambda op=op: self.mistake(right[op]()) for op in right}}
+        return self.worker("numpy", job)
+
+
+def slightly_wrong(Y):
+    Y[-1, -1] *= np.float32(1.001)
+    return Y
+
+
+def row_forgotten(Y):
+    Y[-1] = 0
+    return Y
+
+
+@pytest.mark.parametrize("mistake", [slightly_wrong, row_forgotten, np.zeros_like, lambda Y: Y * np.nan])
+@pytest.mark.parametrize("op", products.OPS)
+def test_a_planted_wrong_kernel_is_refused_before_it_is_timed(op, mistake, run, capsys):
+    right, wrong = Here("numpy"), Here("numbafc", mistake)
+    with pytest.raises(SystemExit, match=r"is wrong by .* nothing is timed"):
+        products.measure(run, [wrong, right], op, (5, 6, 7), "float32", 1)
+    assert [job["check"] for job in wrong.asked + right.asked] == [True]
+    wrong = Here("torch", mistake)
+    found = products.measure(run, [right, wrong], op, (5, 6, 7), "float32", 1)
+    assert [row["peer"] for row in found] == ["numpy"]
+    assert [job["check"] for job in wrong.asked] == [True]
+    assert "torch: " in capsys.readouterr().out
+    assert "not timed" in rows.notes(rows.read(session.file(run.options.out, "layer")))[0]
+
+
+@pytest.mark.parametrize("mistake", [slightly_wrong, row_forgotten])
+def test_a_way_to_the_gradient_that_is_wrong_is_refused(mistake, run, monkeypatch):
+    right = jacobian.ways
+    planted = [
+        way._replace(call=lambda way=way: mistake(way.call().copy()))
+        for way in right(*(np.ones((3, n), np.float32) for n in (4, 4)))
+    ]
+    monkeypatch.setattr(jacobian, "ways", lambda dY, X: planted)
+    monkeypatch.setattr(jacobian, "take", lambda way: pytest.fail("timed"))
     with pytest.raises(SystemExit, match="is wrong by"):
-        steps.measure([wrong, right], job, 2, 1)
+        jacobian.measure(run, "T", (3, 3, 4), "float32")
 
 
 @pytest.mark.parametrize("study", [layer, steps])
@@ -116,19 +190,129 @@ def test_a_study_writes_its_rows(study, monkeypatch, tmp_path, capsys):
     monkeypatch.chdir(ROOT)
     monkeypatch.setattr(study, "MODULES", ("numbafc", "numpy", "no_such_peer"))
     monkeypatch.setattr(study, "QUICK", ((3, 4, 5),) if study is layer else ((SIZES, 16),))
-    parser = argparse.ArgumentParser()
-    study.add_arguments(parser)
-    file = tmp_path / "rows.jsonl"
-    study.run(parser.parse_args(["--quick", "--rounds", "1", "--out", str(file)]))
-    rows = [json.loads(line) for line in file.read_text().splitlines()]
-    assert [row["peer"].split(",")[0] for row in rows] == ["numbafc", "numpy", "numpy"] * (3 if study is layer else 1)
-    for row in rows:
+    name = study.__name__.rpartition(".")[2]
+    monkeypatch.setattr("perf.report.draw", lambda *_: {})
+    command.main([name, "--quick", "--rounds", "1", "--out", str(tmp_path)])
+    found = rows.read(tmp_path / f"{name}.jsonl")
+    assert rows.notes(found) == ["no_such_peer is not installed: no line of it"]
+    found = rows.measured(found)
+    assert [row["peer"].split(",")[0] for row in found] == ["numbafc", "numpy", "numpy"] * (3 if study is layer else 1)
+    for row in found:
+        assert set(rows.FIELDS) <= set(row)
         assert row["verified"]
-        assert 0 < row["best"] <= row["median"]
-        assert {"machine", "time", "threads", "fma_peak_gflops", "share_of_peak", "seconds"} <= set(row)
+        assert row["study"] == name
+        assert 0 < row["best"] == min(row["seconds"]) <= row["median"]
+        assert row["compile_seconds"] >= 0
     output = capsys.readouterr().out
     assert "no_such_peer is not installed" in output
-    assert "x the best peer in the geometric mean" in output
+    assert "× the fastest peer in the geometric mean" in output.replace("\n", " ")
+    assert "no_such_peer is not installed" in (tmp_path / "report.html").read_text()
+
+
+def test_a_peer_that_does_not_start_is_a_line(monkeypatch, tmp_path, run):
+    monkeypatch.chdir(ROOT)
+    (tmp_path / "broken_peer.py").write_text("raise ImportError('a library is missing')")
+    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path), prepend=os.pathsep)
+    with run.workers("perf.worker", ("numpy", "broken_peer"), 1) as found:
+        assert [peer.label.split(",")[0] for peer in found] == ["numpy", "numpy"]
+    (note,) = rows.notes(rows.read(session.file(run.options.out, "layer")))
+    assert note.startswith("broken_peer ended with exit code 1")
+
+
+def test_without_a_name_the_studies_are_listed(capsys):
+    command.main([])
+    output = capsys.readouterr().out
+    for name in ("jacobian", "layer", "size", "batch", "threads", "steps", "epoch", "start", "accuracy", "all"):
+        assert f"\n  {name} " in output
+    assert list(studies.STUDIES) == [line.split()[0] for line in output.split("studies (")[1].splitlines()[1:10]]
+    assert sum(module.SECONDS[1] for module in studies.STUDIES.values()) < 240
+    assert sum(module.SECONDS[0] for module in studies.STUDIES.values()) < 2400
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["speed"], "expected studies among all, jacobian"),
+        (["size", "--threads", "0"], "expected a whole number from 1, got '0'"),
+        (["size", "--threads", "1,9999"], "cores of this machine, got 9999"),
+        (["size", "--dtype", "float16"], "expected float32 or float64, or several with commas, got 'float16'"),
+        (["size", "--rounds", "-1"], "expected a whole number from 1"),
+        (["steps", "--optimizer", "rmsprop"], "expected sgd or adam"),
+        (["report", "size"], "expected report and readme by themselves, got report size"),
+        (["size", "--out", "/dev/null/rows"], "expected a folder that can be written to, got /dev/null/rows"),
+    ],
+)
+def test_a_bad_option_is_refused_before_anything_is_timed(arguments, said, monkeypatch, capsys):
+    monkeypatch.setattr(session.Session, "begin", lambda *_: pytest.fail("a study began"))
+    with pytest.raises(SystemExit) as ended:
+        command.main(arguments)
+    assert ended.value.code == 2
+    assert said in capsys.readouterr().err
+
+
+def test_a_study_says_what_it_does_not_measure(run):
+    run.options = run.options._replace(threads=(1, 2), dtypes=("float32",))
+    run.only(threads=1, dtype="float32")
+    (note,) = rows.notes(rows.read(session.file(run.options.out, "layer")))
+    assert note == "--threads 1,2: this study measures threads 1 only"
+
+
+def test_without_a_terminal_or_rich_progress_is_lines(monkeypatch, capsys):
+    for _ in range(2):
+        with progress.shown(100) as shown:
+            shown.advance("size", 25)
+            shown.say("a case")
+        assert re.fullmatch(r"\[ 25%, \d+:\d\d left\] a case\n", capsys.readouterr().out)
+        monkeypatch.setitem(sys.modules, "rich.progress", None)
+
+
+def test_no_rows_make_no_report(tmp_path):
+    with pytest.raises(SystemExit, match=r"expected rows of studies in .*, found none"):
+        command.main(["report", "--out", str(tmp_path)])
+
+
+def test_an_interrupted_run_keeps_its_rows(monkeypatch, tmp_path, capsys):
+    def interrupted(run):
+        run.write([rows.row({"op": "x"}, Here("numbafc"), {"error_over_bound": 0.1}, [1.0], None, [])])
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(layer, "run", interrupted)
+    with pytest.raises(SystemExit) as ended:
+        command.main(["layer", "--quick", "--out", str(tmp_path)])
+    assert ended.value.code == 130
+    assert f"python -m perf report --out {tmp_path}" in capsys.readouterr().err
+    assert len(rows.read(tmp_path / "layer.jsonl")) == 1
+
+
+def test_a_half_written_row_is_named(tmp_path):
+    (tmp_path / "layer.jsonl").write_text('{"study": "layer"}\n{"stu')
+    with pytest.raises(SystemExit, match="line 2: expected a JSON object"):
+        rows.read(tmp_path / "layer.jsonl")
+
+
+def test_a_busy_machine_is_said_to_be_busy():
+    quiet = {"op": "forward", "peak_spread": 1.02, "machine": {"load": 0.1}}
+    assert rows.busy([quiet | {"T": T} for T in range(10)]) == []
+    assert "2 of 10 cases" in rows.busy([quiet | {"T": T, "peak_spread": 1.6 if T < 2 else 1.01} for T in range(10)])[0]
+    assert "3.0 processes" in rows.busy([quiet | {"machine": {"load": 3.0}}])[0]
+
+
+def test_exponents_are_those_of_the_times():
+    sizes = [(256, 1e7), (512, 1e8), (1024, 1e9)]
+    case = {"family": "square", "dtype": "float32", "threads": 1, "peer": "numbafc", "kernel": "auto"}
+    for power in (0.9, 1.0, 1.1):
+        found = [case | {"op": op, "T": n, "N": n, "B": n, "best": (2 * n**3) ** power} for n, _ in sizes for op in "ab"]
+        assert studies.STUDIES["size"].exponent(found) == pytest.approx(power, rel=1e-9)  # of a straight line
+    small = case | {"op": "a", "T": 64, "N": 64, "B": 64, "best": 99.0}  # 0.5 Mflop: not above ten
+    assert studies.STUDIES["size"].exponent([*found, small]) == pytest.approx(1.1, rel=1e-9)
+
+
+def test_what_rows_say_of_the_machine():
+    said = machine.common()
+    assert {"cpu", "cores", "caches", "clock_mhz", "threading_layer", "load"} <= set(said["machine"])
+    assert {"python", "numba", "numpy", "numbafc"} <= set(said["versions"])
+    json.dumps(said)
 
 
 def test_the_work_of_a_step_leaves_out_the_gradient_of_the_data():

@@ -1,0 +1,75 @@
+"""The three products of the layer: what the studies layer, size, batch, threads and accuracy measure of each subject."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from . import drawing, rows, turns
+from .session import Session
+
+OPS = ("forward", "grad_w", "grad_x")
+MODULES = ("numbafc", "numpy", "torch", "jax")
+SAMPLES = 3  # of a turn
+
+
+def flops(T: int, N: int, B: int) -> int:
+    """Of each product: a multiplication and an addition for every t, i, s."""
+    return 2 * T * N * B
+
+
+def job(op: str, shape: tuple[int, int, int], dtype: str) -> dict[str, Any]:
+    """What perf.worker is asked."""
+    return {"op": op, **dict(zip("TNB", shape, strict=True)), "dtype": dtype}
+
+
+def check(session: Session, subjects: list[Any], op: str, shape: tuple[int, int, int], dtype: str) -> list[Any]:
+    """The right ones among the subjects. Raises SystemExit if we are wrong."""
+    asked = job(op, shape, dtype)
+    return turns.right_ones(
+        subjects, lambda subject: subject.ask(**asked, check=True), f"{op} {shape} {dtype}", session.note
+    )
+
+
+def measure(
+    session: Session,
+    subjects: list[Any],
+    op: str,
+    shape: tuple[int, int, int],
+    dtype: str,
+    threads: int,
+    rounds: int | None = None,
+    **extra: Any,
+) -> list[rows.Row]:
+    """One row for each right subject, which are written, too. A sample is the time of a call, or the mean of some calls
+    that take a tenth of a millisecond together; before a turn come calls that are not timed, so that everybody's caches
+    are warm. extra: fields of the study.
+    """
+    work = flops(*shape)
+    right = check(session, subjects, op, shape, dtype)
+    timing = {"check": False, "samples": SAMPLES if work < 1e9 else 1}
+    timing |= {"calls": min(200, int(1e7 / work) + 1), "warm": min(500, int(1e8 / work) + 1)}
+    rounds = rounds or min(session.rounds, max(3, int(2e10 / work)))
+    taken = turns.in_turns(
+        [subject for subject, _ in right],
+        rounds,
+        threads,
+        dtype,
+        lambda subject: subject.ask(**job(op, shape, dtype), **timing)["seconds"],
+    )
+    case = {**job(op, shape, dtype), "threads": threads, **extra}
+    found = [
+        rows.row(case, subject, answer, seconds, work, taken.peaks)
+        for (subject, answer), seconds in zip(right, taken.samples, strict=True)
+    ]
+    return session.write(found)
+
+
+def line(found: list[rows.Row]) -> str:
+    """Our speed in a case, and the fastest peer's time next to ours."""
+    mine, fastest = found[0], min((row for row in found if not rows.ours(row)), key=lambda row: row["best"], default=None)
+    peer = f", {fastest['best'] / mine['best']:5.2f} x {fastest['peer']}" if fastest else ""
+    shape = str((mine["T"], mine["N"], mine["B"]))
+    return (
+        f"{drawing.counted(mine['threads'])} {mine['dtype']} {mine['op']:8}{shape:18}{mine['gflops']:8.1f} GFLOP/s, "
+        f"{mine['share_of_peak']:6.1%} of the peak{peer}"
+    )
