@@ -199,40 +199,42 @@ def _panel(first, last, panels, p):
 
 
 @register_jitable
-def _tile(table, rows, width, a, x, out, t, v, size, add):
-    """One tile, from row t and vector v on, over `size` summands of a and x."""
-    dtype, S, y, b, e, biased, extra = out
-    lanes = lanes_in(dtype)
-    beyond = S - (v + width - 1) * lanes  # the first lane of the last vector that is not Y's
-    e_lane = beyond if extra == 1 and beyond < lanes else -1
-    if half_vectors(dtype) == 1 and width == 1 and beyond + extra <= lanes // 2:
-        width = 0
-    tile(
-        table, rows, width, a[0], a[1], a[2], x[0], x[2], lanes if x[3] else beyond, size,
-        address(y[0], t * y[1] + v * vector_bytes(dtype)), y[1], min(beyond, lanes), add,
-        address(b[0], t * b[1]), b[1], biased, address(e[0], t * e[1]), e[1], e_lane,
-    )  # fmt: skip
+def _heights(most, left):
+    """(rows, tiles): the next tiles are so many of so many rows, where `left` are left and a tile has at most `most`.
+
+    All alike if that is possible, else the highest until two are left: ten rows are six and four, not eight and two.
+    """
+    tiles = (left + most - 1) // most
+    rows = (left + tiles - 1) // tiles
+    if tiles == 1 and rows > ALL_ROWS and rows % 2 == 1:  # no such tile: two of half the rows, or the next
+        rows = (rows + 1) // 2
+    if rows > ALL_ROWS and rows % 2 == 1:
+        rows += 1
+    if rows * tiles == left:
+        return rows, tiles
+    if left > 2 * most:
+        return most, (left - most - 1) // most
+    return rows, 1
 
 
 @register_jitable
 def _tiles(table, a, x, out, t0, t1, v, width, panels, size, add):
     """Rows t0…t1 of `panels` panels of one width, from vector v, over `size` summands. add: Y holds those before."""
-    most = most_rows(out[0], width)
+    dtype, S, y, b, e, biased, extra = out
+    most, columns = most_rows(dtype, width), S - v * lanes_in(dtype)
     if a[1] % 4096 == 0:  # a number of each row is in the same set of the L1 cache, which has room for eight
         most = min(most, 8)
+    if half_vectors(dtype) == 1 and width == 1 and columns + extra <= lanes_in(dtype) // 2:
+        width = 0
     t = t0
     while t < t1:
-        tiles = (t1 - t + most - 1) // most
-        rows = (t1 - t + tiles - 1) // tiles  # ten rows are five and five, not eight and two
-        if tiles == 1 and rows > ALL_ROWS and rows % 2 == 1:  # no such tile: two of half the rows, or the next
-            rows = (rows + 1) // 2
-        if rows > ALL_ROWS and rows % 2 == 1:
-            rows += 1
-        a_t = address(a[0], (t - t0) * a[1]), a[1], a[2]
-        for p in range(panels):
-            x_p = address(x[0], p * x[1]), x[1], x[2], x[3]
-            _tile(table, rows, width, a_t, x_p, out, t, v + p * width, size, add)
-        t += rows
+        rows, tiles = _heights(most, t1 - t)
+        tile(
+            table, rows, width, address(a[0], (t - t0) * a[1]), a[1], a[2], x[0], x[1], x[2], x[3], size,
+            address(y[0], t * y[1] + v * vector_bytes(dtype)), y[1], columns, add,
+            address(b[0], t * b[1]), b[1], biased, address(e[0], t * e[1]), e[1], extra, tiles, panels,
+        )  # fmt: skip
+        t += rows * tiles
 
 
 @register_jitable
@@ -302,7 +304,7 @@ def _band(table, a, x, out, t0, t1, g0, g1, panels, size, add):
         if same > 0:
             first, width = _panel(g0, g1, panels, p)
             summands, x_step = (size, width * vector) if x[2] else (1, x[1])
-            panel = address(x[0], (first - g0) * vector * summands), width * vector * summands, x_step, x[2]
+            panel = address(x[0], (first - g0) * vector * summands), width * vector * summands, x_step, int(x[2])
             _tiles(table, a, panel, out, t0, t1, first, width, same, size, add)
 
 

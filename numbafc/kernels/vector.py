@@ -43,6 +43,7 @@ ROWS_AT_A_POINTER = 3
 AHEAD = 8  # rows that a copy asks for before it needs them: no prefetcher follows steps across pages
 COLUMN_AHEAD = 1024  # bytes of a row that a column's kernel asks for before it needs them, for as many rows as lanes
 A_AHEAD = 6  # summands of A that a tile asks for before it needs them
+SHORT = 48  # so few summands end before Y's lines would come by themselves
 A_FAR = 64  # bytes: where rows of A lie side by side, a tile brings the next ones' line into the L2 cache
 X_AHEAD = 16  # summands of X likewise
 TABLE_ROW = 32  # entries for one width in the table of tiles: more than any tile has rows
@@ -175,11 +176,12 @@ class _Function(abc.ABC):
 
 
 class _TileFunction(_Function):
-    """One tile: rows × vectors. A, X, Y, b, E: where the tile starts. All steps are in bytes.
+    """Tiles of rows × vectors: `tiles` of them one below the other, `panels` side by side; all steps are in bytes.
 
-    K: how many k. last: lanes of the last vector that belong to Y; reach: those of X that there are. accumulate: add the
-    first block to Y too. biased: 1, add b after the last block; 2, of no more than one block, subtract b[0]·acc from Y. E[t]:
-    takes lane `extra` of the last vector, if extra ≥ 0.
+    a, x, y, b, E: where the first tile starts. x_panel: from panel to panel of X. packed: a panel of X has all its lanes. K:
+    how many k. columns: lanes from the first vector on that belong to Y. accumulate: add the first block to Y too. biased: 1,
+    add b after the last block; 2, of no more than one block, subtract b[0]·acc from Y. extra: 1, the lane behind Y's last goes
+    to E[t], if a tile has it.
     """
 
     def __init__(self, module: Any, sizes: Tile, bits: int, rows: int, vectors: int) -> None:
@@ -188,29 +190,40 @@ class _TileFunction(_Function):
 
     def build(self) -> Any:
         """The function."""
-        arguments = [POINTER, I64, I64, POINTER, I64, I64, I64, POINTER, I64, I64, I64, POINTER, I64, I64, POINTER, I64, I64]
-        return self.define(f"tile_{self.rows}x{self.vectors}", arguments)
+        inputs, output = [POINTER, I64, I64, POINTER, I64, I64, I64, I64], [POINTER, I64, I64, I64]
+        return self.define(f"tile_{self.rows}x{self.vectors}", inputs + output + [POINTER, I64, I64] * 2 + [I64, I64])
 
-    def body(self, a, a_row, a_step, x, x_step, reach, K, y, y_row, last, accumulate, b, b_step, biased, e, e_step, extra):
+    def body(
+        self, a, a_row, a_step, x, x_panel, x_step, packed, K, y, y_row, columns, accumulate, b, b_step, biased, e, e_step,
+        extra, tiles, panels,
+    ) -> None:  # fmt: skip
         build, self.a_step, self.x_step = self.builder, a_step, x_step
-        self.inside = build.icmp_signed("<", self.lane, self._splat(last))
-        self.reaches = build.icmp_signed(">=", reach, i64(self.sizes.lanes))
-        self.loaded = self._below(reach)(self.lane)  # the lanes of X that there are
-        self.y = [self._at(y, build.mul(y_row, i64(t))) for t in range(self.rows)]
         self.biased, self.steps = (build.icmp_signed("==", biased, i64(n)) for n in (1, 2))
-        self.has_extra = build.icmp_signed(">=", extra, i64(0))
-        self.b, self.e = (b, b_step), (e, e_step, extra)
         self.a_offsets = [build.mul(a_row, i64(t)) for t in range(ROWS_AT_A_POINTER)]
         self.a_ahead = build.mul(a_step, i64(A_AHEAD))
         side_by_side = build.icmp_signed("==", a_row, i64(self.size))
         self.a_far = build.select(side_by_side, i64(A_FAR), self.a_ahead)
         self.x_ahead = build.mul(x_step, i64(X_AHEAD))
-        group = build.mul(a_row, i64(ROWS_AT_A_POINTER))
-        starts = [self._at(a, build.mul(group, i64(n))) for n in range(-(-self.rows // ROWS_AT_A_POINTER))]
+        group, lanes = build.mul(a_row, i64(ROWS_AT_A_POINTER)), self.sizes.lanes
         added_to = build.or_(build.icmp_signed("!=", accumulate, i64(0)), build.icmp_signed(">", K, i64(SUM_BLOCK)))
-        with build.if_then(build.or_(added_to, self.steps)):
-            self._prefetch_y()
-        self._blocks(starts, x, K, accumulate)
+        wanted = build.or_(build.or_(added_to, self.steps), build.icmp_signed("<", K, i64(SHORT)))
+        with cgutils.for_range(build, tiles) as tile:
+            t = build.mul(tile.index, i64(self.rows))
+            a_t, y_t = self._at(a, build.mul(t, a_row)), self._at(y, build.mul(t, y_row))
+            self.b, self.e = (self._at(b, build.mul(t, b_step)), b_step), (self._at(e, build.mul(t, e_step)), e_step)
+            starts = [self._at(a_t, build.mul(group, i64(n))) for n in range(-(-self.rows // ROWS_AT_A_POINTER))]
+            with cgutils.for_range(build, panels) as panel:
+                self.last = build.sub(columns, build.mul(panel.index, i64(self.vectors * lanes)))
+                self.last = build.sub(self.last, i64((self.vectors - 1) * lanes))  # lanes of the last vector that are Y's
+                beyond = build.icmp_signed("<", self.last, i64(lanes))
+                self.has_extra = build.and_(build.icmp_signed("!=", extra, i64(0)), beyond)
+                self.reaches = build.or_(build.icmp_signed("!=", packed, i64(0)), build.not_(beyond))
+                self.inside = self._below(self.last)(self.lane)
+                y_p = self._at(y_t, build.mul(panel.index, i64(self.vectors * lanes * self.size)))
+                self.y = [self._at(y_p, build.mul(y_row, i64(t))) for t in range(self.rows)]
+                with build.if_then(wanted):
+                    self._prefetch_y()
+                self._blocks(starts, self._at(x, build.mul(panel.index, x_panel)), K, accumulate)
 
     def _opaque(self, pointer: Any) -> Any:
         """The same pointer, of which LLVM knows nothing: it would otherwise give each row a register, and spill them."""
@@ -246,7 +259,7 @@ class _TileFunction(_Function):
         pointers, sums = self._steps("many", UNROLL, build.sdiv(whole_x, i64(UNROLL)), pointers, sums)
         pointers, sums = self._steps("rest", 1, build.srem(whole_x, i64(UNROLL)), pointers, sums)
         if self.sizes.masked_loads:
-            pointers, sums = self._steps("masked", 1, build.sub(count, whole_x), pointers, sums, self.loaded)
+            pointers, sums = self._steps("masked", 1, build.sub(count, whole_x), pointers, sums, self.inside)
         self._finish(sums, build.icmp_signed("!=", add, i64(0)), build.not_(whole))
         for phi, value in zip(phis, (build.sub(left, count), i64(1), *pointers), strict=True):
             phi.add_incoming(value, build.block)
@@ -313,10 +326,10 @@ class _TileFunction(_Function):
             self._store(sums[t * self.vectors + j], self._at(self.y[t], offset), self.inside if last else None)
 
     def _finish_extra(self, sums: list[Any], add: Any) -> None:
-        """Join lane `extra` of these vectors with E: through a pointer whose lane `extra` is E[t]."""
-        build, (e, e_step, extra) = self.builder, self.e
-        outside = build.icmp_signed("==", self.lane, self._splat(extra))
-        shift = build.sub(i64(0), build.mul(extra, i64(self.size)))
+        """Join lane `last` of these vectors with E: through a pointer whose lane `last` is E[t]."""
+        build, (e, e_step) = self.builder, self.e
+        outside = build.icmp_signed("==", self.lane, self._splat(self.last))
+        shift = build.sub(i64(0), build.mul(self.last, i64(self.size)))
         places = [self._at(e, build.add(build.mul(e_step, i64(t)), shift)) for t in range(self.rows)]
 
         def plus_old(sums: list[Any]) -> list[Any]:
@@ -658,8 +671,11 @@ def tile_table(typingctx: Any, A: Any) -> Any:
 
 
 @intrinsic
-def tile(typingctx, table, rows, vectors, a, a_row, a_step, x, x_step, reach, K, y, y_row, last, add, b, b_step, biased, e, e_step, extra):  # fmt: skip  # noqa: E501
-    """One tile of Y = A X + b, from the table; a, x, y, b, e: addresses where it starts; the rest as in _TileFunction.
+def tile(
+    typingctx, table, rows, vectors, a, a_row, a_step, x, x_panel, x_step, packed, K, y, y_row, columns, add, b, b_step, biased,
+    e, e_step, extra, tiles, panels,
+):  # fmt: skip
+    """Tiles of Y = A X + b, from the table; a, x, y, b, e: addresses where they start; the rest as in _TileFunction.
 
     rows and vectors must be in the processor's table; vectors = 0 is one vector of half as many lanes.
     """
@@ -672,7 +688,7 @@ def tile(typingctx, table, rows, vectors, a, a_row, a_step, x, x_step, reach, K,
         return context.get_dummy_value()
 
     n, to = types.intp, types.voidptr
-    return types.void(to, n, n, to, n, n, to, n, n, n, to, n, n, n, to, n, n, to, n, n), codegen
+    return types.void(to, n, n, to, n, n, to, n, n, n, n, to, n, n, n, to, n, n, to, n, n, n, n), codegen
 
 
 def call_stored(argument_types: Callable[[Any], tuple[Any, ...]]) -> Any:
