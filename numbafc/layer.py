@@ -16,12 +16,13 @@ import numpy as np
 
 from . import checks, formulas
 from .kernels import loops, products
+from .kernels.products import TURN_A, TURN_X, product
 
 # Every kernel returns the same bits. "tiled" is the fastest, "formula" the specification itself, in plain Python.
 KERNELS: dict[str, ModuleType] = {"tiled": products, "loops": loops, "formula": formulas}
 AUTO = "auto"  # the fastest one
 NAMES = (AUTO, *KERNELS)
-ndarray = np.ndarray
+ndarray, empty = np.ndarray, np.empty
 
 
 class Gradients(NamedTuple):
@@ -49,11 +50,11 @@ def forward(
         and W.ndim == 2
     ):
         try:
-            Y = np.empty((len(W), X.shape[1]) if X.ndim == 2 else len(W), W.dtype)
+            Y = empty((len(W), X.shape[1]) if X.ndim == 2 else len(W), W.dtype)
         except (MemoryError, ValueError):
             pass  # because the shapes do not fit, perhaps: below is a sentence for that
         else:
-            if products.forward(W, X, b, Y):
+            if product(0, W, X, b, Y):
                 return Y
     if b is None:
         W, X = checks.real_arrays(W=W, X=X)
@@ -83,11 +84,11 @@ def grad_w(
         and 0 < dY.ndim == X.ndim < 3
     ):
         try:
-            dW = np.empty((len(dY), len(X)), dY.dtype)
+            dW = empty((len(dY), len(X)), dY.dtype)
         except (MemoryError, ValueError):
             pass  # because the shapes do not fit, perhaps: below is a sentence for that
         else:
-            if products.grad_w(dY, X, dW):
+            if product(TURN_X, dY, X, None, dW):
                 return dW
     dY, X = _batch(dY, X)
     _check_reduction(reduction)
@@ -117,12 +118,13 @@ def grad_x(dY: np.ndarray, W: np.ndarray, *, out: np.ndarray | None = None, kern
     dY: (T, B), or (T,) for one sample. W: (T, N). Returns dX: (N, B), or (N,). Errors as in forward. 2·T·N·B flops.
     """
     if kernel is AUTO and out is None and type(dY) is type(W) is ndarray and W.ndim == 2 and 0 < dY.ndim < 3:
+        samples = dY.shape[1] if dY.ndim == 2 else 1
         try:
-            dX = np.empty((W.shape[1], dY.shape[1]) if dY.ndim == 2 else W.shape[1], W.dtype)
+            dX = empty((W.shape[1], samples) if dY.ndim == 2 else W.shape[1], W.dtype)
         except (MemoryError, ValueError):
             pass  # because the shapes do not fit, perhaps: below is a sentence for that
         else:
-            if products.grad_x(dY, W, dX):
+            if product(TURN_A, W, dY, None, dX) if samples > 1 else products.grad_x(dY, W, dX):
                 return dX
     dY, W = checks.real_arrays(dY=dY, W=W)
     if not (W.ndim == 2 and 0 < dY.ndim < 3 and dY.shape[0] == W.shape[0]):

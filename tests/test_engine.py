@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from numba.core.runtime import _nrt_python, rtsys
 
 import numbafc as fc
+from numbafc.formulas import SUM_BLOCK
 from numbafc.nn import ACTIVATIONS, LOSSES, engine, training
 from numbafc.nn.losses import split_targets
 from numbafc.nn.recipe import Regularization
@@ -84,6 +85,19 @@ def test_training_has_the_bits_of_its_definition(
     else:
         assert history.loss == expected.loss
         np.testing.assert_array_equal(history.score, expected.score)
+
+
+@pytest.mark.parametrize("batch", [SUM_BLOCK - 1, SUM_BLOCK, SUM_BLOCK + 1])
+def test_steps_in_tiles_end_with_a_block(batch):
+    """Tiles do a step of plain gradient descent themselves, where the sums over a batch are one block."""
+    rng = np.random.default_rng(0)
+    X, y = data(rng, [20, 33, 5], "cross_entropy", samples=SUM_BLOCK + 1)
+    settings = [20, 33, 5], "relu", "cross_entropy", "float32", 0.0, None
+    both = (
+        trained(epochs, *settings, lambda net: net.fit(X, y, optimizer=fc.SGD(0.1), batch_size=batch, epochs=2))[0]
+        for epochs in (training.compiled_epochs, training.python_epochs)
+    )
+    assert_same_bits(*(net.parameters for net in both), "parameters")
 
 
 THREADS = """

@@ -14,8 +14,8 @@ tile.
 
 from __future__ import annotations
 
-import functools
 import threading
+from typing import Any
 
 import numpy as np
 from numba import prange
@@ -49,7 +49,8 @@ from .vector import (
     vector_bytes,
 )
 
-__all__ = ["forward", "grad_b", "grad_w", "grad_w_and_b", "grad_x", "per_sample_grad_norms"]
+__all__ = ["TURN_A", "TURN_X", "TURN_Y", "forward", "grad_b", "grad_w", "grad_w_and_b", "grad_x", "product"]
+__all__ += ["per_sample_grad_norms"]
 
 CHUNK = 4 * SUM_BLOCK  # summands in a panel: 64 float32 lanes of so many are 256 KiB
 GROUP = 16  # vectors packed at a time: with CHUNK at most 1 MiB, half of the L2 cache of an AVX-512 machine
@@ -455,73 +456,78 @@ def _on_threads(P, Q, b, R, E, work, flags, threads, stored):
     return UNFIT if refusals > 0 else 0
 
 
-@functools.cache
-class _Work(threading.local):
-    """Room for packed panels, kept from call to call, for each Python thread its own: by itemsize."""
+class _Own(threading.local):
+    """What a Python thread's calls need, by itemsize: the compiled function, room for packed panels, which is kept from
+    call to call, and what stands for no bias and no sums. One look-up for all: small products take no longer than that.
+    """
 
     def __init__(self) -> None:
-        self.by_itemsize = {dtype.itemsize: np.empty(0, dtype) for dtype in DTYPES}
+        self.by_itemsize: dict[int, tuple[Any, np.ndarray, np.ndarray, np.ndarray]] = {}
+
+    def add(self, dtype: np.dtype, work: np.ndarray) -> tuple[Any, np.ndarray, np.ndarray, np.ndarray]:
+        """With this room from now on."""
+        no_bias = np.broadcast_to(dtype.type(0), (2,))  # may be read for any row
+        self.by_itemsize[dtype.itemsize] = on_one_thread.compile(dtype), work, no_bias, np.empty(0, dtype)
+        return self.by_itemsize[dtype.itemsize]
 
 
-_work = _Work()
-_serial = on_one_thread.entries
-_NO_BIAS = {dtype.itemsize: np.broadcast_to(dtype.type(0), (2,)) for dtype in DTYPES}  # may be read for any row
-_NO_SUMS = {dtype.itemsize: np.empty(0, dtype) for dtype in DTYPES}
+_own = _Own()
 
 
-def _product(flags, P, Q, b, R, E=None):
+def product(flags: int, P: Any, Q: Any, b: Any, R: Any, E: Any = None) -> bool:
     """R = P Q + b, each turned as the flags say; with E also E[t] = Σ_k P[t,k].
 
     Returns whether this was done: it is not where shapes do not fit or an array is no aligned one of R's dtype.
     """
-    itemsize = R.itemsize
-    entry = _serial.get(itemsize)
-    if entry is None:
-        return _compiled_product(flags, P, Q, b, R, E)
+    own = _own.by_itemsize.get(R.itemsize)
+    if own is None:
+        return _first_product(flags, P, Q, b, R, E)
+    entry, work, no_bias, no_sums = own
     if b is None:
-        b = _NO_BIAS[itemsize]
+        b = no_bias
     else:
         flags |= BIASED
     if E is None:
-        E = _NO_SUMS[itemsize]
+        E = no_sums
     else:
         flags |= EXTRA
-    works = _work.by_itemsize
     try:
-        answer = entry(P, Q, b, R, E, works[itemsize], flags, PARALLEL)
+        answer = entry(P, Q, b, R, E, work, flags, PARALLEL)
     except TypeError:
         return False
-    return answer == 0 or _second_try(answer, entry, flags, P, Q, b, R, E)
+    return answer == 0 or _second_try(answer, flags, P, Q, b, R, E)
 
 
-def _second_try(answer, entry, flags, P, Q, b, R, E):
+def _second_try(answer: int, flags: int, P: Any, Q: Any, b: Any, R: Any, E: Any) -> bool:
     """The product again, with what the answer asks for."""
     if answer == UNFIT:
         return False
-    dtype, works = R.dtype, _work.by_itemsize
     if answer == SCATTERED:
         result = np.empty_like(R, order="F" if flags & TURN_Y else "C")
-        while answer := entry(P, Q, b, result, E, works[dtype.itemsize], flags, ANY_SIZE):
-            works[dtype.itemsize] = aligned(answer, dtype)
+        _with_room(on_one_thread, flags, P, Q, b, result, E, ANY_SIZE)
         R[...] = result
         return True
     threads = get_num_threads() if answer == LARGE else 1
     if threads > 1:
-        call, last = _on_threads, [threads, on_one_thread.address(dtype)]
-    else:
-        call, last = entry, [ANY_SIZE]
-    while (answer := call(P, Q, b, R, E, works[dtype.itemsize], flags, *last)) > 0:
-        works[dtype.itemsize] = aligned(answer, dtype)
+        return _with_room(_on_threads, flags, P, Q, b, R, E, threads, on_one_thread.address(R.dtype))
+    return _with_room(on_one_thread, flags, P, Q, b, R, E, ANY_SIZE)
+
+
+def _with_room(call: Any, flags: int, P: Any, Q: Any, b: Any, R: Any, E: Any, *last: Any) -> bool:
+    """Whether the call was done, with as much room as it asks for."""
+    work = _own.by_itemsize[R.itemsize][1]
+    while (answer := call(P, Q, b, R, E, work, flags, *last)) > 0:
+        work = _own.add(R.dtype, aligned(answer, R.dtype))[1]
     return answer == 0
 
 
-def _compiled_product(flags, P, Q, b, R, E):
-    """The first product of a dtype: with a kernel, if there is one for it."""
+def _first_product(flags: int, P: Any, Q: Any, b: Any, R: Any, E: Any) -> bool:
+    """The first product of a dtype in a thread: with a kernel, if there is one for it."""
     if R.dtype not in DTYPES:
         return False
     if not config.DISABLE_JIT:
-        on_one_thread.compile(R.dtype)
-        return _product(flags, P, Q, b, R, E)
+        _own.add(R.dtype, np.empty(0, R.dtype))
+        return product(flags, P, Q, b, R, E)
     P, Q, R = (M if M.ndim == 2 else M[:, np.newaxis] for M in (P, Q, R))
     A, X, Y = (M.T if flags & turned else M for M, turned in ((P, TURN_A), (Q, TURN_X), (R, TURN_Y)))
     loops._product(A, X, b, Y)  # intrinsics are nothing without the compiler
@@ -539,27 +545,27 @@ def aligned(elements, dtype):
 
 def forward(W, X, b, Y):
     """Y = W X + b."""
-    return _product(0, W, X, b, Y)
+    return product(0, W, X, b, Y)
 
 
 def grad_w(dY, X, dW):
     """dW = dY Xᵀ: lanes run over inputs."""
-    return _product(TURN_X, dY, X, None, dW)
+    return product(TURN_X, dY, X, None, dW)
 
 
 def grad_b(dY, db):
     """db[t] = Σ_s 1·dY[t,s]: lanes run over outputs."""
     ones = np.broadcast_to(dY.dtype.type(1), (1, dY.shape[1]))
-    return _product(TURN_X | TURN_Y, ones, dY, None, db)
+    return product(TURN_X | TURN_Y, ones, dY, None, db)
 
 
 def grad_w_and_b(dY, X, dW, db):
     """Both gradients in one pass over dY: the bias is the weight of a constant input 1."""
-    return _product(TURN_X, dY, X, None, dW, db)
+    return product(TURN_X, dY, X, None, dW, db)
 
 
 def grad_x(dY, W, dX):
     """dX = Wᵀ dY; for one sample dxᵀ = dyᵀ W, whose lanes run along the rows of W."""
     if dY.ndim == 1 or dY.shape[1] == 1:
-        return _product(TURN_A | TURN_Y, dY, W, None, dX)
-    return _product(TURN_A, W, dY, None, dX)
+        return product(TURN_A | TURN_Y, dY, W, None, dX)
+    return product(TURN_A, W, dY, None, dX)

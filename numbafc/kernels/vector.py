@@ -178,10 +178,10 @@ class _Function(abc.ABC):
 class _TileFunction(_Function):
     """Tiles of rows × vectors: `tiles` of them one below the other, `panels` side by side; all steps are in bytes.
 
-    a, x, y, b, E: where the first tile starts. x_panel: from panel to panel of X. packed: a panel of X has all its lanes. K:
-    how many k. columns: lanes from the first vector on that belong to Y. accumulate: add the first block to Y too. biased: 1,
-    add b after the last block; 2, of no more than one block, subtract b[0]·acc from Y. extra: 1, the lane behind Y's last goes
-    to E[t], if a tile has it.
+    a, x, y, b, E: where the first tile starts. x_panel: from panel to panel of X. packed: a panel of X has all its lanes.
+    K: how many k. columns: lanes from the first vector on that belong to Y. accumulate: add the first block to Y too.
+    biased: 1, add b after the last block; 2, of no more than one block, subtract b[0]·acc from Y. extra: 1, the lane behind
+    Y's last goes to E[t], if a tile has it.
     """
 
     def __init__(self, module: Any, sizes: Tile, bits: int, rows: int, vectors: int) -> None:
@@ -672,8 +672,8 @@ def tile_table(typingctx: Any, A: Any) -> Any:
 
 @intrinsic
 def tile(
-    typingctx, table, rows, vectors, a, a_row, a_step, x, x_panel, x_step, packed, K, y, y_row, columns, add, b, b_step, biased,
-    e, e_step, extra, tiles, panels,
+    typingctx, table, rows, vectors, a, a_row, a_step, x, x_panel, x_step, packed, K, y, y_row, columns, add, b, b_step,
+    biased, e, e_step, extra, tiles, panels,
 ):  # fmt: skip
     """Tiles of Y = A X + b, from the table; a, x, y, b, e: addresses where they start; the rest as in _TileFunction.
 

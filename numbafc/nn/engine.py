@@ -350,7 +350,7 @@ class Engine:
         self.minibatches = _parallel if self.parts > 1 else _serial
         self.batch_size, self.data = batch_size, data
         self.steps_a_call = max(1, int(CALL // (6 * parameters.size * B)))
-        room = _lines((ROOM + 4 * (max(sizes) + B))) * self.parts
+        room = _lines(ROOM + 4 * (max(sizes) + B)) * self.parts
         arena = products.aligned(end + SETTINGS + 4 * B, dtype)
         arena[:] = 0
         self.network = layers, parameters, *states, *[none] * (2 - len(states)), state.get("powers", np.ones(2))
