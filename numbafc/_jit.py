@@ -201,6 +201,7 @@ class Kernel:
         self.argument_types = argument_types
         self.parallel = parallel
         self.dispatchers: dict[int, Any] = {}  # by itemsize, which is faster to look up than a dtype
+        self.addresses: dict[int, np.ndarray] = {}
         self.entries: dict[int, Callable[..., Any]] = {}  # the compiled functions themselves, which check their arguments
 
     def __call__(self, *arguments: Any) -> Any:
@@ -229,10 +230,13 @@ class Kernel:
 
     def address(self, dtype: np.dtype) -> np.ndarray:
         """Where the compiled function is in this process, as numbers of the dtype; for kernels/vector.py's call_stored."""
-        self.compile(dtype)
-        (compiled,) = self.dispatchers[dtype.itemsize].overloads.values()
-        address = compiled.library.get_pointer_to_function(compiled.fndesc.llvm_func_name)
-        return np.array([address], np.uint64).view(dtype)
+        address = self.addresses.get(dtype.itemsize)
+        if address is None:
+            self.compile(dtype)
+            (compiled,) = self.dispatchers[dtype.itemsize].overloads.values()
+            place = compiled.library.get_pointer_to_function(compiled.fndesc.llvm_func_name)
+            address = self.addresses[dtype.itemsize] = np.array([place], np.uint64).view(dtype)
+        return address
 
 
 def kernel(

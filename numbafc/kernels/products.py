@@ -60,6 +60,7 @@ FEW_SUMMANDS = 2  # so few write Y as fast as memory takes it, if it is written 
 PASSES = 8  # so often X is read in place, in tiles of two vectors, which have the most rows, before packing pays
 SMALL = 384  # vectors of X that stay in the L1 cache where they are, half of it
 PACKING_ROWS = 8  # packing a vector of X costs about what this many rows of A do
+READING = 1  # vectors whose fma take as long as reading a number of A, which each part does for all its rows
 PARALLEL = 1_500_000  # multiply-adds from which a second thread is worth its start (1.5 µs, and a cold cache)
 FROM_MEMORY = 6  # what a multiply-add counts for where each takes a number of its own from memory
 
@@ -411,7 +412,7 @@ def _columns(X, Y, extra, T, vectors, threads):
     columns, best = 1, -1
     for candidate in range(1, min(threads, vectors) + 1):
         rows, width = -(-T // (threads // candidate)), -(-vectors // candidate)
-        cost = width * (rows + (PACKING_ROWS if _packs_x(X, Y, extra, rows, width) else 0))
+        cost = width * (rows + (PACKING_ROWS if _packs_x(X, Y, extra, rows, width) else 0)) + READING * rows
         if best < 0 or cost < best:
             columns, best = candidate, cost
     return columns
