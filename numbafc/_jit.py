@@ -228,7 +228,7 @@ class Kernel:
             return self.entries[dtype.itemsize]
 
     def address(self, dtype: np.dtype) -> np.ndarray:
-        """Where the compiled function is in this process, as numbers of the dtype; for kernels/vector.py's call_stored."""
+        """Where the compiled function is in this process, as numbers of the dtype; for call_stored of kernels/vector."""
         self.compile(dtype)
         (compiled,) = self.dispatchers[dtype.itemsize].overloads.values()
         address = compiled.library.get_pointer_to_function(compiled.fndesc.llvm_func_name)
