@@ -30,8 +30,8 @@ from numba.types import intp
 
 from .._jit import flat, get_num_threads, kernel, stay_apart
 from ..formulas import SUM_BLOCK
-from ..kernels import products
-from ..kernels.products import ANY_SIZE, BIASED, EXTRA, STEP, TURN_A, TURN_X, TURN_Y
+from ..kernels.packing import BAND, CHUNK, GROUP, aligned, whole_lines
+from ..kernels.products import ANY_SIZE, BIASED, EXTRA, STEP, TURN_A, TURN_X, TURN_Y, on_one_thread, product_types
 from ..kernels.vector import call_stored, matrix, span
 from . import clipping, dropout
 from .activations import APPLY, CHAIN, MULTIPLY, SLOPES, Activation, activation_types
@@ -42,7 +42,7 @@ from .updates import RATE, settle, update_types
 
 N_, T_, W_, H_, S_, D_, G_ = range(7)  # columns of `layers`
 PARALLEL = 1_500_000  # multiply-adds of one product from which threads are worth their start
-ROOM = products.CHUNK * (16 * products.GROUP + products.BAND + 16) + 256  # elements that a product packs, at most
+ROOM = CHUNK * (16 * GROUP + BAND + 16) + 256  # elements that a product packs, at most
 
 CALL = 5e8  # flops of one call, about: between calls Python sees Ctrl-C
 
@@ -51,7 +51,7 @@ LATER, BY_LAYER, IN_TILES = range(3)
 
 SETTINGS = 16  # room for those of an update
 
-_product, _phi = call_stored(products.product_types), call_stored(activation_types)
+_product, _phi = call_stored(product_types), call_stored(activation_types)
 _loss, _update = call_stored(loss_types), call_stored(update_types)
 
 
@@ -69,12 +69,6 @@ class Data(NamedTuple):
 def no_results() -> np.ndarray:
     """Σ loss·share, hits, Σ share, samples, batches until the last one or the one whose loss is not finite, 0."""
     return np.zeros(6)
-
-
-@register_jitable
-def _lines(elements):
-    """So many elements as whole cache lines."""
-    return (elements + 15) // 16 * 16
 
 
 # ---- what is called by address --------------------------------------------------------------------------------------
@@ -350,14 +344,14 @@ class Engine:
         self.minibatches = _parallel if self.parts > 1 else _serial
         self.batch_size, self.data = batch_size, data
         self.steps_a_call = max(1, int(CALL // (6 * parameters.size * B)))
-        room = _lines(ROOM + 4 * (max(sizes) + B)) * self.parts
-        arena = products.aligned(end + SETTINGS + 4 * B, dtype)
+        room = whole_lines(ROOM + 4 * (max(sizes) + B)) * self.parts
+        arena = aligned(end + SETTINGS + 4 * B, dtype)
         arena[:] = 0
         self.network = layers, parameters, *states, *[none] * (2 - len(states)), state.get("powers", np.ones(2))
         sums = np.empty(3 * B + clipping.LANES)
-        kernels = products.on_one_thread, activation.run, loss.run, optimizer.update
+        kernels = on_one_thread, activation.run, loss.run, optimizer.update
         calls = np.concatenate([kernel.address(dtype) for kernel in kernels])
-        self.room = arena, products.aligned(room, dtype), calls, sums
+        self.room = arena, aligned(room, dtype), calls, sums
         self.settings = np.array(optimizer.settings), np.array(regularization.numbers)
         soonest = IN_TILES if optimizer.in_tiles else BY_LAYER
         self.numbers = end, batch_size, self.parts, soonest, regularization.seed
@@ -382,22 +376,22 @@ class Engine:
 
 def _places(sizes: tuple[int, ...], B: int, with_slopes: bool, regularization: Regularization) -> tuple[np.ndarray, int]:
     """The table of layers, and where the arena goes on."""
-    layers, w, h = np.empty((len(sizes) - 1, 7), np.int64), 0, _lines(B * sizes[0])
+    layers, w, h = np.empty((len(sizes) - 1, 7), np.int64), 0, whole_lines(B * sizes[0])
     for depth, (N, T) in enumerate(itertools.pairwise(sizes)):
         hidden = depth < len(layers) - 1
         slopes = hidden and (with_slopes or regularization.dropout > 0)
-        layers[depth, :5] = N, T, w, h, h + (_lines(T * B) if slopes else 0)
-        w, h = w + T * N + T, layers[depth, S_] + _lines(T * B)
+        layers[depth, :5] = N, T, w, h, h + (whole_lines(T * B) if slopes else 0)
+        w, h = w + T * N + T, layers[depth, S_] + whole_lines(T * B)
     if regularization.clip_sample_norm:
-        ends = h + np.cumsum([_lines(T * B) for T in sizes[1:]])
+        ends = h + np.cumsum([whole_lines(T * B) for T in sizes[1:]])
         layers[:, D_] = [h, *ends[:-1]]
         h = int(ends[-1])
     else:
-        delta = _lines(max(sizes[1:]) * B)
+        delta = whole_lines(max(sizes[1:]) * B)
         layers[:, D_] = h + delta * (np.arange(len(layers)) % 2)
         h += 2 * delta
     if regularization.clip_norm:
         layers[:, G_] = h + layers[:, W_]
-        return layers, h + _lines(w)
+        return layers, h + whole_lines(w)
     layers[:, G_] = h
-    return layers, h + _lines(max(T * N + T for N, T in itertools.pairwise(sizes)))
+    return layers, h + whole_lines(max(T * N + T for N, T in itertools.pairwise(sizes)))
