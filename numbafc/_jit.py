@@ -229,7 +229,7 @@ class Kernel:
             return self.entries[dtype.itemsize]
 
     def address(self, dtype: np.dtype) -> np.ndarray:
-        """Where the compiled function is in this process, as numbers of the dtype; for kernels/vector.py's call_stored."""
+        """Where the compiled function is in this process, as numbers of the dtype; for call_stored of kernels/vector."""
         address = self.addresses.get(dtype.itemsize)
         if address is None:
             self.compile(dtype)

@@ -11,7 +11,7 @@ import numbafc as fc
 from numbafc._jit import DTYPES
 from numbafc.formulas import SUM_BLOCK
 from numbafc.kernels import products, tile
-from numbafc.kernels.products import BAND, CHUNK, FEW_ROWS, FEW_SUMMANDS, GROUP
+from numbafc.kernels.packing import BAND, CHUNK, FEW_ROWS, FEW_SUMMANDS, GROUP
 
 # What each shape is about: K around a chunk, more than one group of vectors, W with a power of two from row to row (its
 # transpose is packed), bands of it, few rows, one sample, many threads' worth of work.

@@ -1,21 +1,11 @@
 """Minibatches as one compiled call: gather, forward, loss, backward and update for each, without Python in between.
 
 The formulas are those of layer.py, activations.py, losses.py and optimizers.py, and so are the bits: training.py's loop in
-Python is the specification, and is tested against this. Products, φ, loss and update are kernels of their own, called by
-address: each is compiled once, when somebody needs it. Everything lives in flat arrays with tables of offsets, so that no
-signature depends on the number of layers:
-
-    parameters  W (T, N) and b (T,) of each layer, one behind the other
-    arena       H₀ as rows (B, N), then H_l (T_l, B) of each layer, and, with dropout or where φ' is no function of H_l, its
-                slopes (T_l, B); two deltas dY (T, B); the gradient of one layer's W and b; the settings of an update;
-                shares and losses, (B,) each; scratch for 2·B numbers
-    layers      a row for each layer: N, T, where W begins in parameters, where H_l, its slopes (H_l itself where there are
-                none), dY and the gradient begin in arena
+Python is the specification, and is tested against this. arena.py says where everything lies, parts.py computes some rows
+of a layer.
 
 A layer's gradient is used as soon as it is there: first dX through its old weights, then dW and the update, a part of the
-rows in each thread. Clipping has to wait: the length of the gradient needs all layers' gradients, and the lengths of the
-samples' gradients need all layers' dY before the first dW, so then there is room for all. Which thread computes what
-changes no bit.
+rows in each thread. Only clipping has to wait for all layers. Which thread computes what changes no bit.
 """
 
 from __future__ import annotations
@@ -29,30 +19,33 @@ from numba.extending import register_jitable
 from numba.types import intp
 
 from .._jit import flat, get_num_threads, kernel, stay_apart
-from ..formulas import SUM_BLOCK
-from ..kernels import products
-from ..kernels.products import ANY_SIZE, BIASED, EXTRA, STEP, TURN_A, TURN_X, TURN_Y
+from ..kernels.packing import aligned, whole_lines
+from ..kernels.products import on_one_thread
 from ..kernels.vector import call_stored, matrix, span
 from . import clipping, dropout
-from .activations import APPLY, CHAIN, MULTIPLY, SLOPES, Activation, activation_types
+from .activations import Activation
+from .arena import D_, G_, H_, N_, ROOM, SETTINGS, T_, places
 from .losses import Loss, loss_types
 from .optimizers import Compiled
+from .parts import (
+    BY_LAYER,
+    IN_TILES,
+    LATER,
+    LOSS,
+    address_of,
+    forward_rows,
+    input_rows,
+    share,
+    update_part,
+    weight_rows,
+)
 from .recipe import Regularization, regularizers
-from .updates import RATE, settle, update_types
+from .updates import settle
 
-N_, T_, W_, H_, S_, D_, G_ = range(7)  # columns of `layers`
 PARALLEL = 1_500_000  # multiply-adds of one product from which threads are worth their start
-ROOM = products.CHUNK * (16 * products.GROUP + products.BAND + 16) + 256  # elements that a product packs, at most
-
 CALL = 5e8  # flops of one call, about: between calls Python sees Ctrl-C
 
-# When parameters are updated: after all layers' gradients, after each layer's, or by the tiles of dW as they end.
-LATER, BY_LAYER, IN_TILES = range(3)
-
-SETTINGS = 16  # room for those of an update
-
-_product, _phi = call_stored(products.product_types), call_stored(activation_types)
-_loss, _update = call_stored(loss_types), call_stored(update_types)
+_loss = call_stored(loss_types)
 
 
 class Data(NamedTuple):
@@ -69,109 +62,6 @@ class Data(NamedTuple):
 def no_results() -> np.ndarray:
     """Σ loss·share, hits, Σ share, samples, batches until the last one or the one whose loss is not finite, 0."""
     return np.zeros(6)
-
-
-@register_jitable
-def _lines(elements):
-    """So many elements as whole cache lines."""
-    return (elements + 15) // 16 * 16
-
-
-# ---- what is called by address --------------------------------------------------------------------------------------
-
-PRODUCT, PHI, LOSS, UPDATE = range(4)
-
-
-@register_jitable
-def _call(calls, which):
-    """The address of one of the four."""
-    size = len(calls) // 4
-    return span(calls, which * size, (which + 1) * size)
-
-
-# ---- one part of a layer: some rows of the result ------------------------------------------------------------------
-
-
-@register_jitable
-def _forward_rows(calls, hidden, drop, layer, first, network, B, t0, t1, x_at, work):
-    """Rows t0…t1 of H = φ(W H' + b), φ if hidden. first: H' is rows of samples; drop: key, threshold, scale of dropout."""
-    stay_apart()
-    parameters, _, _, arena = network
-    N, T, w, h, slopes = layer[N_], layer[T_], layer[W_], layer[H_], layer[S_]
-    A, b = matrix(parameters, w + t0 * N, t1 - t0, N, N), span(parameters, w + T * N + t0, w + T * N + t1)
-    X = matrix(arena, x_at, B, N, N) if first else matrix(arena, x_at, N, B, B)
-    Y = matrix(arena, h + t0 * B, t1 - t0, B, B)
-    flags = BIASED | (TURN_X if first else 0)
-    answer = _product(_call(calls, PRODUCT), (A, X, b, Y, span(arena, 0, 0), work, flags, ANY_SIZE))
-    if not hidden:
-        return answer
-    H, S = span(arena, h + t0 * B, h + t1 * B), span(arena, slopes + t0 * B, slopes + t1 * B)
-    _phi(_call(calls, PHI), (H, S, APPLY if slopes == h else SLOPES))
-    key, threshold, scale = drop
-    if threshold > 0:
-        dropout.drop_part(key, t0, threshold, scale, B, H, S)
-    return answer
-
-
-@register_jitable
-def _input_rows(calls, layer, below, network, B, i0, i1, work):
-    """Rows i0…i1 of dH' = Wᵀ dY, through φ' of H', the output of the layer below."""
-    stay_apart()
-    parameters, _, _, arena = network
-    N, T, w, to, h = layer[N_], layer[T_], layer[W_], below[D_], below[S_]
-    W, dY = matrix(parameters, w + i0, T, i1 - i0, N), matrix(arena, layer[D_], T, B, B)
-    dX = matrix(arena, to + i0 * B, i1 - i0, B, B)
-    none = span(arena, 0, 0)
-    if B == 1:
-        answer = _product(_call(calls, PRODUCT), (dY, W, none, dX, none, work, TURN_A | TURN_Y, ANY_SIZE))
-    else:
-        answer = _product(_call(calls, PRODUCT), (W, dY, none, dX, none, work, TURN_A, ANY_SIZE))
-    dH, H = span(arena, to + i0 * B, to + i1 * B), span(arena, h + i0 * B, h + i1 * B)
-    _phi(_call(calls, PHI), (dH, H, CHAIN if h == below[H_] else MULTIPLY))
-    return answer
-
-
-@register_jitable
-def _weight_rows(calls, now, settings, layer, first, network, B, t0, t1, x_at, work):
-    """Rows t0…t1 of dW = dY H'ᵀ, with db, and now, or later, the update of these rows of W and b."""
-    stay_apart()
-    parameters, _, _, arena = network
-    N, T, w, g_at = layer[N_], layer[T_], layer[W_], layer[G_]
-    dY = matrix(arena, layer[D_] + t0 * B, t1 - t0, B, B)
-    X = matrix(arena, x_at, B, N, N) if first else matrix(arena, x_at, N, B, B)
-    dW, db = matrix(arena, g_at + t0 * N, t1 - t0, N, N), span(arena, g_at + T * N + t0, g_at + T * N + t1)
-    flags = EXTRA | (0 if first else TURN_X)
-    if now == IN_TILES and B <= SUM_BLOCK:
-        W, rate = matrix(parameters, w + t0 * N, t1 - t0, N, N), span(settings, RATE, RATE + 1)
-        answer = _product(_call(calls, PRODUCT), (dY, X, rate, W, db, work, flags | STEP, ANY_SIZE))
-        _update_part(calls, settings, network, w + T * N + t0, w + T * N + t1, db)
-        return answer
-    answer = _product(_call(calls, PRODUCT), (dY, X, span(arena, 0, 0), dW, db, work, flags, ANY_SIZE))
-    if now != LATER:
-        dw = span(arena, g_at + t0 * N, g_at + t1 * N)
-        _update_part(calls, settings, network, w + t0 * N, w + t1 * N, dw)
-        _update_part(calls, settings, network, w + T * N + t0, w + T * N + t1, db)
-    return answer
-
-
-@register_jitable
-def _update_part(calls, settings, network, first, last, g):
-    """The step for parameters[first:last] and their gradient g. States that an optimizer has not are empty."""
-    stay_apart()
-    parameters, one, other, _ = network
-    one_part = span(one, min(first, one.size), min(last, one.size))
-    other_part = span(other, min(first, other.size), min(last, other.size))
-    _update(_call(calls, UPDATE), (span(parameters, first, last), g, one_part, other_part, settings))
-
-
-@register_jitable
-def _share(size, parts, part):
-    """From where to where part `part` of so many equal ones goes, whole tiles of twelve rows in each."""
-    tiles = (size + 11) // 12
-    return min(part * tiles // parts * 12, size), min((part + 1) * tiles // parts * 12, size)
-
-
-# ---- minibatches ---------------------------------------------------------------------------------------------------
 
 
 @register_jitable
@@ -266,16 +156,16 @@ def _minibatches(
             N, T, drop = layer[N_], layer[T_], (dropout.stream(seed, step + n, depth_now), threshold, kept)
             if parts > 1 and N * T * B >= PARALLEL:
                 for p in prange(parts):
-                    t0, t1 = _share(T, parts, p)
+                    t0, t1 = share(T, parts, p)
                     own = span(work, p * room, (p + 1) * room)
-                    bad += _forward_rows(calls, hidden, drop, layer, depth_now == 0, network, B, t0, t1, x_at, own)
+                    bad += forward_rows(calls, hidden, drop, layer, depth_now == 0, network, B, t0, t1, x_at, own)
             else:
-                bad += _forward_rows(calls, hidden, drop, layer, depth_now == 0, network, B, 0, T, x_at, work)
+                bad += forward_rows(calls, hidden, drop, layer, depth_now == 0, network, B, 0, T, x_at, work)
             x_at = layer[H_]
         T, delta = layers[depth - 1, T_], layers[depth - 1, D_]
         outputs, slopes = span(arena, x_at, x_at + T * B), span(arena, delta, delta + T * B)
         wanted = span(classes, 0, classes.size), span(targets, 0, targets.size), span(order, first, first + B)
-        hits = _loss(_call(calls, LOSS), (outputs, *wanted, slopes, values, scratch, smoothing))
+        hits = _loss(address_of(calls, LOSS), (outputs, *wanted, slopes, values, scratch, smoothing))
         value = 0.0
         for s in range(B):
             value += np.float64(values[s]) * np.float64(shares[s])
@@ -297,25 +187,25 @@ def _minibatches(
             if depth_now > 0 and turn < depth:
                 if split:
                     for p in prange(parts):
-                        i0, i1 = _share(N, parts, p)
+                        i0, i1 = share(N, parts, p)
                         own = span(work, p * room, (p + 1) * room)
-                        bad += _input_rows(calls, layer, below, network, B, i0, i1, own)
+                        bad += input_rows(calls, layer, below, network, B, i0, i1, own)
                 else:
-                    bad += _input_rows(calls, layer, below, network, B, 0, N, work)
+                    bad += input_rows(calls, layer, below, network, B, 0, N, work)
             if turns == 2 and turn == depth - 1:
                 _clip_samples(layers, arena, B, longest_sample, shares, sums)
             if turn >= (turns - 1) * depth:
                 if split:
                     for p in prange(parts):
-                        t0, t1 = _share(T, parts, p)
+                        t0, t1 = share(T, parts, p)
                         own = span(work, p * room, (p + 1) * room)
-                        bad += _weight_rows(calls, now, settings, layer, depth_now == 0, network, B, t0, t1, x_at, own)
+                        bad += weight_rows(calls, now, settings, layer, depth_now == 0, network, B, t0, t1, x_at, own)
                 else:
-                    bad += _weight_rows(calls, now, settings, layer, depth_now == 0, network, B, 0, T, x_at, work)
+                    bad += weight_rows(calls, now, settings, layer, depth_now == 0, network, B, 0, T, x_at, work)
         if now == LATER:
             g = span(arena, layers[0, G_], layers[0, G_] + len(parameters))
             clipping.shorten(g, longest, sums)
-            _update_part(calls, settings, network, 0, len(parameters), g)
+            update_part(calls, settings, network, 0, len(parameters), g)
         results[4] += 1
         if bad != 0:
             results[5] = bad
@@ -344,20 +234,20 @@ class Engine:
         dtype, B = parameters.dtype, min(batch_size, len(data.rows))
         none = np.empty(0, dtype)
         states = [state[name] for name in optimizer.states]
-        layers, end = _places(sizes, B, not activation.in_h, regularization)
+        layers, end = places(sizes, B, not activation.in_h, regularization)
         largest = max(N * T for N, T in itertools.pairwise(sizes)) * B
         self.parts = get_num_threads() if largest >= PARALLEL else 1
         self.minibatches = _parallel if self.parts > 1 else _serial
         self.batch_size, self.data = batch_size, data
         self.steps_a_call = max(1, int(CALL // (6 * parameters.size * B)))
-        room = _lines(ROOM + 4 * (max(sizes) + B)) * self.parts
-        arena = products.aligned(end + SETTINGS + 4 * B, dtype)
+        room = whole_lines(ROOM + 4 * (max(sizes) + B)) * self.parts
+        arena = aligned(end + SETTINGS + 4 * B, dtype)
         arena[:] = 0
         self.network = layers, parameters, *states, *[none] * (2 - len(states)), state.get("powers", np.ones(2))
         sums = np.empty(3 * B + clipping.LANES)
-        kernels = products.on_one_thread, activation.run, loss.run, optimizer.update
+        kernels = on_one_thread, activation.run, loss.run, optimizer.update
         calls = np.concatenate([kernel.address(dtype) for kernel in kernels])
-        self.room = arena, products.aligned(room, dtype), calls, sums
+        self.room = arena, aligned(room, dtype), calls, sums
         self.settings = np.array(optimizer.settings), np.array(regularization.numbers)
         soonest = IN_TILES if optimizer.in_tiles else BY_LAYER
         self.numbers = end, batch_size, self.parts, soonest, regularization.seed
@@ -378,26 +268,3 @@ class Engine:
                 raise RuntimeError(f"a product refused arrays of the engine ({results[5]}): a defect of numbafc")
             if results[4] < last:
                 break
-
-
-def _places(sizes: tuple[int, ...], B: int, with_slopes: bool, regularization: Regularization) -> tuple[np.ndarray, int]:
-    """The table of layers, and where the arena goes on."""
-    layers, w, h = np.empty((len(sizes) - 1, 7), np.int64), 0, _lines(B * sizes[0])
-    for depth, (N, T) in enumerate(itertools.pairwise(sizes)):
-        hidden = depth < len(layers) - 1
-        slopes = hidden and (with_slopes or regularization.dropout > 0)
-        layers[depth, :5] = N, T, w, h, h + (_lines(T * B) if slopes else 0)
-        w, h = w + T * N + T, layers[depth, S_] + _lines(T * B)
-    if regularization.clip_sample_norm:
-        ends = h + np.cumsum([_lines(T * B) for T in sizes[1:]])
-        layers[:, D_] = [h, *ends[:-1]]
-        h = int(ends[-1])
-    else:
-        delta = _lines(max(sizes[1:]) * B)
-        layers[:, D_] = h + delta * (np.arange(len(layers)) % 2)
-        h += 2 * delta
-    if regularization.clip_norm:
-        layers[:, G_] = h + layers[:, W_]
-        return layers, h + _lines(w)
-    layers[:, G_] = h
-    return layers, h + _lines(max(T * N + T for N, T in itertools.pairwise(sizes)))

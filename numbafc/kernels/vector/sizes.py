@@ -1,0 +1,49 @@
+"""What compiled code asks about the tiles of a dtype: constants of the processor that Numba compiles for."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from numba import types
+from numba.extending import intrinsic
+
+from ..tile import Tile, target_features, tile_for
+from .function import i64
+
+
+def tile_of(array: Any) -> tuple[Tile, int]:
+    """The tiles for a Numba type with a dtype, and the bits of one number."""
+    bits = array.dtype.bitwidth
+    return tile_for(np.dtype(f"f{bits // 8}"), target_features()), bits
+
+
+def _constant(value: Callable[[Tile, int], int]) -> Any:
+    """An intrinsic f(A) that is a number of the tile for A's dtype, or for A where it is a dtype itself."""
+
+    @intrinsic
+    def constant(typingctx: Any, A: Any) -> Any:
+        return types.intp(A), lambda context, builder, signature, args: i64(value(*tile_of(signature.args[0])))
+
+    return constant
+
+
+lanes_in = _constant(lambda tile, bits: tile.lanes)
+vector_bytes = _constant(lambda tile, bits: tile.lanes * bits // 8)
+most_vectors = _constant(lambda tile, bits: tile.most_vectors)
+half_vectors = _constant(lambda tile, bits: int(tile.half_vectors))
+masked_loads = _constant(lambda tile, bits: int(tile.masked_loads))
+
+
+@intrinsic
+def most_rows(typingctx: Any, A: Any, vectors: Any) -> Any:
+    """The most rows a tile of so many vectors may have."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        rows: Any = i64(1)
+        for width, heights in tile_of(signature.args[0])[0].tiles().items():
+            rows = builder.select(builder.icmp_signed("==", args[1], i64(width)), i64(max(heights)), rows)
+        return rows
+
+    return types.intp(A, types.intp), codegen

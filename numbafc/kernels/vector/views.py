@@ -1,0 +1,121 @@
+"""Addresses, parts of arrays and stored kernels, without the questions that Numba's own slices and calls ask.
+
+An address, and a matrix that may be turned, has one type whatever it comes from, so what takes it is compiled once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from numba import types
+from numba.core import cgutils
+from numba.core.imputils import impl_ret_borrowed
+from numba.extending import intrinsic, overload
+
+from .function import I8, POINTER, i64
+
+
+def start_of(context: Any, builder: Any, signature: Any, args: Any, array: int, offset: int) -> Any:
+    """The address `offset` bytes into an array, both given as positions of arguments."""
+    data = context.make_array(signature.args[array])(context, builder, args[array]).data
+    return builder.gep(builder.bitcast(data, POINTER), [args[offset]], source_etype=I8)
+
+
+@intrinsic
+def address(typingctx: Any, base: Any, offset: Any) -> Any:
+    """The address `offset` bytes into an array, or behind another address: one type for whatever a tile reads."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        kind, start = signature.args[0], args[0]
+        if isinstance(kind, types.Array):
+            start = context.make_array(kind)(context, builder, start).data
+        there = builder.gep(builder.bitcast(start, POINTER), [args[1]], source_etype=I8)
+        return builder.bitcast(there, context.get_value_type(types.voidptr))
+
+    return types.voidptr(base, types.intp), codegen
+
+
+@intrinsic
+def turn(typingctx: Any, A: Any, turned: Any) -> Any:
+    """The matrix, or its transpose where turned is not 0: one type for both."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        kind = signature.args[0]
+        given = context.make_array(kind)(context, builder, args[0])
+        result = context.make_array(signature.return_type)(context, builder)
+        for field in ("data", "itemsize", "nitems", "meminfo", "parent"):
+            setattr(result, field, getattr(given, field))
+        swaps = builder.icmp_signed("!=", args[1], i64(0))
+        for field in ("shape", "strides"):
+            one, other = cgutils.unpack_tuple(builder, getattr(given, field), 2)
+            both = builder.select(swaps, other, one), builder.select(swaps, one, other)
+            setattr(result, field, cgutils.pack_array(builder, both))
+        return impl_ret_borrowed(context, builder, signature.return_type, result._getvalue())
+
+    return types.Array(A.dtype, 2, "A", readonly=not A.mutable)(A, types.intp), codegen
+
+
+def span(A: Any, first: Any, last: Any) -> Any:
+    """A[first:last] of a contiguous array, 0 ≤ first ≤ last ≤ len(A): in compiled code a slice without the questions."""
+    return A[first:last]
+
+
+@overload(span)
+def _compiled_span(A, first, last):
+    return lambda A, first, last: _span(A, first, last)
+
+
+@intrinsic
+def _span(typingctx: Any, A: Any, first: Any, last: Any) -> Any:
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        given = context.make_array(signature.args[0])(context, builder, args[0])
+        result = context.make_array(signature.return_type)(context, builder)
+        result.data = builder.gep(given.data, [args[1]], source_etype=context.get_value_type(A.dtype))
+        result.nitems = builder.sub(args[2], args[1])
+        result.shape = cgutils.pack_array(builder, [result.nitems])
+        result.strides = cgutils.pack_array(builder, [given.itemsize])
+        result.itemsize, result.meminfo, result.parent = given.itemsize, given.meminfo, given.parent
+        return impl_ret_borrowed(context, builder, signature.return_type, result._getvalue())
+
+    return types.Array(A.dtype, 1, "C", readonly=not A.mutable)(A, types.intp, types.intp), codegen
+
+
+@intrinsic
+def matrix(typingctx: Any, A: Any, at: Any, rows: Any, columns: Any, row: Any) -> Any:
+    """A matrix inside a contiguous array: its first element is A[at], and its rows begin `row` elements apart."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        given = context.make_array(signature.args[0])(context, builder, args[0])
+        result = context.make_array(signature.return_type)(context, builder)
+        result.data = builder.gep(given.data, [args[1]], source_etype=context.get_value_type(A.dtype))
+        result.shape = cgutils.pack_array(builder, args[2:4])
+        result.strides = cgutils.pack_array(builder, (builder.mul(args[4], given.itemsize), given.itemsize))
+        result.itemsize, result.nitems = given.itemsize, builder.mul(args[2], args[3])
+        result.meminfo, result.parent = given.meminfo, given.parent
+        return impl_ret_borrowed(context, builder, signature.return_type, result._getvalue())
+
+    n = types.intp
+    return types.Array(A.dtype, 2, "A", readonly=not A.mutable)(A, n, n, n, n), codegen
+
+
+def call_stored(argument_types: Callable[[Any], tuple[Any, ...]]) -> Any:
+    """An intrinsic f(stored, …) that calls the Kernel whose address is `stored`: a function of these arguments, to intp.
+
+    argument_types: from Numba's scalar type to the types of the arguments. So two kernels share compiled code.
+    """
+
+    @intrinsic
+    def call(typingctx: Any, stored: Any, arguments: Any) -> Any:
+        kinds = argument_types(stored.dtype)
+
+        def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+            data = context.make_array(stored)(context, builder, args[0]).data
+            kind = context.call_conv.get_function_type(types.intp, kinds).as_pointer()
+            function = builder.load(builder.bitcast(data, POINTER), align=stored.dtype.bitwidth // 8, typ=kind)
+            values = cgutils.unpack_tuple(builder, args[1])
+            return context.call_conv.call_function(builder, function, types.intp, kinds, values)[1]
+
+        return types.intp(stored, types.Tuple(kinds)), codegen
+
+    return call

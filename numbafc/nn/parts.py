@@ -1,0 +1,111 @@
+"""One part of a layer: some rows of H with φ and dropout, of dX with φ', or of dW with the update.
+
+Products, φ, loss and update are kernels of their own, called by address: each is compiled once, when somebody needs it.
+Which thread computes which rows changes no bit. `network` is parameters, the two states of an optimizer, and the arena.
+"""
+
+from __future__ import annotations
+
+from numba.extending import register_jitable
+
+from .._jit import stay_apart
+from ..formulas import SUM_BLOCK
+from ..kernels.products import ANY_SIZE, BIASED, EXTRA, STEP, TURN_A, TURN_X, TURN_Y, product_types
+from ..kernels.vector import call_stored, matrix, span
+from . import dropout
+from .activations import APPLY, CHAIN, MULTIPLY, SLOPES, activation_types
+from .arena import D_, G_, H_, N_, S_, T_, W_
+from .updates import RATE, update_types
+
+# When parameters are updated: after all layers' gradients, after each layer's, or by the tiles of dW as they end.
+LATER, BY_LAYER, IN_TILES = range(3)
+
+PRODUCT, PHI, LOSS, UPDATE = range(4)  # what is called by address, in the order of `calls`
+
+_product, _phi, _update = call_stored(product_types), call_stored(activation_types), call_stored(update_types)
+
+
+@register_jitable
+def address_of(calls, which):
+    """The address of one of the four."""
+    size = len(calls) // 4
+    return span(calls, which * size, (which + 1) * size)
+
+
+@register_jitable
+def forward_rows(calls, hidden, drop, layer, first, network, B, t0, t1, x_at, work):
+    """Rows t0…t1 of H = φ(W H' + b), φ if hidden. first: H' is rows of samples; drop: key, threshold, scale of dropout."""
+    stay_apart()
+    parameters, _, _, arena = network
+    N, T, w, h, slopes = layer[N_], layer[T_], layer[W_], layer[H_], layer[S_]
+    A, b = matrix(parameters, w + t0 * N, t1 - t0, N, N), span(parameters, w + T * N + t0, w + T * N + t1)
+    X = matrix(arena, x_at, B, N, N) if first else matrix(arena, x_at, N, B, B)
+    Y = matrix(arena, h + t0 * B, t1 - t0, B, B)
+    flags = BIASED | (TURN_X if first else 0)
+    answer = _product(address_of(calls, PRODUCT), (A, X, b, Y, span(arena, 0, 0), work, flags, ANY_SIZE))
+    if not hidden:
+        return answer
+    H, S = span(arena, h + t0 * B, h + t1 * B), span(arena, slopes + t0 * B, slopes + t1 * B)
+    _phi(address_of(calls, PHI), (H, S, APPLY if slopes == h else SLOPES))
+    key, threshold, scale = drop
+    if threshold > 0:
+        dropout.drop_part(key, t0, threshold, scale, B, H, S)
+    return answer
+
+
+@register_jitable
+def input_rows(calls, layer, below, network, B, i0, i1, work):
+    """Rows i0…i1 of dH' = Wᵀ dY, through φ' of H', the output of the layer below."""
+    stay_apart()
+    parameters, _, _, arena = network
+    N, T, w, to, h = layer[N_], layer[T_], layer[W_], below[D_], below[S_]
+    W, dY = matrix(parameters, w + i0, T, i1 - i0, N), matrix(arena, layer[D_], T, B, B)
+    dX = matrix(arena, to + i0 * B, i1 - i0, B, B)
+    none = span(arena, 0, 0)
+    if B == 1:
+        answer = _product(address_of(calls, PRODUCT), (dY, W, none, dX, none, work, TURN_A | TURN_Y, ANY_SIZE))
+    else:
+        answer = _product(address_of(calls, PRODUCT), (W, dY, none, dX, none, work, TURN_A, ANY_SIZE))
+    dH, H = span(arena, to + i0 * B, to + i1 * B), span(arena, h + i0 * B, h + i1 * B)
+    _phi(address_of(calls, PHI), (dH, H, CHAIN if h == below[H_] else MULTIPLY))
+    return answer
+
+
+@register_jitable
+def weight_rows(calls, now, settings, layer, first, network, B, t0, t1, x_at, work):
+    """Rows t0…t1 of dW = dY H'ᵀ, with db, and now, or later, the update of these rows of W and b."""
+    stay_apart()
+    parameters, _, _, arena = network
+    N, T, w, g_at = layer[N_], layer[T_], layer[W_], layer[G_]
+    dY = matrix(arena, layer[D_] + t0 * B, t1 - t0, B, B)
+    X = matrix(arena, x_at, B, N, N) if first else matrix(arena, x_at, N, B, B)
+    dW, db = matrix(arena, g_at + t0 * N, t1 - t0, N, N), span(arena, g_at + T * N + t0, g_at + T * N + t1)
+    flags = EXTRA | (0 if first else TURN_X)
+    if now == IN_TILES and B <= SUM_BLOCK:
+        W, rate = matrix(parameters, w + t0 * N, t1 - t0, N, N), span(settings, RATE, RATE + 1)
+        answer = _product(address_of(calls, PRODUCT), (dY, X, rate, W, db, work, flags | STEP, ANY_SIZE))
+        update_part(calls, settings, network, w + T * N + t0, w + T * N + t1, db)
+        return answer
+    answer = _product(address_of(calls, PRODUCT), (dY, X, span(arena, 0, 0), dW, db, work, flags, ANY_SIZE))
+    if now != LATER:
+        dw = span(arena, g_at + t0 * N, g_at + t1 * N)
+        update_part(calls, settings, network, w + t0 * N, w + t1 * N, dw)
+        update_part(calls, settings, network, w + T * N + t0, w + T * N + t1, db)
+    return answer
+
+
+@register_jitable
+def update_part(calls, settings, network, first, last, g):
+    """The step for parameters[first:last] and their gradient g. States that an optimizer has not are empty."""
+    stay_apart()
+    parameters, one, other, _ = network
+    one_part = span(one, min(first, one.size), min(last, one.size))
+    other_part = span(other, min(first, other.size), min(last, other.size))
+    _update(address_of(calls, UPDATE), (span(parameters, first, last), g, one_part, other_part, settings))
+
+
+@register_jitable
+def share(size, parts, part):
+    """From where to where part `part` of so many equal ones goes, whole tiles of twelve rows in each."""
+    tiles = (size + 11) // 12
+    return min(part * tiles // parts * 12, size), min((part + 1) * tiles // parts * 12, size)
