@@ -11,8 +11,9 @@ from numba.extending import register_jitable
 
 from ..formulas import SUM_BLOCK
 from .packing import BAND, GROUP, chunk_of, is_small, pack, packs_a, packs_x, whole_lines
-from .tile import ALL_ROWS
 from .vector import (
+    SLOPES,
+    STEPS,
     address,
     column,
     copy_rows,
@@ -20,6 +21,7 @@ from .vector import (
     lanes_in,
     most_rows,
     most_vectors,
+    next_height,
     stream_1,
     stream_2,
     stream_4,
@@ -30,11 +32,12 @@ from .vector import (
 
 
 @register_jitable
-def _out(Y, b, biased, E, extra):
+def _out(Y, b, ending, E, extra):
     """What tiles write and add: dtype, columns, (address, bytes from row to row) of Y, b and E, and the two choices."""
     y, e = (address(Y, 0), Y.strides[0]), (address(E, 0), E.strides[0])
-    bias = address(b, 0), b.strides[0] if biased == 1 else 0  # one rate is for all rows
-    return Y.dtype, Y.shape[1], y, bias, e, biased, extra
+    b_step = 0 if ending == STEPS else Y.strides[0] if ending == SLOPES else b.strides[0]  # one rate is for all rows
+    bias = address(b, 0), b_step
+    return Y.dtype, Y.shape[1], y, bias, e, ending, extra
 
 
 @register_jitable
@@ -45,40 +48,40 @@ def _panel(first, last, panels, p):
 
 
 @register_jitable
-def _heights(most, left):
+def _heights(dtype, width, most, left):
     """(rows, tiles): the next tiles are so many of so many rows, where `left` are left and a tile has at most `most`.
 
     All alike if that is possible, else the highest until two are left: ten rows are six and four, not eight and two.
     """
     tiles = (left + most - 1) // most
     rows = (left + tiles - 1) // tiles
-    if tiles == 1 and rows > ALL_ROWS and rows % 2 == 1:  # no such tile: two of half the rows, or the next
-        rows = (rows + 1) // 2
-    if rows > ALL_ROWS and rows % 2 == 1:
-        rows += 1
-    if rows * tiles == left:
-        return rows, tiles
+    height = next_height(dtype, width, rows)
+    if height * tiles == left:
+        return height, tiles
     if left > 2 * most:
         return most, (left - most - 1) // most
-    return rows, 1
+    if tiles == 1:  # there is no such tile: two of about half the rows
+        height = next_height(dtype, width, (rows + 1) // 2)
+    return height, 1
 
 
 @register_jitable
 def _tiles(table, a, x, out, t0, t1, v, width, panels, size, add):
     """Rows t0…t1 of `panels` panels of one width, from vector v, over `size` summands. add: Y holds those before."""
-    dtype, S, y, b, e, biased, extra = out
+    dtype, S, y, b, e, ending, extra = out
     most, columns = most_rows(dtype, width), S - v * lanes_in(dtype)
     if a[1] % 4096 == 0:  # a number of each row is in the same set of the L1 cache, which has room for eight
         most = min(most, 8)
     if half_vectors(dtype) == 1 and width == 1 and columns + extra <= lanes_in(dtype) // 2:
         width = 0
+    b_at = v * vector_bytes(dtype) if ending == SLOPES else 0
     t = t0
     while t < t1:
-        rows, tiles = _heights(most, t1 - t)
+        rows, tiles = _heights(dtype, max(width, 1), most, t1 - t)
         tile(
             table, rows, width, address(a[0], (t - t0) * a[1]), a[1], a[2], x[0], x[1], x[2], x[3], size,
             address(y[0], t * y[1] + v * vector_bytes(dtype)), y[1], columns, add,
-            address(b[0], t * b[1]), b[1], biased, address(e[0], t * e[1]), e[1], extra, tiles, panels,
+            address(b[0], t * b[1] + b_at), b[1], ending, address(e[0], t * e[1]), e[1], extra, tiles, panels,
         )  # fmt: skip
         t += rows * tiles
 
@@ -122,12 +125,19 @@ def in_streams(A, X, b, biased, Y, work):
 
 
 @register_jitable
-def in_squares(A, X, b, b_step, biased, Y):
-    """The only column of Y, for A with its summands side by side. b_step: bytes from row to row of b."""
+def in_squares(A, X, x_step, b, b_step, biased, Y):
+    """The only column of Y, for A with its summands side by side. x_step, b_step: bytes from number to number."""
     for t in range(0, A.shape[0], lanes_in(Y)):
         a_at, y_at, b_at = t * A.strides[0], t * Y.strides[0], t * b_step
         rows, K = min(lanes_in(Y), A.shape[0] - t), A.shape[1]
-        column(A, a_at, A.strides[0], X, 0, X.strides[0], K, Y, y_at, Y.strides[0], b, b_at, b_step, biased, rows)
+        column(A, a_at, A.strides[0], X, 0, x_step, K, Y, y_at, Y.strides[0], b, b_at, b_step, biased, rows)
+
+
+@register_jitable
+def sums_in_squares(A, E, work):
+    """E[t] = Σ_k 1·A[t,k]."""
+    work[0] = 1
+    in_squares(A, work, 0, E, 0, 0, E)
 
 
 @register_jitable
@@ -155,7 +165,7 @@ def _band(table, a, x, out, t0, t1, g0, g1, panels, size, add):
 
 
 @register_jitable
-def in_blocks(table, A, X, b, biased, Y, E, extra, vectors, work):
+def in_blocks(table, A, X, b, ending, Y, E, extra, vectors, work):
     """All of Y: GROUP vectors and CHUNK summands at a time; all rows, or a band of them where A is packed."""
     (T, K), itemsize, vector = A.shape, Y.itemsize, vector_bytes(Y)
     x_packed, a_packed = packs_x(X, Y, extra, T, vectors), packs_a(A, T, vectors)
@@ -167,7 +177,7 @@ def in_blocks(table, A, X, b, biased, Y, E, extra, vectors, work):
         panels = (g1 - g0 + widest - 1) // widest
         for k0 in range(0, max(K, 1), chunk):
             size = min(chunk, K - k0)
-            out = _out(Y, b, biased if k0 + size == K else 0, E, extra)
+            out = _out(Y, b, ending if k0 + size == K else 0, E, extra)
             x = address(X, k0 * X.strides[0] + g0 * vector), X.strides[0], x_packed
             if x_packed:
                 _pack_panels(X, g0, g1, panels, k0, size, extra, work)

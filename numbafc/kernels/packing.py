@@ -131,11 +131,26 @@ def streams(A, X, Y, extra, rows, vectors):
 
 
 @register_jitable
-def room_for(A, X, Y, extra, rows, vectors):
-    """Elements of work for a part of so many rows and vectors: X's panels, then A's band; whole cache lines."""
-    size, lanes = min(X.shape[0], chunk_of(A)), lanes_in(Y)
+def sums_apart(A, Y, extra, rows, columns):
+    """1 where the sums of A's rows would be a vector of their own in tiles, and squares of A cost half as much."""
+    whole = extra == 1 and columns % lanes_in(Y) == 0 and rows > FEW_ROWS and A.shape[1] > FEW_SUMMANDS
+    return int(whole and A.strides[1] == Y.itemsize and masked_loads(Y) == 1)
+
+
+@register_jitable
+def vectors_of(Y, extra, columns):
+    """Vectors of so many columns of Y, with the sums beside them or not."""
+    return (columns + extra + lanes_in(Y) - 1) // lanes_in(Y)
+
+
+@register_jitable
+def room_for(A, X, Y, extra, rows, columns):
+    """Elements of work for a part of so many rows and columns: X's panels, then A's band; whole cache lines."""
+    size, lanes, apart = min(X.shape[0], chunk_of(A)), lanes_in(Y), sums_apart(A, Y, extra, rows, columns)
+    extra -= apart
+    vectors = vectors_of(Y, extra, columns)
     if streams(A, X, Y, extra, rows, vectors):
         return 16 + rows * whole_lines(vectors * lanes) if X.shape[0] > SUM_BLOCK else 0
     panels = size * min(GROUP, vectors) * lanes if packs_x(X, Y, extra, rows, vectors) else 0
     band = size * (BAND + lanes) if packs_a(A, rows, vectors) else 0
-    return whole_lines(panels + band)
+    return max(whole_lines(panels + band), 16 * apart)  # a 1 to multiply by, at least

@@ -22,10 +22,10 @@ from numba.types import intp
 from .._jit import DTYPES, array_in, array_out, get_num_threads, kernel
 from ..formulas import SUM_BLOCK
 from . import loops
-from .blocks import in_blocks, in_squares, in_streams
+from .blocks import in_blocks, in_squares, in_streams, sums_in_squares
 from .loops import per_sample_grad_norms
-from .packing import aligned, is_column, is_row, packs_x, room_for, streams
-from .vector import call_stored, lanes_in, tile_table, turn
+from .packing import aligned, is_column, is_row, packs_x, room_for, streams, sums_apart, vectors_of
+from .vector import ADDS_B, RELU, SLOPES, STEPS, call_stored, lanes_in, tile_table, turn
 
 __all__ = ["TURN_A", "TURN_X", "TURN_Y", "forward", "grad_b", "grad_w", "grad_w_and_b", "grad_x", "product"]
 __all__ += ["per_sample_grad_norms"]
@@ -36,7 +36,7 @@ PARALLEL = 1_500_000  # multiply-adds from which a second thread is worth its st
 FROM_MEMORY = 6  # what a multiply-add counts for where each takes a number of its own from memory
 
 # What a call says besides its arrays: which of them are transposed, and what the other two are good for.
-TURN_A, TURN_X, TURN_Y, BIASED, EXTRA, STEP = 1, 2, 4, 8, 16, 32
+TURN_A, TURN_X, TURN_Y, BIASED, EXTRA, STEP, MAXIMUM, THROUGH = 1, 2, 4, 8, 16, 32, 64, 128
 # What a call answers: 0, or how many elements of work it needs, or one of these.
 UNFIT, SCATTERED, LARGE = -1, -2, -3  # shapes do not fit; rows of Y are not contiguous; there is work for several threads
 ANY_SIZE = 2**62
@@ -49,16 +49,20 @@ def product_types(real):
 
 @register_jitable
 def _operands(flags, A, X, Y):
-    """A, X and Y as the product has them; 1 for a bias or 2 for a step, and whether there is E."""
+    """A, X and Y as the product has them, how it ends, and whether there is E."""
     turned = turn(A, flags & TURN_A), turn(X, flags & TURN_X), turn(Y, flags & TURN_Y)
-    return *turned, int(flags & BIASED > 0) + 2 * int(flags & STEP > 0), int(flags & EXTRA > 0)
+    ending = int(flags & BIASED > 0) + 2 * int(flags & (STEP | MAXIMUM) > 0) + 4 * int(flags & THROUGH > 0)
+    return *turned, ending, int(flags & EXTRA > 0)
 
 
 @register_jitable
-def _refusal(A, X, b, biased, Y, E, extra):
+def _refusal(A, X, b, ending, Y, E, extra):
     """0, or why this product cannot be."""
     (T, K), S = A.shape, X.shape[1]
-    if X.shape[0] != K or Y.shape != (T, S) or (biased == 1 and b.shape[0] != T) or (extra == 1 and E.shape[0] != T):
+    if X.shape[0] != K or Y.shape != (T, S) or (extra == 1 and E.shape[0] != T):
+        return UNFIT
+    numbers = T if ending in (ADDS_B, RELU) else T * S if ending == SLOPES else b.shape[0]
+    if b.shape[0] != numbers:
         return UNFIT
     return SCATTERED if S > 1 and T > 0 and Y.strides[1] != Y.itemsize else 0  # vectors are stored side by side
 
@@ -67,36 +71,36 @@ def _refusal(A, X, b, biased, Y, E, extra):
 def on_one_thread(P, Q, b, R, E, work, flags, most):
     """R = P Q + b, each turned as the flags say; with EXTRA also E[t] = Σ_k P[t,k]. Nothing is done for an answer but 0.
 
-    most: from so many multiply-adds on, the answer is LARGE. With STEP, R = R − b[0]·(P Q), where the sums are those of one
-    block of the tiles, else UNFIT.
+    most: from so many multiply-adds on, the answer is LARGE. What tiles can do as they end, else the answer is UNFIT: with
+    STEP, R − b[0]·(P Q), for sums of one block; with MAXIMUM, max(R, 0); with THROUGH, P Q where b is above 0, which has a
+    number for each of R's.
     """
     table = tile_table(R)
-    A, X, Y, biased, extra = _operands(flags, P, Q, R)
-    refusal = _refusal(A, X, b, biased, Y, E, extra)
+    A, X, Y, ending, extra = _operands(flags, P, Q, R)
+    refusal = _refusal(A, X, b, ending, Y, E, extra)
     if refusal != 0:
         return refusal
     (T, S), K = Y.shape, X.shape[0]
     if T * S * K * (FROM_MEMORY if min(T, S, K) == 1 else 1) >= most:
         return LARGE
-    vectors = (X.shape[1] + extra + lanes_in(Y) - 1) // lanes_in(Y)
-    room = room_for(A, X, Y, extra, A.shape[0], vectors)
+    room, apart = room_for(A, X, Y, extra, T, S), sums_apart(A, Y, extra, T, S)
     if room > work.size:
         return room
-    if flags & STEP and (K == 0 or K > SUM_BLOCK):
+    extra -= apart
+    vectors = vectors_of(Y, extra, S)
+    column, row, few = is_column(A, X, Y, extra), is_row(A, X, Y, extra), streams(A, X, Y, extra, T, vectors)
+    if ending > ADDS_B and (column or row or few or K == 0 or (ending == STEPS and K > SUM_BLOCK)):
         return UNFIT
-    if flags & STEP:
-        in_blocks(table, A, X, b, biased, Y, E, extra, vectors, work)
-        return 0
-    if is_column(A, X, Y, extra):
-        in_squares(A, X, b, b.strides[0], biased, Y)
-        return 0
-    if is_row(A, X, Y, extra):
-        in_squares(X.T, A.T, b, 0, biased, Y.T)
-        return 0
-    if streams(A, X, Y, extra, A.shape[0], vectors):
-        in_streams(A, X, b, biased, Y, work)
-        return 0
-    in_blocks(table, A, X, b, biased, Y, E, extra, vectors, work)
+    if apart == 1:
+        sums_in_squares(A, E, work)
+    if column:
+        in_squares(A, X, X.strides[0], b, b.strides[0], ending, Y)
+    elif row:
+        in_squares(X.T, A.T, A.T.strides[0], b, 0, ending, Y.T)
+    elif few:
+        in_streams(A, X, b, ending, Y, work)
+    else:
+        in_blocks(table, A, X, b, ending, Y, E, extra, vectors, work)
     return 0
 
 
@@ -132,14 +136,16 @@ def _on_threads(P, Q, b, R, E, work, flags, threads, stored):
     """
     A, X, Y, biased, extra = _operands(flags, P, Q, R)
     (T, S), lanes = Y.shape, lanes_in(Y)
-    vectors = (S + extra + lanes - 1) // lanes
-    columns = _columns(X, Y, extra, T, vectors, threads)
+    beside = extra - sums_apart(A, Y, extra, T, S)
+    vectors = vectors_of(Y, beside, S)
+    columns = _columns(X, Y, beside, T, vectors, threads)
     bands = threads // columns
     room = 0
     for part in range(columns * bands):
         v0, v1 = _share(vectors, columns, part % columns)
         t0, t1 = _share(T, bands, part // columns)
-        room = max(room, room_for(A, X, Y, extra if v1 == vectors else 0, t1 - t0, v1 - v0))
+        s0, s1 = v0 * lanes, min(v1 * lanes, S)
+        room = max(room, room_for(A, X, Y, extra if v1 == vectors else 0, t1 - t0, s1 - s0))
     if room * columns * bands > work.size:
         return room * columns * bands
     refusals = 0

@@ -11,7 +11,10 @@ from dataclasses import dataclass
 import numba
 import numpy as np
 
-ALL_ROWS = 4  # tiles of more rows than these have an even number of rows
+# Each tile takes a tenth of a second to compile, so there are not all. Ten rows are common: the classes of digits. As six
+# and four they cost no more, but for tiles of one vector, where so few chains of fma wait for themselves.
+HEIGHTS = (1, 2, 3, 4, 6, 8, 12, 16)
+HEIGHTS_OF_ONE = (1, 2, 3, 4, 6, 8, 10, 16)
 
 
 @dataclass(frozen=True)
@@ -34,8 +37,9 @@ class Tile:
         return max(self.most_rows)
 
     def tiles(self) -> dict[int, list[int]]:
-        """All tiles there are: for each number of vectors, the numbers of rows. Each one costs time to compile."""
-        return {v: [t for t in range(1, most + 1) if t <= ALL_ROWS or t % 2 == 0] for v, most in self.most_rows.items()}
+        """All tiles there are: for each number of vectors, the numbers of rows."""
+        rows = {v: HEIGHTS_OF_ONE if v == 1 else HEIGHTS for v in self.most_rows}
+        return {v: [t for t in rows[v] if t <= most] for v, most in self.most_rows.items()}
 
 
 def tile_for(dtype: np.dtype, features: frozenset[str]) -> Tile:

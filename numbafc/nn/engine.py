@@ -28,10 +28,13 @@ from .arena import D_, G_, H_, N_, ROOM, SETTINGS, T_, places
 from .losses import Loss, loss_types
 from .optimizers import Compiled
 from .parts import (
+    BY_KERNEL,
     BY_LAYER,
     IN_TILES,
     LATER,
     LOSS,
+    NO_PHI,
+    RELU_IN_TILES,
     address_of,
     forward_rows,
     input_rows,
@@ -118,12 +121,12 @@ def _types(real: Any) -> tuple[Any, ...]:
     data = types.Array(real, 2, "C", readonly=True), integers, flat(real), doubles, flat(real), flat(real)
     network = types.Array(types.int64, 2, "C"), flat(real), flat(real), flat(real), doubles
     room = flat(real), flat(real), flat(real), doubles
-    return *data, *network, *room, integers, doubles, doubles, doubles, intp, intp, intp, intp, intp, intp, doubles
+    return *data, *network, *room, integers, doubles, doubles, doubles, intp, intp, intp, intp, intp, intp, intp, doubles
 
 
 def _minibatches(
     rows, classes, targets, weight, mean, scale, layers, parameters, one, other, powers, arena, work, calls, sums,
-    order, optimizer, regularization, rates, numbers_at, batch_size, parts, soonest, seed, step, results,
+    order, optimizer, regularization, rates, numbers_at, batch_size, parts, soonest, phi, seed, step, results,
 ):  # fmt: skip
     """Train on order[0 : batch_size], order[batch_size : …] and so on, one minibatch for each rate.
 
@@ -152,7 +155,7 @@ def _minibatches(
         _gather(rows, mean, scale, order, first, B, arena)
         x_at, bad = 0, 0
         for depth_now in range(depth):
-            layer, hidden = layers[depth_now], depth_now < depth - 1
+            layer, hidden = layers[depth_now], phi if depth_now < depth - 1 else NO_PHI
             N, T, drop = layer[N_], layer[T_], (dropout.stream(seed, step + n, depth_now), threshold, kept)
             if parts > 1 and N * T * B >= PARALLEL:
                 for p in prange(parts):
@@ -189,9 +192,9 @@ def _minibatches(
                     for p in prange(parts):
                         i0, i1 = share(N, parts, p)
                         own = span(work, p * room, (p + 1) * room)
-                        bad += input_rows(calls, layer, below, network, B, i0, i1, own)
+                        bad += input_rows(calls, phi, layer, below, network, B, i0, i1, own)
                 else:
-                    bad += input_rows(calls, layer, below, network, B, 0, N, work)
+                    bad += input_rows(calls, phi, layer, below, network, B, 0, N, work)
             if turns == 2 and turn == depth - 1:
                 _clip_samples(layers, arena, B, longest_sample, shares, sums)
             if turn >= (turns - 1) * depth:
@@ -250,7 +253,8 @@ class Engine:
         self.room = arena, aligned(room, dtype), calls, sums
         self.settings = np.array(optimizer.settings), np.array(regularization.numbers)
         soonest = IN_TILES if optimizer.in_tiles else BY_LAYER
-        self.numbers = end, batch_size, self.parts, soonest, regularization.seed
+        phi = RELU_IN_TILES if activation.name == "relu" else BY_KERNEL
+        self.numbers = end, batch_size, self.parts, soonest, phi, regularization.seed
         self.minibatches.compile(dtype)
 
     def epoch(self, order: np.ndarray, rates: np.ndarray, step: int, results: np.ndarray) -> None:

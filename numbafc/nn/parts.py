@@ -10,7 +10,19 @@ from numba.extending import register_jitable
 
 from .._jit import stay_apart
 from ..formulas import SUM_BLOCK
-from ..kernels.products import ANY_SIZE, BIASED, EXTRA, STEP, TURN_A, TURN_X, TURN_Y, product_types
+from ..kernels.products import (
+    ANY_SIZE,
+    BIASED,
+    EXTRA,
+    MAXIMUM,
+    STEP,
+    THROUGH,
+    TURN_A,
+    TURN_X,
+    TURN_Y,
+    UNFIT,
+    product_types,
+)
 from ..kernels.vector import call_stored, matrix, span
 from . import dropout
 from .activations import APPLY, CHAIN, MULTIPLY, SLOPES, activation_types
@@ -19,6 +31,9 @@ from .updates import RATE, update_types
 
 # When parameters are updated: after all layers' gradients, after each layer's, or by the tiles of dW as they end.
 LATER, BY_LAYER, IN_TILES = range(3)
+
+# Who computes φ and φ': nobody, in the last layer; the kernel of the activation; or, for relu, the tiles as they end.
+NO_PHI, BY_KERNEL, RELU_IN_TILES = range(3)
 
 PRODUCT, PHI, LOSS, UPDATE = range(4)  # what is called by address, in the order of `calls`
 
@@ -34,16 +49,20 @@ def address_of(calls, which):
 
 @register_jitable
 def forward_rows(calls, hidden, drop, layer, first, network, B, t0, t1, x_at, work):
-    """Rows t0…t1 of H = φ(W H' + b), φ if hidden. first: H' is rows of samples; drop: key, threshold, scale of dropout."""
+    """Rows t0…t1 of H = φ(W H' + b). first: H' is rows of samples; drop: key, threshold, scale of dropout."""
     stay_apart()
     parameters, _, _, arena = network
     N, T, w, h, slopes = layer[N_], layer[T_], layer[W_], layer[H_], layer[S_]
     A, b = matrix(parameters, w + t0 * N, t1 - t0, N, N), span(parameters, w + T * N + t0, w + T * N + t1)
     X = matrix(arena, x_at, B, N, N) if first else matrix(arena, x_at, N, B, B)
     Y = matrix(arena, h + t0 * B, t1 - t0, B, B)
-    flags = BIASED | (TURN_X if first else 0)
-    answer = _product(address_of(calls, PRODUCT), (A, X, b, Y, span(arena, 0, 0), work, flags, ANY_SIZE))
-    if not hidden:
+    flags, none = BIASED | (TURN_X if first else 0), span(arena, 0, 0)
+    if hidden == RELU_IN_TILES and slopes == h:
+        answer = _product(address_of(calls, PRODUCT), (A, X, b, Y, none, work, flags | MAXIMUM, ANY_SIZE))
+        if answer != UNFIT:
+            return answer
+    answer = _product(address_of(calls, PRODUCT), (A, X, b, Y, none, work, flags, ANY_SIZE))
+    if hidden == NO_PHI:
         return answer
     H, S = span(arena, h + t0 * B, h + t1 * B), span(arena, slopes + t0 * B, slopes + t1 * B)
     _phi(address_of(calls, PHI), (H, S, APPLY if slopes == h else SLOPES))
@@ -54,19 +73,22 @@ def forward_rows(calls, hidden, drop, layer, first, network, B, t0, t1, x_at, wo
 
 
 @register_jitable
-def input_rows(calls, layer, below, network, B, i0, i1, work):
+def input_rows(calls, hidden, layer, below, network, B, i0, i1, work):
     """Rows i0…i1 of dH' = Wᵀ dY, through φ' of H', the output of the layer below."""
     stay_apart()
     parameters, _, _, arena = network
     N, T, w, to, h = layer[N_], layer[T_], layer[W_], below[D_], below[S_]
     W, dY = matrix(parameters, w + i0, T, i1 - i0, N), matrix(arena, layer[D_], T, B, B)
     dX = matrix(arena, to + i0 * B, i1 - i0, B, B)
-    none = span(arena, 0, 0)
+    none, dH, H = span(arena, 0, 0), span(arena, to + i0 * B, to + i1 * B), span(arena, h + i0 * B, h + i1 * B)
+    if hidden == RELU_IN_TILES and h == below[H_] and B > 1:
+        answer = _product(address_of(calls, PRODUCT), (W, dY, H, dX, none, work, TURN_A | THROUGH, ANY_SIZE))
+        if answer != UNFIT:
+            return answer
     if B == 1:
         answer = _product(address_of(calls, PRODUCT), (dY, W, none, dX, none, work, TURN_A | TURN_Y, ANY_SIZE))
     else:
         answer = _product(address_of(calls, PRODUCT), (W, dY, none, dX, none, work, TURN_A, ANY_SIZE))
-    dH, H = span(arena, to + i0 * B, to + i1 * B), span(arena, h + i0 * B, h + i1 * B)
     _phi(address_of(calls, PHI), (dH, H, CHAIN if h == below[H_] else MULTIPLY))
     return answer
 

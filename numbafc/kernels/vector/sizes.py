@@ -47,3 +47,19 @@ def most_rows(typingctx: Any, A: Any, vectors: Any) -> Any:
         return rows
 
     return types.intp(A, types.intp), codegen
+
+
+@intrinsic
+def next_height(typingctx: Any, A: Any, vectors: Any, rows: Any) -> Any:
+    """The fewest rows of a tile of so many vectors that has at least so many."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        result: Any = i64(1)
+        for width, heights in tile_of(signature.args[0])[0].tiles().items():
+            height: Any = i64(max(heights))
+            for candidate in sorted(heights, reverse=True):
+                height = builder.select(builder.icmp_signed("<=", args[2], i64(candidate)), i64(candidate), height)
+            result = builder.select(builder.icmp_signed("==", args[1], i64(width)), height, result)
+        return result
+
+    return types.intp(A, types.intp, types.intp), codegen

@@ -29,6 +29,9 @@ A_AHEAD = 6  # summands of A that a tile asks for before it needs them
 SHORT = 48  # so few summands end before Y's lines would come by themselves
 A_FAR = 64  # bytes: where rows of A lie side by side, a tile brings the next ones' line into the L2 cache
 X_AHEAD = 16  # summands of X likewise
+# Endings of a tile. STEPS, of sums of one block: Y − b[0]·acc, a step of gradient descent on Y. RELU: max(acc + b, 0).
+# SLOPES: acc·(b > 0), where b has a number for each of Y's: what is left of a gradient behind that maximum, b.
+NOTHING, ADDS_B, STEPS, RELU, SLOPES = range(5)
 UNROLL = 2  # steps of k per turn: one leaves loop overhead, four make LLVM run out of registers
 
 
@@ -37,8 +40,8 @@ class TileFunction(Function):
 
     a, x, y, b, E: where the first tile starts. x_panel: from panel to panel of X. packed: a panel of X has all its lanes.
     K: how many k. columns: lanes from the first vector on that belong to Y. accumulate: add the first block to Y too.
-    biased: 1, add b after the last block; 2, of no more than one block, subtract b[0]·acc from Y. extra: 1, the lane behind
-    Y's last goes to E[t], if a tile has it.
+    ending: what happens after the last block, one of those above. extra: 1, the lane behind Y's last goes to E[t], if a
+    tile has it.
     """
 
     def __init__(self, module: Any, sizes: Tile, bits: int, rows: int, vectors: int) -> None:
@@ -51,11 +54,11 @@ class TileFunction(Function):
         return self.define(f"tile_{self.rows}x{self.vectors}", inputs + output + [POINTER, I64, I64] * 2 + [I64, I64])
 
     def body(
-        self, a, a_row, a_step, x, x_panel, x_step, packed, K, y, y_row, columns, accumulate, b, b_step, biased, e, e_step,
+        self, a, a_row, a_step, x, x_panel, x_step, packed, K, y, y_row, columns, accumulate, b, b_step, ending, e, e_step,
         extra, tiles, panels,
     ) -> None:  # fmt: skip
         build, self.a_step, self.x_step = self.builder, a_step, x_step
-        self.biased, self.steps = (build.icmp_signed("==", biased, i64(n)) for n in (1, 2))
+        self.ends = [build.icmp_signed("==", ending, i64(n)) for n in range(5)]
         self.a_offsets = [build.mul(a_row, i64(t)) for t in range(ROWS_AT_A_POINTER)]
         self.a_ahead = build.mul(a_step, i64(A_AHEAD))
         side_by_side = build.icmp_signed("==", a_row, i64(self.size))
@@ -63,7 +66,7 @@ class TileFunction(Function):
         self.x_ahead = build.mul(x_step, i64(X_AHEAD))
         group, lanes = build.mul(a_row, i64(ROWS_AT_A_POINTER)), self.sizes.lanes
         added_to = build.or_(build.icmp_signed("!=", accumulate, i64(0)), build.icmp_signed(">", K, i64(SUM_BLOCK)))
-        wanted = build.or_(build.or_(added_to, self.steps), build.icmp_signed("<", K, i64(SHORT)))
+        wanted = build.or_(build.or_(added_to, self.ends[STEPS]), build.icmp_signed("<", K, i64(SHORT)))
         with cgutils.for_range(build, tiles) as tile:
             t = build.mul(tile.index, i64(self.rows))
             a_t, y_t = self.at(a, build.mul(t, a_row)), self.at(y, build.mul(t, y_row))
@@ -76,7 +79,8 @@ class TileFunction(Function):
                 self.has_extra = build.and_(build.icmp_signed("!=", extra, i64(0)), beyond)
                 self.reaches = build.or_(build.icmp_signed("!=", packed, i64(0)), build.not_(beyond))
                 self.inside = self.below(self.last)(self.lane)
-                y_p = self.at(y_t, build.mul(panel.index, i64(self.vectors * lanes * self.size)))
+                self.panel_at = build.mul(panel.index, i64(self.vectors * lanes * self.size))
+                y_p = self.at(y_t, self.panel_at)
                 self.y = [self.at(y_p, build.mul(y_row, i64(t))) for t in range(self.rows)]
                 with build.if_then(wanted):
                     self._prefetch_y()
@@ -111,12 +115,13 @@ class TileFunction(Function):
         whole = build.icmp_signed("<", i64(SUM_BLOCK), left)
         count = build.select(whole, i64(SUM_BLOCK), left)
         sums: list[Any] = [ir.Constant(self.vector, None)] * (self.rows * self.vectors)
-        # the steps before the masked ones read whole vectors of X, if there are any
-        whole_x = build.select(self.reaches, count, i64(0)) if self.sizes.masked_loads else count
-        pointers, sums = self._steps("many", UNROLL, build.sdiv(whole_x, i64(UNROLL)), pointers, sums)
-        pointers, sums = self._steps("rest", 1, build.srem(whole_x, i64(UNROLL)), pointers, sums)
+        # whole vectors of X, two steps at a time, if all are there; the other steps load what there is of the last one
+        pairs = build.sdiv(count, i64(UNROLL))
         if self.sizes.masked_loads:
-            pointers, sums = self._steps("masked", 1, build.sub(count, whole_x), pointers, sums, self.inside)
+            pairs = build.select(self.reaches, pairs, i64(0))
+        pointers, sums = self._steps("many", UNROLL, pairs, pointers, sums)
+        there = build.or_(self.inside, self.splat(self.reaches)) if self.sizes.masked_loads else None
+        pointers, sums = self._steps("rest", 1, build.sub(count, build.mul(pairs, i64(UNROLL))), pointers, sums, there)
         self._finish(sums, build.icmp_signed("!=", add, i64(0)), build.not_(whole))
         for phi, value in zip(phis, (build.sub(left, count), i64(1), *pointers), strict=True):
             phi.add_incoming(value, build.block)
@@ -174,11 +179,16 @@ class TileFunction(Function):
 
     def _finish(self, sums: list[Any], add: Any, last_block: Any) -> None:
         """Join the block's sums with Y, and with b after the last block."""
-        sums = self._when(add, "add", self._plus_old, sums)
-        with self.builder.if_then(self.has_extra, likely=False):
+        build = self.builder
+        with build.if_then(self.has_extra, likely=False):
             self._finish_extra(sums[self.vectors - 1 :: self.vectors], add)
-        sums = self._when(self.builder.and_(last_block, self.biased), "bias", self._plus_bias, sums)
-        sums = self._when(self.steps, "step", self._step_from_old, sums)
+        sums = self._when(self.ends[STEPS], "step", self._times_rate, sums)
+        sums = self._when(build.or_(add, self.ends[STEPS]), "add", self._plus_old, sums)
+        biased = build.or_(self.ends[ADDS_B], self.ends[RELU])
+        for ends, change in (
+            (biased, self._plus_bias), (self.ends[RELU], self._maximum), (self.ends[SLOPES], self._through_maximum)
+        ):  # fmt: skip
+            sums = self._when(build.and_(last_block, ends), change.__name__, change, sums)
         for t, j, offset, last in self._places():
             self.store(sums[t * self.vectors + j], self.at(self.y[t], offset), self.inside if last else None)
 
@@ -218,16 +228,29 @@ class TileFunction(Function):
             for (t, _, offset, last), total in zip(self._places(), sums, strict=True)
         ]
 
-    def _step_from_old(self, sums: list[Any]) -> list[Any]:
-        """Y[t,j] − rate·acc[t,j], the rate where b begins: a step of gradient descent on Y, rounded as it is written."""
-        build, rate = self.builder, self.splat(self.builder.load(self.b[0], align=self.size, typ=self.scalar))
-        return [
-            build.fsub(self.load(self.at(self.y[t], offset), self.inside if last else None), build.fmul(rate, total))
-            for (t, _, offset, last), total in zip(self._places(), sums, strict=True)
-        ]
+    def _times_rate(self, sums: list[Any]) -> list[Any]:
+        """acc[t,j]·(−rate), the rate where b begins: Y plus that is Y − rate·acc, a step of gradient descent on Y."""
+        rate = self.splat(self.builder.fneg(self.builder.load(self.b[0], align=self.size, typ=self.scalar)))
+        return [self.builder.fmul(rate, total) for total in sums]
 
     def _plus_bias(self, sums: list[Any]) -> list[Any]:
         """acc[t,j] + b[t]."""
         places = [self.at(self.b[0], self.builder.mul(self.b[1], i64(t))) for t in range(self.rows)]
         b = [self.splat(self.builder.load(place, align=self.size, typ=self.scalar)) for place in places]
         return [self.builder.fadd(total, b[t]) for (t, *_), total in zip(self._places(), sums, strict=True)]
+
+    def _maximum(self, sums: list[Any]) -> list[Any]:
+        """max(y, 0); NaN stays."""
+        zero = ir.Constant(self.vector, None)
+        return [self.builder.select(self.builder.fcmp_unordered(">", total, zero), total, zero) for total in sums]
+
+    def _through_maximum(self, sums: list[Any]) -> list[Any]:
+        """acc[t,j]·1 where b[t,j] > 0, else acc[t,j]·0."""
+        build, zero = self.builder, ir.Constant(self.vector, None)
+        one = ir.Constant(self.vector, [1.0] * self.sizes.lanes)
+        results = []
+        for (t, _, offset, last), total in zip(self._places(), sums, strict=True):
+            place = self.at(self.at(self.b[0], build.add(build.mul(self.b[1], i64(t)), self.panel_at)), offset)
+            h = self.load(place, self.inside if last else None)
+            results.append(build.fmul(total, build.select(build.fcmp_ordered(">", h, zero), one, zero)))
+        return results
