@@ -21,9 +21,9 @@ HEIGHTS_OF_ONE = (1, 2, 3, 4, 6, 8, 10, 16)
 class Tile:
     """The tiles of one dtype on one instruction set.
 
-    lanes: numbers in a vector. most_rows: for each number of vectors, the most rows. masked_loads: a masked load costs no
-    more than a plain one, so X can be read in place up to its last lane. half_vectors: there are tiles of one vector with
-    half the lanes too.
+    lanes: numbers in a vector. most_rows: for each number of vectors, the most rows. masked_loads: a masked load is
+    one instruction, so X can be read in place up to its last lane. half_vectors: there are tiles of one vector with half the
+    lanes too.
     """
 
     lanes: int
