@@ -104,6 +104,7 @@ def test_every_tile_fits_its_registers(name, dtype):
     sizes = tile.tile_for(dtype, frozenset(FEATURES[name]))
     for vectors, heights in sizes.tiles().items():
         assert 1 in heights
+        assert max(heights) == sizes.most_rows[vectors]
         for rows in heights:
             assert rows * vectors + vectors + 1 <= registers, (rows, vectors)
     assert sizes.lanes * dtype.itemsize == {"AVX-512": 64, "AVX2": 32, "NEON": 16, "none": 16}[name]
@@ -173,6 +174,24 @@ def test_panels_hold_nothing_that_nobody_wrote(dtype):
                 packed += 1
                 assert not (arrays[-1][: room // B * B] == left).any(), (T, N, B, X.strides)
     assert packed >= 10
+
+
+@pytest.mark.parametrize("dtype", DTYPES, ids=str)
+def test_endings_of_tiles_are_refused_where_they_do_not_fit(dtype):
+    """b would be read behind its end, or at other numbers' places."""
+    A, X, R, none = np.ones((6, 20), dtype), np.ones((20, 16), dtype), np.full((6, 40), 5, dtype), np.empty(0, dtype)
+    work = np.empty(10_000, dtype)
+
+    def answer(b, flags, out):
+        return products.on_one_thread(A, X, np.ones(b, dtype), out, none, work, flags, products.ANY_SIZE)
+
+    for flags, b in ((products.STEP, 0), (products.MAXIMUM, 5), (products.THROUGH, 95)):
+        assert answer(b, flags, R[:, :16]) == products.UNFIT
+    assert answer(96, products.THROUGH, R[:, :16]) == products.UNFIT
+    assert (R == 5).all()
+    assert answer(96, products.THROUGH, R[:, :16].copy()) == 0
+    assert answer(6, products.MAXIMUM, R[:, :16]) == 0
+    np.testing.assert_array_equal(R[:, :17], np.full((6, 17), 21, dtype) - 16 * (np.arange(17) == 16))
 
 
 MANY_THREADS = """

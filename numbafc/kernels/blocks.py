@@ -51,7 +51,7 @@ def _panel(first, last, panels, p):
 def _heights(dtype, width, most, left):
     """(rows, tiles): the next tiles are so many of so many rows, where `left` are left and a tile has at most `most`.
 
-    All alike if that is possible, else the highest until two are left: ten rows are six and four, not eight and two.
+    All alike if that is possible, else the highest until two are left: fourteen rows are eight and six, not twelve and two.
     """
     tiles = (left + most - 1) // most
     rows = (left + tiles - 1) // tiles
@@ -137,7 +137,7 @@ def in_squares(A, X, x_step, b, b_step, biased, Y):
 def sums_in_squares(A, E, work):
     """E[t] = Σ_k 1·A[t,k]."""
     work[0] = 1
-    in_squares(A, work, 0, E, 0, 0, E)
+    in_squares(A, work, 0, work, 0, 0, E)  # no b: any array may stand for it, but not Y itself
 
 
 @register_jitable

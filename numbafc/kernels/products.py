@@ -25,7 +25,7 @@ from . import loops
 from .blocks import in_blocks, in_squares, in_streams, sums_in_squares
 from .loops import per_sample_grad_norms
 from .packing import aligned, is_column, is_row, packs_x, room_for, streams, sums_apart, vectors_of
-from .vector import ADDS_B, RELU, SLOPES, STEPS, call_stored, lanes_in, tile_table, turn
+from .vector import ADDS_B, NOTHING, RELU, SLOPES, STEPS, call_stored, lanes_in, tile_table, turn
 
 __all__ = ["TURN_A", "TURN_X", "TURN_Y", "forward", "grad_b", "grad_w", "grad_w_and_b", "grad_x", "product"]
 __all__ += ["per_sample_grad_norms"]
@@ -51,7 +51,13 @@ def product_types(real):
 def _operands(flags, A, X, Y):
     """A, X and Y as the product has them, how it ends, and whether there is E."""
     turned = turn(A, flags & TURN_A), turn(X, flags & TURN_X), turn(Y, flags & TURN_Y)
-    ending = int(flags & BIASED > 0) + 2 * int(flags & (STEP | MAXIMUM) > 0) + 4 * int(flags & THROUGH > 0)
+    ending, special = ADDS_B if flags & BIASED else NOTHING, flags & (STEP | MAXIMUM | THROUGH)
+    if special == STEP:
+        ending = STEPS
+    elif special == MAXIMUM:
+        ending = RELU
+    elif special == THROUGH:
+        ending = SLOPES
     return *turned, ending, int(flags & EXTRA > 0)
 
 
@@ -61,8 +67,9 @@ def _refusal(A, X, b, ending, Y, E, extra):
     (T, K), S = A.shape, X.shape[1]
     if X.shape[0] != K or Y.shape != (T, S) or (extra == 1 and E.shape[0] != T):
         return UNFIT
-    numbers = T if ending in (ADDS_B, RELU) else T * S if ending == SLOPES else b.shape[0]
-    if b.shape[0] != numbers:
+    if ending != NOTHING and b.shape[0] != (1 if ending == STEPS else T * S if ending == SLOPES else T):
+        return UNFIT
+    if ending == SLOPES and Y.strides[0] != S * Y.itemsize:  # b's rows are read as Y's are
         return UNFIT
     return SCATTERED if S > 1 and T > 0 and Y.strides[1] != Y.itemsize else 0  # vectors are stored side by side
 
@@ -72,8 +79,8 @@ def on_one_thread(P, Q, b, R, E, work, flags, most):
     """R = P Q + b, each turned as the flags say; with EXTRA also E[t] = Σ_k P[t,k]. Nothing is done for an answer but 0.
 
     most: from so many multiply-adds on, the answer is LARGE. What tiles can do as they end, else the answer is UNFIT: with
-    STEP, R − b[0]·(P Q), for sums of one block; with MAXIMUM, max(R, 0); with THROUGH, P Q where b is above 0, which has a
-    number for each of R's.
+    STEP, R − b[0]·(P Q), for sums of one block; with MAXIMUM, max(P Q + b, 0); with THROUGH, P Q where b is above 0, which
+    has a number for each of R's, in one piece as b is. One of the three at a time, and not on several threads.
     """
     table = tile_table(R)
     A, X, Y, ending, extra = _operands(flags, P, Q, R)
@@ -134,7 +141,9 @@ def _on_threads(P, Q, b, R, E, work, flags, threads, stored):
 
     It calls on_one_thread by address, for compiling the tiles once more into this kernel would take seconds.
     """
-    A, X, Y, biased, extra = _operands(flags, P, Q, R)
+    A, X, Y, ending, extra = _operands(flags, P, Q, R)
+    if ending > ADDS_B:
+        return UNFIT
     (T, S), lanes = Y.shape, lanes_in(Y)
     beside = extra - sums_apart(A, Y, extra, T, S)
     vectors = vectors_of(Y, beside, S)
@@ -154,7 +163,7 @@ def _on_threads(P, Q, b, R, E, work, flags, threads, stored):
         t0, t1 = _share(T, bands, part // columns)
         s0, s1, choices = v0 * lanes, min(v1 * lanes, S), flags & (BIASED | EXTRA if v1 == vectors else BIASED)
         own = work[part * room : (part + 1) * room]
-        own_b, own_e = b[t0 * biased : t1 * biased], E[t0 * extra : t1 * extra]
+        own_b, own_e = b[t0 * ending : t1 * ending], E[t0 * extra : t1 * extra]
         arrays = A[t0:t1], X[:, s0:s1], own_b, Y[t0:t1, s0:s1], own_e, own
         refusals += int(_compute(stored, (*arrays, choices, ANY_SIZE)) != 0)
     return UNFIT if refusals > 0 else 0

@@ -22,8 +22,8 @@ class Tile:
     """The tiles of one dtype on one instruction set.
 
     lanes: numbers in a vector. most_rows: for each number of vectors, the most rows. masked_loads: a masked load is
-    one instruction, so X can be read in place up to its last lane. half_vectors: there are tiles of one vector with half the
-    lanes too.
+    one instruction, so X can be read in place up to its last lane. half_vectors: there are tiles of one vector with half
+    the lanes too.
     """
 
     lanes: int
@@ -39,7 +39,7 @@ class Tile:
     def tiles(self) -> dict[int, list[int]]:
         """All tiles there are: for each number of vectors, the numbers of rows."""
         rows = {v: HEIGHTS_OF_ONE if v == 1 else HEIGHTS for v in self.most_rows}
-        return {v: [t for t in rows[v] if t <= most] for v, most in self.most_rows.items()}
+        return {v: sorted({most, *(t for t in rows[v] if t < most)}) for v, most in self.most_rows.items()}
 
 
 def tile_for(dtype: np.dtype, features: frozenset[str]) -> Tile:

@@ -106,8 +106,9 @@ def weight_rows(calls, now, settings, layer, first, network, B, t0, t1, x_at, wo
     if now == IN_TILES and B <= SUM_BLOCK:
         W, rate = matrix(parameters, w + t0 * N, t1 - t0, N, N), span(settings, RATE, RATE + 1)
         answer = _product(address_of(calls, PRODUCT), (dY, X, rate, W, db, work, flags | STEP, ANY_SIZE))
-        update_part(calls, settings, network, w + T * N + t0, w + T * N + t1, db)
-        return answer
+        if answer != UNFIT:
+            update_part(calls, settings, network, w + T * N + t0, w + T * N + t1, db)
+            return answer
     answer = _product(address_of(calls, PRODUCT), (dY, X, span(arena, 0, 0), dW, db, work, flags, ANY_SIZE))
     if now != LATER:
         dw = span(arena, g_at + t0 * N, g_at + t1 * N)

@@ -10,11 +10,12 @@ from .moving import copy_rows, transpose
 from .sizes import half_vectors, lanes_in, masked_loads, most_rows, most_vectors, next_height, vector_bytes
 from .streams import stream_1, stream_2, stream_4, stream_8
 from .table import tile, tile_table
-from .tiles import ADDS_B, RELU, SLOPES, STEPS
+from .tiles import ADDS_B, NOTHING, RELU, SLOPES, STEPS
 from .views import address, call_stored, matrix, span, turn
 
 __all__ = [
     "ADDS_B",
+    "NOTHING",
     "RELU",
     "SLOPES",
     "STEPS",

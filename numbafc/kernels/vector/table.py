@@ -45,7 +45,7 @@ def tile_table(typingctx: Any, A: Any) -> Any:
 @intrinsic
 def tile(
     typingctx, table, rows, vectors, a, a_row, a_step, x, x_panel, x_step, packed, K, y, y_row, columns, add, b, b_step,
-    biased, e, e_step, extra, tiles, panels,
+    ending, e, e_step, extra, tiles, panels,
 ):  # fmt: skip
     """Tiles of Y = A X + b, from the table; a, x, y, b, e: addresses where they start; the rest as in TileFunction.
 

@@ -2,7 +2,7 @@
 
     for each block of SUM_BLOCK indices k:    acc[t,j] = +0;  acc[t,j] = fma(A[t,k], X[k,j], acc[t,j]) for k in order
                                               Y[t,j] = acc[t,j] for the first block, else Y[t,j] + acc[t,j]
-    after the last one                        Y[t,j] = Y[t,j] + b[t]
+    after the last one                        Y[t,j] = Y[t,j] + b[t], or another of the endings below
 
 which is formulas.sum_of_products for every element of the tile: a vector holds neighbouring j, never products of one sum.
 A is read in place through two strides and broadcast. X has unit stride in j. The last vector may be partly outside: its
@@ -178,7 +178,7 @@ class TileFunction(Function):
         return new
 
     def _finish(self, sums: list[Any], add: Any, last_block: Any) -> None:
-        """Join the block's sums with Y, and with b after the last block."""
+        """Join the block's sums with Y; after the last block, the ending. STEPS has one block only."""
         build = self.builder
         with build.if_then(self.has_extra, likely=False):
             self._finish_extra(sums[self.vectors - 1 :: self.vectors], add)
