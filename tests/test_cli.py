@@ -112,6 +112,25 @@ def test_a_table_from_training_to_predictions(here):
     assert (here.folder / "out.csv").read_text().split() == list("abc") * 20
 
 
+def test_columns_in_another_order_are_those_of_the_model(here):
+    """The same samples with their columns turned: the same answers, and the same training to go on with."""
+    rows = [line.split(",") for line in IRIS.split()]
+    (here.folder / "iris.csv").write_text(IRIS)
+    (here.folder / "turned.csv").write_text("".join(f"{kind},{y},{x}\n" for x, y, kind in rows))
+    (here.folder / "other.csv").write_text("".join(f"{y},{x}\n" for x, y, _ in rows).replace("width", "breadth"))
+    ok(here("train", "iris.csv", "--epochs", "2", "--out", "m.safetensors"))
+    assert fc.load("m.safetensors").features == ("width", "length")
+    turned, target = ("m.safetensors", "turned.csv"), ("--target", "kind")
+    assert ok(here("predict", *turned, *target)) == ok(here("predict", "m.safetensors", "iris.csv"))
+    expected = ok(here("evaluate", "m.safetensors", "iris.csv")).splitlines()[1:]
+    assert ok(here("evaluate", *turned, *target)).splitlines()[1:] == expected
+    ok(here("train", "turned.csv", *target, "--resume", "m.safetensors", "--epochs", "3"))
+    assert fc.load("m.safetensors").features == ("width", "length")
+    done = here("predict", "m.safetensors", "other.csv")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("numbafc: other.csv: expected columns 'width', as the model has, got 'breadth'; name")
+
+
 def test_real_targets_in_their_own_units(here):
     X = np.random.default_rng(0).standard_normal((200, 3))
     y = 5000 + 1000 * X @ [[1.0, 2.0], [2.0, -1.0], [3.0, 0.0]]

@@ -21,7 +21,7 @@ from numbafc.files import InvalidFile, checkpoint, datasets, digits
 def net():
     net = fc.MLP([3, 5, 2], "tanh", "cross_entropy", "float64", seed=4)
     net.standardize(np.random.default_rng(0).standard_normal((9, 3)))
-    net.classes = ("no", "yes")
+    net.classes, net.features = ("no", "yes"), ("a", "b", "c")
     return net
 
 
@@ -38,14 +38,14 @@ def test_a_saved_network_comes_back_bit_for_bit(tmp_path, dtype, activation, los
     assert repr(back) == repr(net)
     assert_same_bits(back.parameters, net.parameters, "parameters")
     assert back.input_mean is None
-    assert back.classes is None
+    assert (back.classes, back.features) == (None, None)
     back.parameters[:] = 0  # its own memory, writeable
 
 
-def test_standardisation_and_classes_are_saved_too(tmp_path, net):
+def test_standardisation_and_names_are_saved_too(tmp_path, net):
     net.save(tmp_path / "net.safetensors")
     back = fc.load(tmp_path / "net.safetensors")
-    assert back.classes == ("no", "yes")
+    assert (back.classes, back.features) == (("no", "yes"), ("a", "b", "c"))
     X = np.random.default_rng(1).standard_normal((7, 3))
     assert_same_bits(back.outputs(X), net.outputs(X), "outputs")
 
@@ -120,6 +120,9 @@ def test_files_that_are_no_models_are_refused_by_name(tmp_path, net):
         "other activation": with_description(activation="swish"),
         "too many classes": with_description(classes=["a", "b", "c"]),
         "classes are a number": with_description(classes=3),
+        "features are one word": with_description(features="abc"),
+        "features are no words": with_description(features=[1, None, "c"]),
+        "too few features": with_description(features=["a", "b"]),
         "a scale is 0": with_tensor("input.scale", [0, 1, 1]),
         "a mean is no number": with_tensor("input.mean", [0, np.nan, 1]),
     }
@@ -466,6 +469,35 @@ def test_places_are_those_in_the_file_wherever_the_target_is(tmp_path):
     for read in (datasets.load, lambda *args, **options: datasets.load_samples(*args, 2, **options)):
         with pytest.raises(InvalidFile, match=r"X must be finite in float32, got nan at row 1, column 2 \(from 0\)"):
             read(tmp_path / "x.npy", target="0")
+
+
+def test_columns_are_put_into_the_model_s_order(tmp_path):
+    path, names = tmp_path / "x.csv", ("a", "b", "c")
+    path.write_text("c,kind,a,b\n3,0.5,1,2\n6,1.5,4,5\n")
+    data = datasets.load(path, target="kind", features=names)
+    np.testing.assert_array_equal(data.X, [[1, 2, 3], [4, 5, 6]])
+    assert data.features == names
+    np.testing.assert_array_equal(datasets.load_samples(path, 3, target="kind", names=names), data.X)
+    path.write_text("b,c,a\n2,3,1\n5,6,4\n")
+    np.testing.assert_array_equal(datasets.load_samples(path, 3, names=names), data.X)
+    path.write_text("2,3,1\n5,6,4\n")  # without a header nobody can tell
+    np.testing.assert_array_equal(datasets.load_samples(path, 3, names=names), [[2, 3, 1], [5, 6, 4]])
+    assert datasets.load(path, features=names[:2]).features is None
+
+
+OTHER_NAMES = [
+    ("a,d\n1,2\n", ("a", "b"), "expected columns 'b', as the model has, got 'd'; name the columns as the model does"),
+    ("b,a,a\n1,2,3\n", ("a", "a", "b"), "expected columns 'a', 'a', 'b', as the model has, got 'b', 'a', 'a'; name"),
+    (f"{','.join('uvwxyz')}\n1,2,3,4,5,6\n", tuple("abcdef"), "columns 'a', 'b', 'c', 'd', 'e', …, as .* 'y', …; name"),
+]
+
+
+@pytest.mark.parametrize(("text", "names", "message"), OTHER_NAMES)
+def test_columns_of_other_names_are_refused(tmp_path, text, names, message):
+    path = tmp_path / "x.csv"
+    path.write_text(text)
+    with pytest.raises(InvalidFile, match=message):
+        datasets.load_samples(path, len(names), names=names)
 
 
 def test_samples_without_targets_are_refused_by_their_place_too(tmp_path):

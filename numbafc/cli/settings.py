@@ -97,7 +97,7 @@ def network(dataset: datasets.Dataset, given: dict[str, Any]) -> MLP:
         label_smoothing=given["label_smoothing"],
         init=given["init"],
     )
-    net.classes = dataset.classes
+    net.classes, net.features = dataset.classes, dataset.features
     return net
 
 

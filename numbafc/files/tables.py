@@ -19,6 +19,10 @@ class Columns(NamedTuple):
     numbers: Sequence[int]
     header: Sequence[str] | None = None
 
+    def names(self, features: int) -> tuple[str, ...] | None:
+        """Those of so many features, if there is a header."""
+        return None if self.header is None else tuple(self.header[number] for number in self.numbers[:features])
+
     def place(self, row: int, column: int = -1) -> str:
         """A cell's, for messages. column: of X; −1 is the target's."""
         number = self.numbers[column]
