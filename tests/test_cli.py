@@ -488,7 +488,7 @@ def test_json_is_one_object_and_nothing_else(here):
     assert (result["model"], result["data"], result["resume"]) == (
         "r.safetensors",
         "r.npz",
-        "numbafc train r.npz --resume r.safetensors",
+        "numbafc train r.npz --resume r.safetensors --epochs 4",
     )
     assert (result["samples"], result["features"], result["classes"], result["layers"]) == (20, 2, None, [2, 128, 1])
     assert (result["parameters"], result["epochs"], result["interrupted"]) == (net.parameters.size, 2, False)
@@ -577,9 +577,33 @@ def test_every_option_that_resuming_needs_is_printed(here, monkeypatch):
     assert (other.returncode, "--resume iris.safetensors needs the samples and weights" in other.stderr) == (2, True)
     fewer = here(*RESUMED, "--resume", "iris.safetensors", "--epochs", "7")
     assert "--epochs is the number in all, of which iris.safetensors has done 8: ask for more, got 7" in fewer.stderr
-    done = ok(here(*RESUMED, "--resume", "iris.safetensors", "--out", "on.safetensors"))
-    assert "resumed after epoch 8 of 8" in done  # nothing is left to do, and that is no mistake
-    assert_same_bits(fc.load("on.safetensors").parameters, whole.parameters, "parameters")
+    for epochs in ((), ("--epochs", "8")):
+        done = here(*RESUMED, "--resume", "iris.safetensors", *epochs)
+        assert (done.returncode, done.stdout) == (2, "")
+        assert "iris.safetensors has done all of its 8 epochs; give --epochs more, such as 16\n" in done.stderr
+
+
+def test_the_best_epoch_is_brought_back_by_resuming_and_then_nothing_is_left(here, monkeypatch):
+    """An interrupt after the last epoch, before the best parameters are there."""
+    (here.folder / "iris.csv").write_text(IRIS)
+    settings = "--early-stopping", "1", "--learning-rate", "0.5", "--epochs", "200"
+    result = json.loads(ok(here("train", "iris.csv", *settings, "--out", "whole.safetensors", "--json")))
+    assert result["resume"] is None
+    last, raised = result["epochs"], []
+
+    def interrupted(saver, record):
+        if record.epoch == last and not raised:
+            raised.append(record)
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(outputs.Saver, "__call__", interrupted)
+    assert here("train", "iris.csv", *settings).returncode == 130
+    assert "kept the parameters" in ok(here("train", "iris.csv", "--resume", "iris.safetensors"))
+    whole = fc.load("whole.safetensors").parameters
+    assert_same_bits(fc.load("iris.safetensors").parameters, whole, "parameters")
+    done = here("train", "iris.csv", "--resume", "iris.safetensors", "--epochs", "300")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert f"early stopping ended iris.safetensors after {last} epochs, 1 of them no better" in done.stderr
 
 
 def test_ctrl_c_before_the_first_step_saves_nothing(here, monkeypatch):
