@@ -324,19 +324,23 @@ BAD_FILES = [
     (
         "x.csv",
         b"1,2,0\n3,oops,1\n",
-        r"expected a number at row 1, column 1 \(from 0\), got 'oops'; mend it or remove the row$",
+        r"expected a number at row 1, column 1 \(from 0; line 2\), got 'oops'; mend it or remove the row$",
     ),
     (
         "x.csv",
         b"a,b,c\n1,2,0\n\n3, ,1\n",
-        r"expected a number at row 1, column 1 'b' \(from 0, below the header\), got an empty cell; fill it or remove",
+        r"expected a number at row 1, column 1 'b' \(from 0, below the header; line 4\), got an empty cell; fill it",
     ),
-    ("x.csv", b"1,2,a\n2,1_0,b\n", r"expected a number at row 1, column 1 \(from 0\), got '1_0'; mend it"),
-    ("x.csv", b"1,2,a\n2,0x1,b\n", r"expected a number at row 1, column 1 \(from 0\), got '0x1'; mend it"),
+    ("x.csv", b"1,2,a\n2,1_0,b\n", r"expected a number at row 1, column 1 \(from 0; line 2\), got '1_0'; mend it"),
+    ("x.csv", b'"1\n",2,a\n2,0x1,b\n', r"expected a number at row 1, column 1 \(from 0; line 3\), got '0x1'; mend it"),
     ("x.csv", b"cat,1,2\n,3,4\n", "'cat', and the whole column is words; if it is the target, pass --target 0, else write"),
     ("x.csv", b"kind,a,b\ncat,1,2\n", r"at row 0, column 0 'kind' .*, got 'cat', and the whole column is words"),
-    ("x.csv", b"1,2,0\n3,4\n", r"expected 3 columns, as in the first line, got 2 at row 1 \(from 0\); a cell with a comma"),
-    ("x.csv", b"1,2\n3,4,dog\n", r"expected 2 columns, as in the first line, got 3 at row 1 \(from 0\)"),
+    (
+        "x.csv",
+        b"1,2,0\n3,4\n",
+        r"expected 3 columns, as in the first line, got 2 at row 1 \(from 0; line 2\); a cell with a comma",
+    ),
+    ("x.csv", b"1,2\n3,4,dog\n", r"expected 2 columns, as in the first line, got 3 at row 1 \(from 0; line 2\)"),
     (
         "x.csv",
         b"5.1,?,0\n4.9,3,1\n",
@@ -350,9 +354,9 @@ BAD_FILES = [
     (
         "x.csv",
         b"a,b,c\n1,2,0\n3,nan,1\n",
-        r"X must be finite .*, got nan at row 1, column 1 'b' \(from 0, below the header\)",
+        r"X must be finite .*, got nan at row 1, column 1 'b' \(from 0, below the header; line 3\)",
     ),
-    ("x.csv", b"1,2,nan\n3,4,1\n", r"y must be finite in float32, got nan at row 0, column 2 \(from 0\)"),
+    ("x.csv", b"1,2,nan\n3,4,1\n", r"y must be finite in float32, got nan at row 0, column 2 \(from 0; line 1\)"),
     ("x.csv", b"\xff\xfe\x00,1\n", "not a readable csv file"),
     ("x.npy", b"", "not a readable NumPy file"),
     ("x.npy", b"\x93NUMPY\x01\x00", "not a readable NumPy file"),
@@ -380,7 +384,7 @@ BAD_FILES = [
     (
         "x.csv",
         b"1,a\n2,\n",
-        r"expected a target at row 1, column 1 \(from 0\), got an empty one; fill it or remove the row",
+        r"expected a target at row 1, column 1 \(from 0; line 2\), got an empty one; fill it or remove the row",
     ),
     ("x.csv", b"1,a\n2," + b"b" * 1001, "expected a target of at most 1000 characters at row 1, column 1 .*, got 1001"),
     ("x.npz", npz(X=GOOD[:-8], y=npy(np.ones(4))), "X ends after 56 of 64 bytes"),
@@ -420,7 +424,7 @@ def test_targets_that_do_not_fit_are_refused(tmp_path):
     with pytest.raises(InvalidFile, match="expected classes, words or whole numbers, as targets, got fractions"):
         datasets.load(path, task="classification")
     path.write_text("1,cat\n2,dog\n")
-    with pytest.raises(InvalidFile, match=r"got the word 'cat' at row 0, column 1 \(from 0\)"):
+    with pytest.raises(InvalidFile, match=r"got the word 'cat' at row 0, column 1 \(from 0; line 1\)"):
         datasets.load(path, task="regression")
     path.write_text("x,size\n1,0.5\n2,007\n")
     with pytest.raises(
@@ -463,7 +467,7 @@ def test_places_are_those_in_the_file_wherever_the_target_is(tmp_path):
     with pytest.raises(InvalidFile, match="expected a number at row 1, column 2 'b'"):
         datasets.load(path, target="kind")
     path.write_text("0.5,1,2\n1e60,3,4\n")
-    with pytest.raises(InvalidFile, match=r"y must be finite in float32, got 1e\+60 at row 1, column 0 \(from 0\)"):
+    with pytest.raises(InvalidFile, match=r"y must be finite in float32, got 1e\+60 at row 1, column 0 \(from 0; line 2\)"):
         datasets.load(path, target="0")
     np.save(tmp_path / "x.npy", np.array([[0, 1, 2], [1, 3, np.nan]]))
     for read in (datasets.load, lambda *args, **options: datasets.load_samples(*args, 2, **options)):
@@ -510,6 +514,14 @@ def test_samples_without_targets_are_refused_by_their_place_too(tmp_path):
         datasets.load_samples(path, 2)
     path.write_text("1,2\n3,4,5\n")
     with pytest.raises(InvalidFile, match="expected 2 columns, as in the first line, got 3 at row 1"):
+        datasets.load_samples(path, 2)
+
+
+def test_a_line_is_the_file_s_own(tmp_path):
+    """Blank lines, a header and cells over several lines count, as in an editor."""
+    path = tmp_path / "x.csv"
+    path.write_bytes(b'\r\n"a\r\nb",c\r\n\r\n1,2\r\n3,x\r\n')
+    with pytest.raises(InvalidFile, match=r"row 1, column 1 'c' \(from 0, below the header; line 6\), got 'x'"):
         datasets.load_samples(path, 2)
 
 
