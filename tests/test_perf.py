@@ -168,7 +168,7 @@ def test_a_planted_wrong_kernel_is_refused_before_it_is_timed(op, mistake, run, 
     found = products.measure(run, [right, wrong], op, (5, 6, 7), "float32", 1)
     assert [row["peer"] for row in found] == ["numpy"]
     assert [job["check"] for job in wrong.asked] == [True]
-    assert "torch: " in capsys.readouterr().out
+    assert "PyTorch: " in capsys.readouterr().out
     assert "not timed" in rows.notes(rows.read(session.file(run.options.out, "layer")))[0]
 
 
