@@ -112,9 +112,9 @@ def log(axes: Any, axis: str) -> None:
     one.set_major_formatter(FuncFormatter(lambda value, _: f"{value:g}"))
 
 
-def counted(n: int) -> str:
-    """A number of threads, in words."""
-    return f"{n} thread" if n == 1 else f"{n} threads"
+def counted(n: int, one: str = "thread", many: str = "threads") -> str:
+    """A number of things, in words."""
+    return f"{n} {one if n == 1 else many}"
 
 
 def legend(figure: Any, axes: Iterable[Any], columns: int = 4) -> None:

@@ -51,17 +51,22 @@ def versus(case: list[rows.Row], kind: str = "best") -> float | None:
 
 def findings(found: list[rows.Row]) -> list[str]:
     """How often we are faster, and by how much."""
-    said = []
-    for (n, dtype), part in rows.groups(found, "threads", "dtype").items():
-        values = list(ratios(part).values())
-        if values:
-            shapes = len(rows.groups(part, "T", "N", "B"))
-            said.append(
-                f"{dtype}, {drawing.counted(n)}, {shapes} shapes: {statistics.geometric_mean(values):.2f} × the fastest "
-                f"peer in the geometric mean, slower in {sum(value < 1 for value in values)} of {len(values)}, at worst "
-                f"{min(values):.2f} ×, at best {max(values):.2f} ×."
-            )
-    return said
+    groups = rows.groups(found, "threads", "dtype").items()
+    return [f"{dtype}, {drawing.counted(n)}: {text}" for (n, dtype), part in groups if (text := against_peers(part))]
+
+
+def against_peers(found: list[rows.Row]) -> str | None:
+    """Our speed next to the fastest peer's, over the products of one dtype and number of threads; None without peers."""
+    by_case = ratios(found)
+    if not by_case:
+        return None
+    shapes, ops, values = len({key[3:] for key in by_case}), len({key[2] for key in by_case}), by_case.values()
+    products = drawing.counted(len(values), "product", "products")
+    how = f" ({drawing.counted(shapes, 'shape', 'shapes')} × {ops})" if len(values) == shapes * ops else ""
+    return (
+        f"against the fastest peer of each of {products}{how}: {statistics.geometric_mean(values):.2f} × its speed in the "
+        f"geometric mean, {min(values):.2f} × to {max(values):.2f} ×, slower in {sum(value < 1 for value in values)}."
+    )
 
 
 def picture(found: list[rows.Row]) -> Any:

@@ -67,7 +67,7 @@ def measure(
 def line(found: list[rows.Row]) -> str:
     """Our speed in a case, and the fastest peer's time next to ours."""
     mine, fastest = found[0], min((row for row in found if not rows.ours(row)), key=lambda row: row["best"], default=None)
-    peer = f", {fastest['best'] / mine['best']:5.2f} x {fastest['peer']}" if fastest else ""
+    peer = f", {fastest['best'] / mine['best']:5.2f} x {drawing.name(fastest['peer'])}" if fastest else ""
     shape = str((mine["T"], mine["N"], mine["B"]))
     return (
         f"{drawing.counted(mine['threads'])} {mine['dtype']} {mine['op']:8}{shape:18}{mine['gflops']:8.1f} GFLOP/s, "

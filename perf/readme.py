@@ -44,18 +44,20 @@ def section(found: dict[str, list[rows.Row]]) -> str:
     """The text between the marks, with them. found: the rows of layer, steps, size and jacobian."""
     some = rows.where(found["layer"], threads=1, dtype="float32")
     machine, peak = some[0]["machine"], max(row["fma_peak_gflops"] for row in some)
+    products_said, steps_said = layer.against_peers(some), steps.against_peers(chosen(found["steps"]))
     said = [
-        *layer.findings(some)[:1],
-        *(text for text in steps.findings(chosen(found["steps"])) if "by best samples" in text),
+        *([products_said[0].upper() + products_said[1:]] if products_said else []),
+        *([f"Training steps: {steps_said}"] if steps_said else []),
         *size.findings(found["size"])[:1],
         *jacobian.findings(found["jacobian"])[:1],
     ]
-    where = f"{machine['cpu']} ({machine['llvm_cpu']}), float32, FMA peak {peak:.0f} GFLOP/s, commit {some[0]['commit']}"
+    cpu = f"{machine['cpu']} (LLVM calls it {machine['llvm_cpu']})"
+    where = f"{cpu}, float32, FMA peak {peak:.0f} GFLOP/s, commit {some[0]['commit']}"
     intro = (
-        f"One thread of {where}: microseconds, the best of many turns, each subject verified before. Three products: "
-        "forward, dW and dX of a layer (T, N, B), a call each. A step: a shuffled minibatch, trained on with SGD. The "
-        "columns at the end: numbafc's share of the FMA peak, and the fastest peer's time next to numbafc's; below 1 × the "
-        "peer wins."
+        f"One thread of {where}: microseconds, the best of many turns, each subject verified before; bold: the fastest. "
+        "Three products: forward, dW and dX of a layer (T, N, B), a call each. A step: a shuffled minibatch, trained on "
+        "with SGD. The columns at the end: numbafc's share of the FMA peak, and its speed next to the fastest peer's; "
+        "below 1 × the peer wins."
     )
     lines = [
         BEGIN,
@@ -91,7 +93,10 @@ def table(found: dict[str, list[rows.Row]]) -> list[str]:
             times = {row["peer"]: row["best"] for row in part}
             cases[f"step, {steps.network(part[0])}"] = times, steps.flops(sizes, batch) / _peak(part)
     peers = sorted({peer for times, _ in cases.values() for peer in times}, key=_order)
-    lines = [f"| | {' | '.join(drawing.name(peer) for peer in peers)} | of peak | |", "|---|" + "---|" * (len(peers) + 2)]
+    lines = [
+        f"| | {' | '.join(drawing.name(peer) for peer in peers)} | of peak | speed / fastest peer |",
+        "|---|" + "---|" * (len(peers) + 2),
+    ]
     return lines + [_line(case, times, least, peers) for case, (times, least) in cases.items()]
 
 

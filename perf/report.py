@@ -40,7 +40,9 @@ def write(folder: Path) -> None:
     path = folder / "report.html"
     path.write_text(page(studies, pictures), encoding="utf-8")
     verified = sum(row["verified"] for found in studies.values() for row in rows.measured(found))
-    print(f"{verified} verified rows of {len(studies)} studies, {len(pictures)} pictures: {path}")
+    of = drawing.counted(len(studies), "study", "studies")
+    drawn = drawing.counted(len(pictures), "picture", "pictures")
+    print(f"{drawing.counted(verified, 'verified row', 'verified rows')} of {of}, {drawn}: {path}")
 
 
 def draw(folder: Path, studies: dict[str, list[rows.Row]]) -> dict[str, Path]:
@@ -77,17 +79,25 @@ def machines(studies: dict[str, list[rows.Row]]) -> str:
         facts = row["machine"] | row["versions"] | {"commit": row["commit"]}
         lines = "".join(f"<tr><th>{_text(key)}</th><td>{_text(_plain(value))}</td></tr>" for key, value in facts.items())
         runs.setdefault(f"<table>{lines}</table>", []).append(f"{name} ({row['time']})")
-        peers |= dict.fromkeys(f"{one['peer']} {one['version']}" for one in rows.measured(found))
+        peers |= dict.fromkeys(subject(one) for one in rows.measured(found))
         commits[row["commit"] or "COMMIT"] = None
+    asked = "all" if set(studies) == set(STUDIES) else " ".join(studies)
     said = "".join(f"<p>{_text(', '.join(names))}</p>{table}" for table, names in runs.items())
     return (
         f"<h2>The machine</h2>{said}<p>Subjects: {_text('; '.join(sorted(peers)))}.</p><h2>To repeat</h2>"
         f"<pre>git checkout {_text(' or '.join(commits))}\npip install -e '.[perf]' torch jax\n"
-        "python -m perf all --out DIR</pre><p>Subjects take turns, each in a process of its own, with the same number of "
-        "threads; each result was checked against float64 in the same run before it was timed; best is the fastest sample, "
-        "median the middle one; compile time is in no sample. A subject that was wrong or missing is named under its "
-        "study. Method and fields: perf/README.md.</p>"
+        f"python -m perf {_text(asked)} --out DIR</pre><p>Options of the run, such as --quick, are in no row, nor in "
+        "this command. Subjects take turns, each in a process of its own, with the same number of threads; each result was "
+        "checked against float64 in the same run before it was timed; best is the fastest sample, median the middle one; "
+        "compile time is in no sample. A subject that was wrong or missing is named under its study. Method and fields: "
+        "perf/README.md.</p>"
     )
+
+
+def subject(row: rows.Row) -> str:
+    """Who was timed, by the name it has in the pictures, with its version and what it was set to."""
+    setting = row["peer"].partition(", ")[2]
+    return f"{drawing.name(row['peer'])} {row['version']}" + (f" ({setting})" if setting else "")
 
 
 def section(name: str, found: list[rows.Row], picture: Path | None) -> str:
@@ -110,9 +120,10 @@ def table(found: list[rows.Row]) -> str:
     """Of all rows, the columns that have something."""
     used = {field: how for field, how in COLUMNS.items() if any(row.get(field) is not None for row in found)}
     head = "".join(f"<th>{_text(heading)}</th>" for heading, _, _ in used.values())
+    named = [row | {"peer": drawing.name(row["peer"])} for row in found]
     lines = [
         "".join(f"<td>{_text(_cell(row.get(field), factor, form))}</td>" for field, (_, factor, form) in used.items())
-        for row in found
+        for row in named
     ]
     return f"<table><thead><tr>{head}</tr></thead><tbody>{''.join(f'<tr>{line}</tr>' for line in lines)}</tbody></table>"
 

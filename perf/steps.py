@@ -120,16 +120,20 @@ def findings(found: list[rows.Row]) -> list[str]:
     for (n, dtype, op), part in rows.groups(found, "threads", "dtype", "op").items():
         which = f"{op}, {dtype}, {drawing.counted(n)}"
         for kind in ("best", "median"):
-            cases = rows.groups(part, "sizes", "batch").values()
-            ratios = [ratio for case in cases if (ratio := versus(case, kind)) is not None]
-            if ratios:
-                mean, slower = statistics.geometric_mean(ratios), sum(ratio < 1 for ratio in ratios)
-                said.append(
-                    f"{which}, by {kind} samples: {mean:.2f} × the fastest peer in the geometric mean, "
-                    f"slower in {slower} of {len(ratios)}."
-                )
+            if text := against_peers(part, kind):
+                said.append(f"{which}, by {kind} samples: {text}")
         said += [f"{which}: {text}" for text in cliffs(part)]
     return said
+
+
+def against_peers(found: list[rows.Row], kind: str = "best") -> str | None:
+    """Our speed next to the fastest peer's, over the networks, by "best" or "median" samples; None without peers."""
+    cases = rows.groups(found, "sizes", "batch").values()
+    ratios = [ratio for case in cases if (ratio := versus(case, kind)) is not None]
+    if not ratios:
+        return None
+    mean, slower = statistics.geometric_mean(ratios), sum(ratio < 1 for ratio in ratios)
+    return f"{mean:.2f} × the fastest peer's speed in the geometric mean, slower in {slower} of {len(ratios)}."
 
 
 def cliffs(found: list[rows.Row]) -> list[str]:

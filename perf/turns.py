@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
-from . import machine
+from . import drawing, machine
 from .peers import OURS
 
 REST = 0.25  # seconds: the idle threads of the peer before spin on the cores of the next, Intel's OpenMP for 200 ms
@@ -44,7 +44,7 @@ def right_ones(
             found.append((subject, answer))
             continue
         kernel = f", kernel={subject.kernel}" if subject.kernel else ""
-        message = f"{subject.label}{kernel}: {what} is wrong by {error:.3g} times the bound"
+        message = f"{drawing.name(subject.label)}{kernel}: {what} is wrong by {error:.3g} times the bound"
         if subject.label == OURS:
             raise SystemExit(f"{message}: nothing is timed")
         note(f"{message}: not timed")

@@ -73,7 +73,8 @@ def test_train_is_the_main_job(trained):
     assert done.returncode == 0, done.stderr
     lines = done.stdout.splitlines()
     assert lines[0] == "digits: 1797 samples, 64 features, 10 classes (0 … 9), float32"
-    assert re.fullmatch(r"epoch 1/20: loss [\d.]+, accuracy train [\d.]+ validation [\d.]+, \d+ samples/s", lines[3])
+    assert lines[3].startswith("training; kernels that are not in the cache yet are compiled first")
+    assert re.fullmatch(r"epoch 1/20: loss [\d.]+, accuracy train [\d.]+ validation [\d.]+, \d+ samples/s", lines[4])
     assert "numbafc evaluate digits.safetensors digits" in done.stdout
     accuracy = re.fullmatch(r"validation accuracy (0\.\d{4})", lines[-1])
     assert accuracy
@@ -110,6 +111,25 @@ def test_a_table_from_training_to_predictions(here):
     assert lines[4:] == ["class  precision  recall  samples", *(f"{k}         1.0000  1.0000       20" for k in "abc")]
     assert ok(here("predict", "m.safetensors", "iris.csv", "--out", "out.csv")) == "wrote 60 predictions to out.csv\n"
     assert (here.folder / "out.csv").read_text().split() == list("abc") * 20
+
+
+def test_columns_in_another_order_are_those_of_the_model(here):
+    """The same samples with their columns turned: the same answers, and the same training to go on with."""
+    rows = [line.split(",") for line in IRIS.split()]
+    (here.folder / "iris.csv").write_text(IRIS)
+    (here.folder / "turned.csv").write_text("".join(f"{kind},{y},{x}\n" for x, y, kind in rows))
+    (here.folder / "other.csv").write_text("".join(f"{y},{x}\n" for x, y, _ in rows).replace("width", "breadth"))
+    ok(here("train", "iris.csv", "--epochs", "2", "--out", "m.safetensors"))
+    assert fc.load("m.safetensors").features == ("width", "length")
+    turned, target = ("m.safetensors", "turned.csv"), ("--target", "kind")
+    assert ok(here("predict", *turned, *target)) == ok(here("predict", "m.safetensors", "iris.csv"))
+    expected = ok(here("evaluate", "m.safetensors", "iris.csv")).splitlines()[1:]
+    assert ok(here("evaluate", *turned, *target)).splitlines()[1:] == expected
+    ok(here("train", "turned.csv", *target, "--resume", "m.safetensors", "--epochs", "3"))
+    assert fc.load("m.safetensors").features == ("width", "length")
+    done = here("predict", "m.safetensors", "other.csv")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("numbafc: other.csv: expected columns 'width', as the model has, got 'breadth'; name")
 
 
 def test_real_targets_in_their_own_units(here):
@@ -251,7 +271,7 @@ def test_info_says_what_decides_the_speed(tmp_path):
 BAD = [
     (["train", "missing.csv"], "missing.csv: No such file or directory"),
     (["train", "."], r"expected a file that ends in .npz, .npy, .csv"),
-    (["train", "words.csv"], r"words.csv: expected a number at row 1, column 0 \(from 0\), got 'x'"),
+    (["train", "words.csv"], r"words.csv: expected a number at row 1, column 0 \(from 0; line 2\), got 'x'"),
     (["train", "one.csv"], "training needs at least 2 samples"),
     (["train", "--hidden", "a,b"], "--hidden must be sizes separated by commas, such as 128,64, got 'a,b'"),
     (["train", "--target", "5"], "neither --target, nor --labels, nor a loss of real targets applies"),
@@ -469,7 +489,7 @@ def test_json_is_one_object_and_nothing_else(here):
     assert (result["model"], result["data"], result["resume"]) == (
         "r.safetensors",
         "r.npz",
-        "numbafc train r.npz --resume r.safetensors",
+        "numbafc train r.npz --resume r.safetensors --epochs 4",
     )
     assert (result["samples"], result["features"], result["classes"], result["layers"]) == (20, 2, None, [2, 128, 1])
     assert (result["parameters"], result["epochs"], result["interrupted"]) == (net.parameters.size, 2, False)
@@ -558,9 +578,33 @@ def test_every_option_that_resuming_needs_is_printed(here, monkeypatch):
     assert (other.returncode, "--resume iris.safetensors needs the samples and weights" in other.stderr) == (2, True)
     fewer = here(*RESUMED, "--resume", "iris.safetensors", "--epochs", "7")
     assert "--epochs is the number in all, of which iris.safetensors has done 8: ask for more, got 7" in fewer.stderr
-    done = ok(here(*RESUMED, "--resume", "iris.safetensors", "--out", "on.safetensors"))
-    assert "resumed after epoch 8 of 8" in done  # nothing is left to do, and that is no mistake
-    assert_same_bits(fc.load("on.safetensors").parameters, whole.parameters, "parameters")
+    for epochs in ((), ("--epochs", "8")):
+        done = here(*RESUMED, "--resume", "iris.safetensors", *epochs)
+        assert (done.returncode, done.stdout) == (2, "")
+        assert "iris.safetensors has done all of its 8 epochs; give --epochs more, such as 16\n" in done.stderr
+
+
+def test_the_best_epoch_is_brought_back_by_resuming_and_then_nothing_is_left(here, monkeypatch):
+    """An interrupt after the last epoch, before the best parameters are there."""
+    (here.folder / "iris.csv").write_text(IRIS)
+    settings = "--early-stopping", "1", "--learning-rate", "0.5", "--epochs", "200"
+    result = json.loads(ok(here("train", "iris.csv", *settings, "--out", "whole.safetensors", "--json")))
+    assert result["resume"] is None
+    last, raised = result["epochs"], []
+
+    def interrupted(saver, record):
+        if record.epoch == last and not raised:
+            raised.append(record)
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(outputs.Saver, "__call__", interrupted)
+    assert here("train", "iris.csv", *settings).returncode == 130
+    assert "kept the parameters" in ok(here("train", "iris.csv", "--resume", "iris.safetensors"))
+    whole = fc.load("whole.safetensors").parameters
+    assert_same_bits(fc.load("iris.safetensors").parameters, whole, "parameters")
+    done = here("train", "iris.csv", "--resume", "iris.safetensors", "--epochs", "300")
+    assert (done.returncode, done.stdout) == (2, "")
+    assert f"early stopping ended iris.safetensors after {last} epochs, 1 of them no better" in done.stderr
 
 
 def test_ctrl_c_before_the_first_step_saves_nothing(here, monkeypatch):

@@ -21,7 +21,7 @@ from numbafc.files import InvalidFile, checkpoint, datasets, digits
 def net():
     net = fc.MLP([3, 5, 2], "tanh", "cross_entropy", "float64", seed=4)
     net.standardize(np.random.default_rng(0).standard_normal((9, 3)))
-    net.classes = ("no", "yes")
+    net.classes, net.features = ("no", "yes"), ("a", "b", "c")
     return net
 
 
@@ -38,14 +38,14 @@ def test_a_saved_network_comes_back_bit_for_bit(tmp_path, dtype, activation, los
     assert repr(back) == repr(net)
     assert_same_bits(back.parameters, net.parameters, "parameters")
     assert back.input_mean is None
-    assert back.classes is None
+    assert (back.classes, back.features) == (None, None)
     back.parameters[:] = 0  # its own memory, writeable
 
 
-def test_standardisation_and_classes_are_saved_too(tmp_path, net):
+def test_standardisation_and_names_are_saved_too(tmp_path, net):
     net.save(tmp_path / "net.safetensors")
     back = fc.load(tmp_path / "net.safetensors")
-    assert back.classes == ("no", "yes")
+    assert (back.classes, back.features) == (("no", "yes"), ("a", "b", "c"))
     X = np.random.default_rng(1).standard_normal((7, 3))
     assert_same_bits(back.outputs(X), net.outputs(X), "outputs")
 
@@ -120,6 +120,9 @@ def test_files_that_are_no_models_are_refused_by_name(tmp_path, net):
         "other activation": with_description(activation="swish"),
         "too many classes": with_description(classes=["a", "b", "c"]),
         "classes are a number": with_description(classes=3),
+        "features are one word": with_description(features="abc"),
+        "features are no words": with_description(features=[1, None, "c"]),
+        "too few features": with_description(features=["a", "b"]),
         "a scale is 0": with_tensor("input.scale", [0, 1, 1]),
         "a mean is no number": with_tensor("input.mean", [0, np.nan, 1]),
     }
@@ -321,19 +324,23 @@ BAD_FILES = [
     (
         "x.csv",
         b"1,2,0\n3,oops,1\n",
-        r"expected a number at row 1, column 1 \(from 0\), got 'oops'; mend it or remove the row$",
+        r"expected a number at row 1, column 1 \(from 0; line 2\), got 'oops'; mend it or remove the row$",
     ),
     (
         "x.csv",
         b"a,b,c\n1,2,0\n\n3, ,1\n",
-        r"expected a number at row 1, column 1 'b' \(from 0, below the header\), got an empty cell; fill it or remove",
+        r"expected a number at row 1, column 1 'b' \(from 0, below the header; line 4\), got an empty cell; fill it",
     ),
-    ("x.csv", b"1,2,a\n2,1_0,b\n", r"expected a number at row 1, column 1 \(from 0\), got '1_0'; mend it"),
-    ("x.csv", b"1,2,a\n2,0x1,b\n", r"expected a number at row 1, column 1 \(from 0\), got '0x1'; mend it"),
+    ("x.csv", b"1,2,a\n2,1_0,b\n", r"expected a number at row 1, column 1 \(from 0; line 2\), got '1_0'; mend it"),
+    ("x.csv", b'"1\n",2,a\n2,0x1,b\n', r"expected a number at row 1, column 1 \(from 0; line 3\), got '0x1'; mend it"),
     ("x.csv", b"cat,1,2\n,3,4\n", "'cat', and the whole column is words; if it is the target, pass --target 0, else write"),
     ("x.csv", b"kind,a,b\ncat,1,2\n", r"at row 0, column 0 'kind' .*, got 'cat', and the whole column is words"),
-    ("x.csv", b"1,2,0\n3,4\n", r"expected 3 columns, as in the first line, got 2 at row 1 \(from 0\); a cell with a comma"),
-    ("x.csv", b"1,2\n3,4,dog\n", r"expected 2 columns, as in the first line, got 3 at row 1 \(from 0\)"),
+    (
+        "x.csv",
+        b"1,2,0\n3,4\n",
+        r"expected 3 columns, as in the first line, got 2 at row 1 \(from 0; line 2\); a cell with a comma",
+    ),
+    ("x.csv", b"1,2\n3,4,dog\n", r"expected 2 columns, as in the first line, got 3 at row 1 \(from 0; line 2\)"),
     (
         "x.csv",
         b"5.1,?,0\n4.9,3,1\n",
@@ -347,9 +354,9 @@ BAD_FILES = [
     (
         "x.csv",
         b"a,b,c\n1,2,0\n3,nan,1\n",
-        r"X must be finite .*, got nan at row 1, column 1 'b' \(from 0, below the header\)",
+        r"X must be finite .*, got nan at row 1, column 1 'b' \(from 0, below the header; line 3\)",
     ),
-    ("x.csv", b"1,2,nan\n3,4,1\n", r"y must be finite in float32, got nan at row 0, column 2 \(from 0\)"),
+    ("x.csv", b"1,2,nan\n3,4,1\n", r"y must be finite in float32, got nan at row 0, column 2 \(from 0; line 1\)"),
     ("x.csv", b"\xff\xfe\x00,1\n", "not a readable csv file"),
     ("x.npy", b"", "not a readable NumPy file"),
     ("x.npy", b"\x93NUMPY\x01\x00", "not a readable NumPy file"),
@@ -377,7 +384,7 @@ BAD_FILES = [
     (
         "x.csv",
         b"1,a\n2,\n",
-        r"expected a target at row 1, column 1 \(from 0\), got an empty one; fill it or remove the row",
+        r"expected a target at row 1, column 1 \(from 0; line 2\), got an empty one; fill it or remove the row",
     ),
     ("x.csv", b"1,a\n2," + b"b" * 1001, "expected a target of at most 1000 characters at row 1, column 1 .*, got 1001"),
     ("x.npz", npz(X=GOOD[:-8], y=npy(np.ones(4))), "X ends after 56 of 64 bytes"),
@@ -417,7 +424,7 @@ def test_targets_that_do_not_fit_are_refused(tmp_path):
     with pytest.raises(InvalidFile, match="expected classes, words or whole numbers, as targets, got fractions"):
         datasets.load(path, task="classification")
     path.write_text("1,cat\n2,dog\n")
-    with pytest.raises(InvalidFile, match=r"got the word 'cat' at row 0, column 1 \(from 0\)"):
+    with pytest.raises(InvalidFile, match=r"got the word 'cat' at row 0, column 1 \(from 0; line 1\)"):
         datasets.load(path, task="regression")
     path.write_text("x,size\n1,0.5\n2,007\n")
     with pytest.raises(
@@ -460,12 +467,41 @@ def test_places_are_those_in_the_file_wherever_the_target_is(tmp_path):
     with pytest.raises(InvalidFile, match="expected a number at row 1, column 2 'b'"):
         datasets.load(path, target="kind")
     path.write_text("0.5,1,2\n1e60,3,4\n")
-    with pytest.raises(InvalidFile, match=r"y must be finite in float32, got 1e\+60 at row 1, column 0 \(from 0\)"):
+    with pytest.raises(InvalidFile, match=r"y must be finite in float32, got 1e\+60 at row 1, column 0 \(from 0; line 2\)"):
         datasets.load(path, target="0")
     np.save(tmp_path / "x.npy", np.array([[0, 1, 2], [1, 3, np.nan]]))
     for read in (datasets.load, lambda *args, **options: datasets.load_samples(*args, 2, **options)):
         with pytest.raises(InvalidFile, match=r"X must be finite in float32, got nan at row 1, column 2 \(from 0\)"):
             read(tmp_path / "x.npy", target="0")
+
+
+def test_columns_are_put_into_the_model_s_order(tmp_path):
+    path, names = tmp_path / "x.csv", ("a", "b", "c")
+    path.write_text("c,kind,a,b\n3,0.5,1,2\n6,1.5,4,5\n")
+    data = datasets.load(path, target="kind", features=names)
+    np.testing.assert_array_equal(data.X, [[1, 2, 3], [4, 5, 6]])
+    assert data.features == names
+    np.testing.assert_array_equal(datasets.load_samples(path, 3, target="kind", names=names), data.X)
+    path.write_text("b,c,a\n2,3,1\n5,6,4\n")
+    np.testing.assert_array_equal(datasets.load_samples(path, 3, names=names), data.X)
+    path.write_text("2,3,1\n5,6,4\n")  # without a header nobody can tell
+    np.testing.assert_array_equal(datasets.load_samples(path, 3, names=names), [[2, 3, 1], [5, 6, 4]])
+    assert datasets.load(path, features=names[:2]).features is None
+
+
+OTHER_NAMES = [
+    ("a,d\n1,2\n", ("a", "b"), "expected columns 'b', as the model has, got 'd'; name the columns as the model does"),
+    ("b,a,a\n1,2,3\n", ("a", "a", "b"), "expected columns 'a', 'a', 'b', as the model has, got 'b', 'a', 'a'; name"),
+    (f"{','.join('uvwxyz')}\n1,2,3,4,5,6\n", tuple("abcdef"), "columns 'a', 'b', 'c', 'd', 'e', …, as .* 'y', …; name"),
+]
+
+
+@pytest.mark.parametrize(("text", "names", "message"), OTHER_NAMES)
+def test_columns_of_other_names_are_refused(tmp_path, text, names, message):
+    path = tmp_path / "x.csv"
+    path.write_text(text)
+    with pytest.raises(InvalidFile, match=message):
+        datasets.load_samples(path, len(names), names=names)
 
 
 def test_samples_without_targets_are_refused_by_their_place_too(tmp_path):
@@ -478,6 +514,14 @@ def test_samples_without_targets_are_refused_by_their_place_too(tmp_path):
         datasets.load_samples(path, 2)
     path.write_text("1,2\n3,4,5\n")
     with pytest.raises(InvalidFile, match="expected 2 columns, as in the first line, got 3 at row 1"):
+        datasets.load_samples(path, 2)
+
+
+def test_a_line_is_the_file_s_own(tmp_path):
+    """Blank lines, a header and cells over several lines count, as in an editor."""
+    path = tmp_path / "x.csv"
+    path.write_bytes(b'\r\n"a\r\nb",c\r\n\r\n1,2\r\n3,x\r\n')
+    with pytest.raises(InvalidFile, match=r"row 1, column 1 'c' \(from 0, below the header; line 6\), got 'x'"):
         datasets.load_samples(path, 2)
 
 

@@ -12,7 +12,7 @@ import pytest
 ROOT = Path(__file__).parent.parent
 sys.path.append(str(ROOT))  # perf is not installed
 
-from perf import drawing, readme, report, rows, session, studies  # noqa: E402
+from perf import drawing, products, readme, report, rows, session, studies  # noqa: E402
 
 
 @pytest.fixture(scope="module")
@@ -76,6 +76,17 @@ def test_the_report_says_how_time_grows_and_by_which_factor_the_shortcut_wins(dr
     assert re.search(r"numbafc, \d+ results over \[1, .*?\] threads and .*? instructions: all have equal bits", page)
 
 
+def test_subjects_have_one_name_in_pictures_tables_and_the_terminal():
+    found = rows.where(rows.read(session.file(readme.RESULTS, "layer")), op="forward", T=512, N=512, B=128)
+    table, best = report.table(found), drawing.name("numpy, OPENBLAS")
+    for row in found:
+        assert f"<td>{drawing.name(row['peer'])}</td>" in table
+    (forced,) = [row for row in found if "OPENBLAS_CORETYPE" in row["peer"]]
+    assert f"<td>{best}</td>" in table
+    assert report.subject(forced) == f"{best} {forced['version']} (OPENBLAS_CORETYPE=SkylakeX)"
+    assert products.line([found[0], forced]).endswith(f" x {best}")
+
+
 def test_text_of_rows_cannot_break_the_report():
     row = rows.read(session.file(readme.RESULTS, "layer"))[0] | {"peer": "<script>alert(1)</script>"}
     assert "<script>" not in report.table([row])
@@ -131,10 +142,13 @@ def test_without_matplotlib_there_are_tables_and_a_sentence(monkeypatch, tmp_pat
     shutil.copy(readme.RESULTS / "layer.jsonl", tmp_path)
     monkeypatch.setitem(sys.modules, "matplotlib", None)
     report.write(tmp_path)
-    assert "no pictures: matplotlib is not installed" in capsys.readouterr().out
+    output = capsys.readouterr().out
+    assert "no pictures: matplotlib is not installed" in output
+    assert re.search(r"\d+ verified rows of 1 study, 0 pictures: ", output)
     page = (tmp_path / "report.html").read_text(encoding="utf-8")
     assert "<img" not in page
     assert "<td>grad_w</td>" in page
+    assert "python -m perf layer --out DIR</pre>" in page
 
 
 @pytest.mark.parametrize("name", list(studies.STUDIES))

@@ -15,6 +15,7 @@ from .sources import score_name
 
 BAR, WIDE = 12, 100  # columns of the bar, and of a terminal that has room for one
 TIME, SPEED = 7, 17  # columns of the time left, 1:23:45, and of 1234567 samples/s
+WAITING = "training; kernels that are not in the cache yet are compiled first, for some seconds, and kept"
 
 
 def minibatches(net: MLP) -> int:
@@ -46,6 +47,8 @@ class Display(Progress):
         )
         history = [] if net.training is None else net.training.history
         self.task = self.add_task("compiling", total=None, epochs=epochs, done=len(history), speed="")
+        if not console.is_terminal:
+            console.print(WAITING)
 
     def get_renderables(self) -> Iterable[RenderableType]:
         """What is on the screen, several times a second: how far the network is now, in the middle of an epoch too."""

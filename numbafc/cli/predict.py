@@ -44,7 +44,7 @@ def predict(
         X = datasets.digits(net.dtype).X
         require_features(X, net, data)
     else:
-        X = datasets.load_samples(data, net.sizes[0], target=target, dtype=net.dtype)
+        X = datasets.load_samples(data, net.sizes[0], target=target, dtype=net.dtype, names=net.features)
     if out is not None:
         check_writable("--out", out, data, model)
     rows = net.predict_proba(X) if probabilities else net.predict(X).reshape(len(X), -1)

@@ -103,8 +103,15 @@ class Run:
             "validation_loss": net.loss(*validation) if finished else None,
             "validation_score": net.score(*validation) if finished else None,
             "score_is": score_name(net),
-            "resume": self.again,
+            "resume": self._on(),
         }
+
+    def _on(self) -> str | None:
+        """The command that goes on, after the last epoch with more of them; none after early stopping."""
+        now = self._progress
+        if not now.finished:
+            return self.again
+        return None if now.stopped else f"{self.again} --epochs {settings.more_epochs(len(now.history))}"
 
     @property
     def _progress(self) -> Any:

@@ -15,6 +15,7 @@ from ..files.checkpoint import load
 from ..files.invalid import InvalidFile
 from ..nn import ACTIVATIONS, LOSSES, MLP, OPTIMIZERS, SCHEDULES
 from ..nn.initializers import INITIALIZERS
+from ..nn.progress import Progress
 
 OF_NETWORK = ("hidden", "activation", "init", "loss", "label_smoothing", "dtype", "seed")
 OF_TRAINING = (
@@ -97,7 +98,7 @@ def network(dataset: datasets.Dataset, given: dict[str, Any]) -> MLP:
         label_smoothing=given["label_smoothing"],
         init=given["init"],
     )
-    net.classes = dataset.classes
+    net.classes, net.features = dataset.classes, dataset.features
     return net
 
 
@@ -141,4 +142,21 @@ def resumed(path: Path, epochs: int | None) -> MLP:
         if epochs < done:
             raise ValueError(f"--epochs is the number in all, of which {path} has done {done}: ask for more, got {epochs}")
         net.training.epochs = epochs
+    if net.training.finished:
+        raise ValueError(f"nothing is left to do: {_all_done(path, net.training)}")
     return net
+
+
+def _all_done(path: Path, training: Progress) -> str:
+    """Why a finished training cannot go on as it is, and what to do."""
+    done, waited = len(training.history), training.waited
+    if training.stopped:
+        return (
+            f"early stopping ended {path} after {done} epochs, {waited} of them no better; train anew, with other settings"
+        )
+    return f"{path} has done all of its {done} epochs; give --epochs more, such as {more_epochs(done)}"
+
+
+def more_epochs(done: int) -> int:
+    """How many epochs in all to propose: as many again."""
+    return max(2 * done, 1)

@@ -32,10 +32,12 @@ class Source(NamedTuple):
         named = {"--target": self.target, "--labels": self.labels}
         return [str(self.data), *(str(word) for pair in named.items() if pair[1] is not None for word in pair)]
 
-    def read(self, task: str, dtype: Any) -> datasets.Dataset:
-        """The data set in a file, or the embedded one."""
+    def read(self, task: str, dtype: Any, features: tuple[str, ...] | None = None) -> datasets.Dataset:
+        """The data set in a file, or the embedded one. features: a model's names of them."""
         if not is_digits(self.data):
-            return datasets.load(self.data, target=self.target, labels=self.labels, task=task, dtype=dtype)
+            return datasets.load(
+                self.data, target=self.target, labels=self.labels, task=task, dtype=dtype, features=features
+            )
         if self.target is not None or self.labels is not None or task == "regression":
             raise ValueError(
                 "the embedded digits are images and their classes: neither --target, nor --labels, nor a loss of real "
@@ -44,8 +46,9 @@ class Source(NamedTuple):
         return datasets.digits(dtype)
 
     def read_for(self, net: MLP) -> datasets.Dataset:
-        """The data set, with the features that a network has, and targets as it knows them. Raises InvalidFile."""
-        dataset = self.read("classification" if LOSSES[net.loss_name].classifies else "regression", net.dtype)
+        """The data set, with a network's features in its order, and targets as it knows them. Raises InvalidFile."""
+        task = "classification" if LOSSES[net.loss_name].classifies else "regression"
+        dataset = self.read(task, net.dtype, net.features)
         require_features(dataset.X, net, self.data)
         dataset = _encoded(dataset, net, self.data)
         require_targets(dataset, net, self.data)

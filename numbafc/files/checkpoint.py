@@ -55,6 +55,7 @@ def contents(net: MLP, training: bool) -> tuple[dict[str, np.ndarray], dict[str,
         "label_smoothing": net.label_smoothing,
         "init": net.init,
         "classes": net.classes,
+        "features": net.features,
     }
     if training and net.training is not None and progress.can_be_written(net.training):
         description["training"] = progress.describe(net.training)
@@ -109,13 +110,8 @@ def _restore(description: dict[str, Any], tensors: dict[str, np.ndarray]) -> MLP
         net.input_mean, net.input_scale = _standardisation(tensors, "input", net.sizes[:1], net.dtype)
     if "target.mean" in tensors:
         net.target_mean, net.target_scale = _standardisation(tensors, "target", net.sizes[-1:], net.dtype)
-    classes = description["classes"]
-    if classes is not None:
-        if not (isinstance(classes, list) and all(isinstance(label, str) for label in classes)):
-            raise ValueError(f"classes must be a list of words, got {classes!r:.80}")
-        if len(classes) != net.sizes[-1]:
-            raise ValueError(f"{len(classes)} classes for {net.sizes[-1]} outputs")
-        net.classes = tuple(classes)
+    net.classes = _names("classes", description["classes"], net.sizes[-1], "outputs")
+    net.features = _names("features", description.get("features"), net.sizes[0], "inputs")  # younger than format 2
     if "training" in description:
         prefix = "training."
         own = {name.removeprefix(prefix): tensor for name, tensor in tensors.items() if name.startswith(prefix)}
@@ -131,6 +127,17 @@ def _tensors(net: MLP) -> dict[str, np.ndarray]:
         for n, pair in enumerate(zip(net.weights, net.biases, strict=True))
         for kind, tensor in zip(("weight", "bias"), pair, strict=True)
     }
+
+
+def _names(name: str, names: Any, count: int, of: str) -> tuple[str, ...] | None:
+    """Names of all inputs or outputs, if they have any. Raises ValueError."""
+    if names is None:
+        return None
+    if not (isinstance(names, list) and all(isinstance(one, str) for one in names)):
+        raise ValueError(f"{name} must be a list of words, got {names!r:.80}")
+    if len(names) != count:
+        raise ValueError(f"{len(names)} {name} for {count} {of}")
+    return tuple(names)
 
 
 def _matching(tensors: dict[str, np.ndarray], name: str, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray:

@@ -6,6 +6,7 @@ size does not justify.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from os import PathLike
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -15,6 +16,7 @@ import numpy as np
 from .. import checks
 from . import readers
 from .invalid import InvalidFile
+from .naming import in_order
 from .tables import NUMBER, Columns
 
 MAX_CLASSES = 1000  # more different whole numbers than this are a quantity, not a label
@@ -24,13 +26,15 @@ class Dataset(NamedTuple):
     """Samples and what to predict of them.
 
     X: (samples, features), float32 or float64. y: for classes their indices, (samples,); else reals, (samples,) or
-    (samples, outputs). classes: the labels in the order of their indices, or None where y is real.
+    (samples, outputs). classes: the labels in the order of their indices, or None where y is real. features: the names of
+    X's columns, or None where the file has none.
     """
 
     name: str
     X: np.ndarray
     y: np.ndarray
     classes: tuple[str, ...] | None
+    features: tuple[str, ...] | None = None
 
     def describe(self) -> str:
         """One line: what was read."""
@@ -61,6 +65,7 @@ def load(
     task: str = "auto",
     dtype: Any = "float32",
     name: str | None = None,
+    features: Sequence[str] | None = None,
 ) -> Dataset:
     """Read a data set.
 
@@ -71,7 +76,8 @@ def load(
     target: that column's name or number from 0 (negative from the end); the last one if not given. labels: the IDX or npy
     file, (samples,), of an IDX file's targets; if not given, the one beside it that MNIST's names pair with it. task:
     "classification", "regression", or "auto": words and whole numbers are classes. dtype: of X and of real targets,
-    float32 or float64. Raises InvalidFile, or OSError where the file cannot be read.
+    float32 or float64. features: a model's names of them, into whose order the columns of a csv with a header are put;
+    other names are refused. Raises InvalidFile, or OSError where the file cannot be read.
     """
     path, dtype = Path(path), checks.real_dtype(dtype)
     X, y, columns = readers.find(path).read(path, target=target, labels=labels)
@@ -80,21 +86,31 @@ def load(
     if y.ndim == 0 or len(y) != len(X):
         raise InvalidFile(path, f"X has shape {X.shape} but y has {y.shape}; expected one target per row of X")
     numbers = _numbers(path, "X", X, dtype, columns)
-    return Dataset(name or path.name, numbers, *_targets(path, y, task, dtype, columns))
+    names = None if columns is None else columns.names(X.shape[1])
+    if names is not None and features is not None and len(names) == len(features):
+        numbers, names = in_order(path, numbers, names, features), tuple(features)
+    return Dataset(name or path.name, numbers, *_targets(path, y, task, dtype, columns), names)
 
 
 def load_samples(
-    path: str | PathLike[str], features: int, *, target: str | None = None, dtype: Any = "float32"
+    path: str | PathLike[str],
+    features: int,
+    *,
+    target: str | None = None,
+    dtype: Any = "float32",
+    names: Sequence[str] | None = None,
 ) -> np.ndarray:
     """X alone, (samples, features), from a file of load's kinds.
 
-    A csv or npy file has `features` columns, or one more: the target's, named as in load, which is left out.
+    A csv or npy file has `features` columns, or one more: the target's, named as in load, which is left out. names: the
+    model's, as features is in load.
     """
     path = Path(path)
     X, columns = readers.find(path).samples(path, features, target)
     if X.ndim != 2 or X.shape[1] != features:
         raise InvalidFile(path, f"expected {features} features, as the model has, got shape {X.shape}")
-    return _numbers(path, "X", X, checks.real_dtype(dtype), columns)
+    numbers = _numbers(path, "X", X, checks.real_dtype(dtype), columns)
+    return numbers if columns is None else in_order(path, numbers, columns.names(features), names)
 
 
 def encode(labels: np.ndarray, classes: tuple[str, ...], path: str | PathLike[str]) -> np.ndarray:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import re
 from collections.abc import Iterator, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import NamedTuple
 
@@ -14,26 +15,35 @@ from .invalid import InvalidFile
 
 
 class Columns(NamedTuple):
-    """The columns of a table: those of X, then the target's, by their numbers in the file; and the header, if any."""
+    """The columns of a table: those of X, then the target's, by their numbers in the file; the header, if any; its file."""
 
     numbers: Sequence[int]
     header: Sequence[str] | None = None
+    path: Path | None = None  # of a csv file, whose lines have numbers
+
+    def names(self, features: int) -> tuple[str, ...] | None:
+        """Those of so many features, if there is a header."""
+        return None if self.header is None else tuple(self.header[number] for number in self.numbers[:features])
 
     def place(self, row: int, column: int = -1) -> str:
         """A cell's, for messages. column: of X; −1 is the target's."""
         number = self.numbers[column]
         name = "" if self.header is None else f" {self.header[number]!r:.40}"
-        return f"row {row}, column {number}{name} {self.counted}"
+        return f"row {row}, column {number}{name} {self.counted(row)}"
 
-    @property
-    def counted(self) -> str:
-        """How rows and columns are."""
-        return "(from 0)" if self.header is None else "(from 0, below the header)"
+    def counted(self, row: int) -> str:
+        """How rows and columns are, and the line in which an editor shows the row: blank ones and a header count there."""
+        how = "from 0" if self.header is None else "from 0, below the header"
+        return f"({how})" if self.path is None else f"({how}; line {self._line(self.path, row)})"
+
+    def _line(self, path: Path, row: int) -> int:
+        """Found by reading the file again: only a message wants it."""
+        return next(islice(_numbered(path), row + (self.header is not None), None))[0]
 
 
-def features_first(width: int, target: int, header: Sequence[str] | None = None) -> Columns:
+def features_first(width: int, target: int, header: Sequence[str] | None = None, path: Path | None = None) -> Columns:
     """The columns of a table of that width, the target's moved to the end."""
-    return Columns((*(column for column in range(width) if column != target), target), header)
+    return Columns((*(column for column in range(width) if column != target), target), header, path)
 
 
 def find_column(path: Path, target: str | None, header: list[str] | None, columns: int) -> int:
@@ -58,7 +68,7 @@ def read_table(path: Path, target: str | None) -> tuple[np.ndarray, np.ndarray, 
     column = find_column(path, target, header, width)
     if width < 2:
         raise InvalidFile(path, "expected at least one feature and the target, separated by commas, got one column")
-    columns = features_first(width, column, header)
+    columns = features_first(width, column, header, path)
     cells = [row[column].strip() for row in _rows(path, columns)]
     for row, cell in enumerate(cells):
         if len(cell) > LONGEST_LABEL:
@@ -73,7 +83,7 @@ def read_features(path: Path, features: int, target: str | None) -> tuple[np.nda
     if width not in (features, features + 1):
         raise InvalidFile(path, f"expected {features} features, as the model has, got {width} columns")
     last = find_column(path, target, header, width) if width > features else features - 1
-    columns = features_first(width, last, header)
+    columns = features_first(width, last, header, path)
     for _ in _rows(path, columns):
         pass  # their widths are compared
     return _load(path, columns, features), columns
@@ -126,9 +136,18 @@ def _look(path: Path) -> tuple[list[str] | None, int]:
 
 def _lines(path: Path) -> Iterator[list[str]]:
     """The cells of each line that has any."""
+    return (cells for _, cells in _numbered(path))
+
+
+def _numbered(path: Path) -> Iterator[tuple[int, list[str]]]:
+    """The same, with the number from 1 of the line where each begins: a cell in quotes may go over several."""
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
-            yield from filter(None, csv.reader(file))
+            reader, line = csv.reader(file), 1
+            for cells in reader:
+                if cells:
+                    yield line, cells
+                line = reader.line_num + 1
     except (UnicodeDecodeError, csv.Error) as error:
         raise InvalidFile(path, f"not a readable csv file ({error})") from None
 
@@ -141,7 +160,9 @@ def _rows(path: Path, columns: Columns) -> Iterator[list[str]]:
     for row, cells in enumerate(lines):
         if len(cells) != len(columns.numbers):
             widths = f"{len(columns.numbers)} columns, as in the first line, got {len(cells)}"
-            raise InvalidFile(path, f"expected {widths} at row {row} {columns.counted}; a cell with a comma needs quotes")
+            raise InvalidFile(
+                path, f"expected {widths} at row {row} {columns.counted(row)}; a cell with a comma needs quotes"
+            )
         yield cells
 
 

@@ -55,7 +55,7 @@ class MLP:
     into it; change a layer with net.weights[0][:] = W.
     input_mean, input_scale: (features,) or None; inputs are standardised with them first (see standardize).
     target_mean, target_scale: (T,) or None; likewise for real targets.
-    classes: names of the outputs, for people and files, or None.
+    classes, features: names of the outputs and of the inputs, for people and files, or None.
     training: how far the last fit has come (see training.py), or None; fit(resume=True) goes on from there.
     Raises TypeError or ValueError.
     """
@@ -83,6 +83,7 @@ class MLP:
         self.target_mean: np.ndarray | None = None
         self.target_scale: np.ndarray | None = None
         self.classes: tuple[str, ...] | None = None
+        self.features: tuple[str, ...] | None = None
         self.training: Progress | None = None
         self.label_smoothing = checks.number("label_smoothing", label_smoothing, 0, below=1)
         if label_smoothing and not LOSSES[loss].classifies:

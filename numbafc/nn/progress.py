@@ -70,6 +70,17 @@ class Progress:
         """Minibatches in an epoch."""
         return -(-self.samples // self.recipe.batch_size)
 
+    @property
+    def stopped(self) -> bool:
+        """Whether early stopping ends it."""
+        return self.recipe.early_stopping is not None and self.waited >= self.recipe.early_stopping
+
+    @property
+    def finished(self) -> bool:
+        """Whether nothing is left to do: no epoch, nor to bring back the best."""
+        ended = len(self.history) >= self.epochs or self.stopped
+        return ended and (self.best is None or self.last is not None)
+
     def watched(self) -> list[float]:
         """The losses that schedules and early stopping look at."""
         return [r.loss if np.isnan(r.validation_loss) else r.validation_loss for r in self.history]

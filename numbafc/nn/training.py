@@ -48,7 +48,7 @@ def train(
         progress.last = None
     net.order.bit_generator.state = progress.order
     for epoch in range(len(progress.history) + 1, progress.epochs + 1):
-        if recipe.early_stopping is not None and progress.waited >= recipe.early_stopping:
+        if progress.stopped:
             break
         order, rate = _one_epoch(net, progress, train_epoch, epoch)
         held_out = (net.loss(*validation), net.score(*validation)) if validation else (np.nan, np.nan)
