@@ -159,7 +159,7 @@ def test_work_is_kept_from_call_to_call():
 
 @pytest.mark.parametrize("dtype", DTYPES, ids=str)
 def test_panels_hold_nothing_that_nobody_wrote(dtype):
-    """Subnormal numbers left in the lanes behind X, which no tile stores, made tiles ten times as slow."""
+    """Subnormal numbers left in the lanes behind X, which no tile stores, made tiles several times as slow."""
     left, lanes = dtype.type(np.finfo(dtype).smallest_subnormal), tile.tile_for(dtype, tile.target_features()).lanes
     packed = 0
     for T, N, B in ((3, 48, 128), (48, 48, 128), (48, 64, 128), (30, 65, 50), (200, 255, 33)):

@@ -29,7 +29,7 @@ def pack(X, j0, width, lanes, real, k0, size, itemsize, extra, out, at):
     """Panel [k][width·lanes] of X[k0 : k0+size, j0 : j0+real], from byte `at` of out; extra = 1: a 1 behind the last lane.
 
     Lanes of the panel that are no part of X are numbers of X or 0: what becomes of them is stored nowhere, but numbers
-    below the normal ones, which any memory may hold, take a tile ten times as long.
+    below the normal ones, which any memory may hold, take a tile several times as long.
     """
     step, first = width * lanes * itemsize, at // itemsize
     done = min((real + lanes - 1) // lanes, width) * lanes  # the first two ways write whole vectors
