@@ -38,10 +38,8 @@ def pack(X, j0, width, lanes, real, k0, size, itemsize, extra, out, at):
     elif X.strides[0] == itemsize and masked_loads(out) == 1:
         for v in range(width):
             columns = min(lanes, real - v * lanes)
-            for k in range(0, size if columns > 0 else 0, lanes):
-                x_at = (k0 + k) * itemsize + (j0 + v * lanes) * X.strides[1]
-                out_at = at + k * step + v * lanes * itemsize
-                transpose(X, x_at, X.strides[1], columns, min(lanes, size - k), out, out_at, step)
+            x_at, out_at = k0 * itemsize + (j0 + v * lanes) * X.strides[1], at + v * lanes * itemsize
+            transpose(X, x_at, X.strides[1], columns, size if columns > 0 else 0, out, out_at, step)
     else:
         done = real
         for k in range(size):

@@ -21,7 +21,7 @@ from numba.types import intp
 from .._jit import flat, get_num_threads, kernel, stay_apart
 from ..kernels.packing import aligned, whole_lines
 from ..kernels.products import on_one_thread
-from ..kernels.vector import call_stored, matrix, span
+from ..kernels.vector import call_stored, gather, matrix, span
 from . import clipping, dropout
 from .activations import Activation
 from .arena import D_, G_, H_, N_, ROOM, SETTINGS, T_, places
@@ -71,14 +71,11 @@ def no_results() -> np.ndarray:
 def _gather(rows, mean, scale, order, first, B, arena):
     """H₀: the samples of the batch as rows, standardised."""
     N = rows.shape[1]
-    for s in range(B):
-        sample, to = rows[order[first + s]], span(arena, s * N, (s + 1) * N)
-        if mean.size > 0:
-            for i in range(N):
-                to[i] = (sample[i] - mean[i]) / scale[i]
-        else:
-            for i in range(N):
-                to[i] = sample[i]
+    gather(rows, span(order, first, first + B), span(arena, 0, B * N))
+    for s in range(B if mean.size > 0 else 0):
+        sample = span(arena, s * N, (s + 1) * N)
+        for i in range(N):
+            sample[i] = (sample[i] - mean[i]) / scale[i]
 
 
 @register_jitable

@@ -6,7 +6,7 @@ array and the processor decide what they become (sizes.py).
 """
 
 from .columns import column
-from .moving import copy_rows, transpose
+from .moving import copy_rows, gather, transpose
 from .sizes import half_vectors, lanes_in, masked_loads, most_rows, most_vectors, next_height, vector_bytes
 from .streams import stream_1, stream_2, stream_4, stream_8
 from .table import tile, tile_table
@@ -23,6 +23,7 @@ __all__ = [
     "call_stored",
     "column",
     "copy_rows",
+    "gather",
     "half_vectors",
     "lanes_in",
     "masked_loads",

@@ -1,4 +1,4 @@
-"""What moves X into panels, and A into bands: a copy of rows, and one that turns them on the way."""
+"""What moves X into panels, and A into bands: a copy of rows, and one that turns them on the way; and samples together."""
 
 from __future__ import annotations
 
@@ -14,10 +14,11 @@ from .squares import SquareFunction
 from .views import start_of
 
 AHEAD = 8  # rows that a copy asks for before it needs them: no prefetcher follows steps across pages
+ROWS_AHEAD, BYTES_AHEAD = 2, 2048  # what a gathering asks for before it needs it: so many rows, and at least so many bytes
 
 
 class TransposeFunction(SquareFunction):
-    """out[k, j] = X[j, k] for one square of lanes × lanes, through registers.
+    """out[k, j] = X[j, k] for up to `lanes` j, by squares of lanes × lanes that are turned in registers.
 
     `columns` vectors along k are loaded from X, of `rows` numbers each, and `rows` vectors along j are stored.
     """
@@ -32,10 +33,20 @@ class TransposeFunction(SquareFunction):
         offsets = [
             build.select(build.icmp_signed("<", i64(j), columns), build.mul(x_step, i64(j)), i64(0)) for j in range(lanes)
         ]
-        vectors = self.columns([self.at(x, offset) for offset in offsets], self.below(rows))
-        for k, vector in enumerate(vectors):
-            with build.if_then(build.icmp_signed("<", i64(k), rows)):
-                self.store(vector, self.at(out, build.mul(out_step, i64(k))))
+        starts = [self.at(x, offset) for offset in offsets]
+        whole = build.sdiv(rows, i64(lanes))
+        with cgutils.for_range(build, whole) as square:
+            k0 = build.mul(square.index, i64(lanes))
+            at = build.mul(k0, i64(self.size))
+            to = self.at(out, build.mul(out_step, k0))
+            for k, vector in enumerate(self.columns([self.at(start, at) for start in starts])):
+                self.store(vector, self.at(to, build.mul(out_step, i64(k))))
+        k0 = build.mul(whole, i64(lanes))
+        left, at, to = build.sub(rows, k0), build.mul(k0, i64(self.size)), self.at(out, build.mul(out_step, k0))
+        with build.if_then(build.icmp_signed(">", left, i64(0))):
+            for k, vector in enumerate(self.columns([self.at(start, at) for start in starts], self.below(left))):
+                with build.if_then(build.icmp_signed("<", i64(k), left)):
+                    self.store(vector, self.at(to, build.mul(out_step, i64(k))))
 
 
 class CopyFunction(Function):
@@ -63,6 +74,37 @@ class CopyFunction(Function):
                 self.store(self.load(self.at(source, offset), inside), self.at(target, offset))
 
 
+class GatherFunction(Function):
+    """The rows of X that are chosen, `width` numbers each, one behind the other."""
+
+    def build(self) -> Any:
+        """The function."""
+        return self.define("gather", [POINTER, I64, I64, POINTER, I64, POINTER])
+
+    def body(self, x, x_step, width, chosen, count, out) -> None:
+        build, lanes = self.builder, self.sizes.lanes
+        whole, rest = build.sdiv(width, i64(lanes)), build.srem(width, i64(lanes))
+        tail, out_step = build.mul(whole, i64(lanes * self.size)), build.mul(width, i64(self.size))
+        rows_ahead = build.add(build.sdiv(i64(BYTES_AHEAD), x_step), i64(ROWS_AHEAD))
+        last, inside = build.sub(count, i64(1)), build.icmp_signed("<", self.lane, self.splat(rest))
+
+        def row(place: Any) -> Any:
+            number = build.load(build.gep(chosen, [place], source_etype=I64), align=8, typ=I64)
+            return self.at(x, build.mul(number, x_step))
+
+        with cgutils.for_range(build, count) as s:
+            source, target = row(s.index), self.at(out, build.mul(s.index, out_step))
+            later = build.add(s.index, rows_ahead)
+            ahead = row(build.select(build.icmp_signed("<", later, last), later, last))
+            with cgutils.for_range(build, whole) as vector:
+                offset = build.mul(vector.index, i64(lanes * self.size))
+                self.prefetch(self.at(ahead, offset))
+                self.store(self.load(self.at(source, offset)), self.at(target, offset))
+            with build.if_then(build.icmp_signed(">", rest, i64(0))):
+                self.prefetch(self.at(ahead, tail))
+                self.store(self.load(self.at(source, tail), inside), self.at(target, tail), inside)
+
+
 def _mover(function: type[TransposeFunction] | type[CopyFunction]) -> Any:
     """An intrinsic f(X, x_at, x_step, count, rows, out, out_at, out_step) that calls a function from X to out.
 
@@ -84,3 +126,20 @@ def _mover(function: type[TransposeFunction] | type[CopyFunction]) -> Any:
 
 transpose = _mover(TransposeFunction)  # out[k, j] = X[j, k]: `count` vectors along k, of `rows` numbers each
 copy_rows = _mover(CopyFunction)  # out[k, j] = X[k, j]: `rows` rows of `count` numbers
+
+
+@intrinsic
+def gather(typingctx: Any, X: Any, chosen: Any, out: Any) -> Any:
+    """out[s, :] = X[chosen[s], :]; all C-contiguous, out flat."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        given, order, to = (
+            context.make_array(kind)(context, builder, arg) for kind, arg in zip(signature.args, args, strict=True)
+        )
+        width, (row, _) = cgutils.unpack_tuple(builder, given.shape, 2)[1], cgutils.unpack_tuple(builder, given.strides, 2)
+        function = GatherFunction(builder.module, *tile_of(signature.args[0])).build()
+        pointers = [builder.bitcast(array.data, POINTER) for array in (given, order, to)]
+        builder.call(function, [pointers[0], row, width, pointers[1], order.nitems, pointers[2]])
+        return context.get_dummy_value()
+
+    return types.void(X, chosen, out), codegen
