@@ -58,15 +58,25 @@ def loss_types(real: Any) -> tuple[Any, ...]:
 
 
 @register_jitable
-def softmax_part(Y, B, S, top, total):
-    """S[t,s] = e^{Y[t,s]} / Σ_k e^{Y[k,s]} for logits of B samples, all flat. top and total: room for B numbers."""
-    T = len(Y) // B
+def _largest(Y, B, top, where):
+    """top[s] = max_t Y[t,s] and where[s] = the first t that has it; where is of reals, as all these arrays are."""
+    real = Y.dtype.type
     for s in range(B):
-        top[s], total[s] = Y[s], 0
-    for t in range(1, T):
-        row = span(Y, t * B, (t + 1) * B)
+        top[s], where[s] = Y[s], real(0)
+    for t in range(1, len(Y) // B):
+        row, number = span(Y, t * B, (t + 1) * B), real(t)
         for s in range(B):
-            top[s] = row[s] if row[s] > top[s] or row[s] != row[s] else top[s]
+            y, most, place = row[s], top[s], where[s]
+            larger = y > most or y != y
+            top[s] = y if larger else most
+            where[s] = number if larger else place
+
+
+@register_jitable
+def _softmax_part(Y, B, S, top, total):
+    """S[t,s] = e^{Y[t,s]} / Σ_k e^{Y[k,s]} for logits of B samples and the largest of each. total: room for B numbers."""
+    T = len(Y) // B
+    total[:] = 0
     for t in range(T):
         row, to = span(Y, t * B, (t + 1) * B), span(S, t * B, (t + 1) * B)
         for s in range(B):
@@ -84,7 +94,10 @@ def _cross_entropy(Y, classes, targets, samples, dY, losses, scratch, smoothing)
     B, hits, real = len(losses), 0, Y.dtype.type
     T = len(Y) // B
     top, total = span(scratch, 0, B), span(scratch, B, 2 * B)
-    softmax_part(Y, B, dY, top, total)
+    _largest(Y, B, top, total)
+    for s in range(B):
+        hits += int(total[s] == classes[samples[s]])
+    _softmax_part(Y, B, dY, top, total)
     for s in range(B):
         losses[s] = elementwise.log(total[s])
     target, rest = real(1 - smoothing), real(smoothing / T)
@@ -97,17 +110,15 @@ def _cross_entropy(Y, classes, targets, samples, dY, losses, scratch, smoothing)
         c = classes[samples[s]]
         losses[s] -= target * (Y[c * B + s] - top[s])
         dY[c * B + s] -= target
-        best = 0
-        while best < T - 1 and Y[best * B + s] != top[s]:
-            best += 1
-        hits += int(best == c)
     return hits
 
 
 @kernel(lambda real: (flat(real), flat(real), flat(real), intp), parallel=False)
 def _softmax(Y, S, scratch, T):
     B = Y.size // T
-    softmax_part(Y, B, S, span(scratch, 0, B), scratch[B:])
+    top, total = span(scratch, 0, B), span(scratch, B, 2 * B)
+    _largest(Y, B, top, total)
+    _softmax_part(Y, B, S, top, total)
 
 
 def softmax(Y: np.ndarray) -> np.ndarray:
