@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import gc
 import hashlib
 import math
 import os
@@ -24,7 +25,7 @@ import numpy as np
 from llvmlite import ir
 from numba.core import cgutils, config, types
 from numba.core.caching import FunctionCache, IndexDataCacheFile
-from numba.extending import intrinsic, overload
+from numba.extending import intrinsic, overload, register_jitable
 
 from ._arrays import lent
 
@@ -32,6 +33,7 @@ DTYPES = (np.dtype(np.float32), np.dtype(np.float64))
 
 # No fastmath: reassociation would break the order of sums, and NaN tests would be deleted.
 OPTIONS: dict[str, Any] = {"error_model": "numpy", "nogil": True}
+INNER: dict[str, Any] = {"no_cfunc_wrapper": True}  # of what only kernels call: a way in from C takes time to compile
 
 
 # ---- fma: one rounding, in plain Python and in compiled code --------------------------------------------------------
@@ -94,9 +96,15 @@ def _llvm_fma(typingctx: Any, a: Any, b: Any, c: Any) -> Any:
     return (c(c, c, c), codegen) if c in (types.float32, types.float64) else None
 
 
-@overload(fma)
+@overload(fma, jit_options=INNER)
 def _compiled_fma(a, b, c):  # Numba compares the arguments with those of the lambda: no annotations
     return lambda a, b, c: _llvm_fma(a, b, c)
+
+
+def inner(function: Any = None, **options: Any) -> Any:
+    """Decorator: the function is part of the kernels that call it, and compiled with them."""
+    decorate = register_jitable(**INNER, **options)
+    return decorate if function is None else decorate(function)
 
 
 def named(function: Any, name: str) -> Any:
@@ -124,7 +132,7 @@ def _stay_apart(typingctx: Any) -> Any:
     return types.void(), codegen
 
 
-@overload(stay_apart)
+@overload(stay_apart, jit_options=INNER)
 def _compiled_stay_apart():
     return lambda: _stay_apart()
 
@@ -158,12 +166,12 @@ def _reinterpret(source: Any, target: Any) -> Any:
 _bits_of, _real_of = _reinterpret(types.float64, types.int64), _reinterpret(types.int64, types.float64)
 
 
-@overload(as_integer)
+@overload(as_integer, jit_options=INNER)
 def _compiled_as_integer(x):
     return lambda x: _bits_of(x)
 
 
-@overload(as_real)
+@overload(as_real, jit_options=INNER)
 def _compiled_as_real(bits):
     return lambda bits: _real_of(bits)
 
@@ -221,7 +229,8 @@ class Kernel:
                 function = named(self.function, f"{self.function.__qualname__}_{build}")
                 dispatcher: Any = numba.njit(parallel=self.parallel, **OPTIONS)(function)
                 dispatcher._cache = _cache_for(function, build)
-                dispatcher.compile(tuple(map(lent, self.argument_types(numba.from_dtype(dtype)))))
+                with _without_collections():
+                    dispatcher.compile(tuple(map(lent, self.argument_types(numba.from_dtype(dtype)))))
                 dispatcher.disable_compile()
                 self.dispatchers[dtype.itemsize] = dispatcher
                 (compiled,) = dispatcher.overloads.values()
@@ -247,6 +256,18 @@ def kernel(
 
 
 _compiling = threading.RLock()
+
+
+@contextlib.contextmanager
+def _without_collections() -> Iterator[None]:
+    """No garbage collection: it would go through the compiler's many objects again and again, a tenth of its time."""
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
 
 
 # ---- the cache: never stale, never fatal ----------------------------------------------------------------------------

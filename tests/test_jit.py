@@ -1,5 +1,6 @@
 """The ground floor: the cache is never stale or fatal, imports compile nothing, threads and forks are safe."""
 
+import gc
 import json
 import os
 import platform
@@ -186,6 +187,25 @@ def test_a_forked_child_computes(layer):
 def test_a_child_forked_before_the_first_call_computes():
     done = run_python(FORK.replace("fc.forward(W, X)\nchild", "child"), timeout=120, PYTHONWARNINGS="ignore")
     assert done.stdout.splitlines()[0] == f"result {200 * 300 * 50}.0", done.stderr
+
+
+@pytest.mark.parametrize("enabled", [True, False])
+def test_a_compilation_leaves_the_garbage_collection_as_it_was(enabled):
+    """It is off meanwhile, also where the compilation fails."""
+    seen = []
+
+    def types_of(real):
+        seen.append(gc.isenabled())
+        raise ArithmeticError("in between")
+
+    (gc.enable if enabled else gc.disable)()
+    try:
+        with pytest.raises(ArithmeticError, match="in between"):
+            fc._jit.Kernel(use, types_of, parallel=False).compile(np.dtype(np.float32))
+        seen.append(gc.isenabled())
+    finally:
+        gc.enable()
+    assert seen == [False, enabled]
 
 
 def test_threads_are_counted():

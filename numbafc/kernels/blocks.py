@@ -7,8 +7,7 @@ in tuples would cost an atomic count of references each time.
 
 from __future__ import annotations
 
-from numba.extending import register_jitable
-
+from .._jit import inner
 from ..formulas import SUM_BLOCK
 from .packing import BAND, GROUP, chunk_of, is_small, pack, packs_a, packs_x, whole_lines
 from .vector import (
@@ -31,7 +30,7 @@ from .vector import (
 )
 
 
-@register_jitable
+@inner
 def _out(Y, b, ending, E, extra):
     """What tiles write and add: dtype, columns, (address, bytes from row to row) of Y, b and E, and the two choices."""
     y, e = (address(Y, 0), Y.strides[0]), (address(E, 0), E.strides[0])
@@ -40,14 +39,14 @@ def _out(Y, b, ending, E, extra):
     return Y.dtype, Y.shape[1], y, bias, e, ending, extra
 
 
-@register_jitable
+@inner
 def _panel(first, last, panels, p):
     """Where panel p of `panels` over the vectors first…last begins, and its width: as even as can be, the wider first."""
     width, wider = (last - first) // panels, (last - first) % panels
     return first + p * width + min(p, wider), width + int(p < wider)
 
 
-@register_jitable
+@inner
 def _heights(dtype, width, most, left):
     """(rows, tiles): the next tiles are so many of so many rows, where `left` are left and a tile has at most `most`.
 
@@ -65,7 +64,7 @@ def _heights(dtype, width, most, left):
     return height, 1
 
 
-@register_jitable
+@inner
 def _tiles(table, a, x, out, t0, t1, v, width, panels, size, add):
     """Rows t0…t1 of `panels` panels of one width, from vector v, over `size` summands. add: Y holds those before."""
     dtype, S, y, b, e, ending, extra = out
@@ -77,7 +76,7 @@ def _tiles(table, a, x, out, t0, t1, v, width, panels, size, add):
     b_at = v * vector_bytes(dtype) if ending == SLOPES else 0
     t = t0
     while t < t1:
-        rows, tiles = _heights(dtype, max(width, 1), most, t1 - t)
+        rows, tiles = _heights(dtype, width, most, t1 - t)
         tile(
             table, rows, width, address(a[0], (t - t0) * a[1]), a[1], a[2], x[0], x[1], x[2], x[3], size,
             address(y[0], t * y[1] + v * vector_bytes(dtype)), y[1], columns, add,
@@ -86,7 +85,7 @@ def _tiles(table, a, x, out, t0, t1, v, width, panels, size, add):
         t += rows * tiles
 
 
-@register_jitable
+@inner
 def _pass(summands, Y, a, a_step, x, x_step, y, begin, b, biased):
     """The row at y of Y, over 8, 4, 2 or 1 summands."""
     if summands == 8:
@@ -99,7 +98,7 @@ def _pass(summands, Y, a, a_step, x, x_step, y, begin, b, biased):
         stream_1(Y, a, a_step, x, x_step, y, Y.shape[1], begin, b, biased)
 
 
-@register_jitable
+@inner
 def in_streams(A, X, b, biased, Y, work):
     """All of Y: a few rows of X at a time pass in the order of memory, however large it is.
 
@@ -124,7 +123,7 @@ def in_streams(A, X, b, biased, Y, work):
             _pass(1, Y, address(work, 0), 0, address(work, 64 + t * row), 0, y, 0, bias, int(biased == 1 and k1 == K))
 
 
-@register_jitable
+@inner
 def in_squares(A, X, x_step, b, b_step, biased, Y):
     """The only column of Y, for A with its summands side by side. x_step, b_step: bytes from number to number."""
     for t in range(0, A.shape[0], lanes_in(Y)):
@@ -133,14 +132,14 @@ def in_squares(A, X, x_step, b, b_step, biased, Y):
         column(A, a_at, A.strides[0], X, 0, x_step, K, Y, y_at, Y.strides[0], b, b_at, b_step, biased, rows)
 
 
-@register_jitable
+@inner
 def sums_in_squares(A, E, work):
     """E[t] = Σ_k 1·A[t,k]."""
     work[0] = 1
     in_squares(A, work, 0, work, 0, 0, E)  # no b: any array may stand for it, but not Y itself
 
 
-@register_jitable
+@inner
 def _pack_panels(X, g0, g1, panels, k0, size, extra, work):
     """The panels of the vectors g0…g1, one behind the other, from the start of work."""
     lanes, at = lanes_in(work), 0
@@ -151,7 +150,7 @@ def _pack_panels(X, g0, g1, panels, k0, size, extra, work):
         at += size * width * lanes * work.itemsize
 
 
-@register_jitable
+@inner
 def _band(table, a, x, out, t0, t1, g0, g1, panels, size, add):
     """Rows t0…t1 of the vectors g0…g1. x: where g0 starts in X, X's step in k, whether it is in panels instead."""
     vector, wider = vector_bytes(out[0]), (g1 - g0) % panels
@@ -164,7 +163,7 @@ def _band(table, a, x, out, t0, t1, g0, g1, panels, size, add):
             _tiles(table, a, panel, out, t0, t1, first, width, same, size, add)
 
 
-@register_jitable
+@inner
 def in_blocks(table, A, X, b, ending, Y, E, extra, vectors, work):
     """All of Y: GROUP vectors and CHUNK summands at a time; all rows, or a band of them where A is packed."""
     (T, K), itemsize, vector = A.shape, Y.itemsize, vector_bytes(Y)

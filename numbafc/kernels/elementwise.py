@@ -15,9 +15,9 @@ from typing import Any
 
 import numpy as np
 from numba import types
-from numba.extending import overload, register_jitable
+from numba.extending import overload
 
-from .._jit import as_integer, as_real, fma, named
+from .._jit import INNER, as_integer, as_real, fma, inner, named
 
 LOG2E = np.float64(1 / math.log(2))
 LN2_HIGH = np.float64(float.fromhex("0x1.62e42p-1"))  # ln 2 in two parts; the first has 21 bits: n·LN2_HIGH is exact
@@ -57,7 +57,7 @@ M0_LOW = np.float64(-2.7795598207263463e-17)  # what M_[0] lost in rounding
 # |r| ≤ ln(2)/2: what the series of e^r leave out is below 2⁻⁵⁷ and 2⁻³⁶. |s| ≤ 3 − 2√2: likewise for the logarithm.
 
 
-@register_jitable
+@inner
 def _series(r):
     """e^r − 1."""
     p = fma(E_[13], r, E_[12])
@@ -67,13 +67,13 @@ def _series(r):
     return _low_terms(p, r)
 
 
-@register_jitable
+@inner
 def _short_series(r):
     """e^r − 1, for float32."""
     return _low_terms(E_[9], r)
 
 
-@register_jitable
+@inner
 def _low_terms(p, r):
     """e^r − 1, with p for the terms beyond r⁸."""
     p = fma(p, r, E_[8])
@@ -86,7 +86,7 @@ def _low_terms(p, r):
     return fma(p, r * r, r)
 
 
-@register_jitable
+@inner
 def _odd_series(z):
     """Σ zⁿ·2/(2n+3)."""
     p = fma(L_[9], z, L_[8])
@@ -96,13 +96,13 @@ def _odd_series(z):
     return _short_odd_tail(p, z)
 
 
-@register_jitable
+@inner
 def _short_odd_series(z):
     """Σ zⁿ·2/(2n+3), for float32."""
     return _short_odd_tail(np.float64(0), z)
 
 
-@register_jitable
+@inner
 def _short_odd_tail(p, z):
     """The terms that both series have."""
     p = fma(p, z, L_[4])
@@ -112,27 +112,27 @@ def _short_odd_tail(p, z):
     return fma(p, z, L_[0])
 
 
-@register_jitable
+@inner
 def _power(n):
     """2ⁿ for a whole number |n| ≤ 1000."""
     return as_real((as_integer(n + ROUNDER) + BIAS) << MANTISSA)
 
 
-@register_jitable
+@inner
 def _reduced(x):
     """n and r with x = n·ln 2 + r, n whole and |r| ≤ ln(2)/2."""
     n = (x * LOG2E + ROUNDER) - ROUNDER
     return n, fma(-n, LN2_LOW, fma(-n, LN2_HIGH, x))
 
 
-@register_jitable
+@inner
 def _scaled(y, n):
     """y·2ⁿ for a whole number |n| ≤ 2000: 2ⁿ may be no normal number, its two halves are."""
     half = (n * 0.5 + ROUNDER) - ROUNDER
     return y * _power(half) * _power(n - half)
 
 
-@register_jitable
+@inner
 def _quotient(a, b, c):
     """a/(b + c), hardly more than half an ulp off: what the sum lost in rounding is put back."""
     total = b + c
@@ -143,26 +143,26 @@ def _quotient(a, b, c):
     return fma(fma(-y, total, a) - y * lost, inverse, y)
 
 
-@register_jitable
+@inner
 def _three_more(p, v, a, b, c):
     """p·v³ + a·v² + b·v + c."""
     return fma(fma(fma(p, v, a), v, b), v, c)
 
 
-@register_jitable
+@inner
 def _short_bell(a):
     """e^(−a²/2) for a float32."""
     n, r = _reduced(-0.5 * (a * a))
     return (1.0 + _short_series(r)) * _power(n)
 
 
-@register_jitable
+@inner
 def _short_density(a):
     """e^(−a²/2)/√(2π) for a float32."""
     return DENSITY * _short_bell(a)
 
 
-@register_jitable(forceinline=True)
+@inner(forceinline=True)
 def _short_tail(a, factor):
     """factor·Φ(−a) for a float32."""
     v = 1.0 / (a + SHORT_K)
@@ -172,7 +172,7 @@ def _short_tail(a, factor):
     return fma(p, v, S_[0]) * v * _short_bell(a) * factor
 
 
-@register_jitable
+@inner
 def _bell(a):
     """n, s and lost with e^(−a²/2) = 2ⁿ·(1 + s)·(1 + lost), the last for what a² loses in rounding."""
     square = a * a
@@ -180,14 +180,14 @@ def _bell(a):
     return n, _series(r), -0.5 * fma(a, a, -square)
 
 
-@register_jitable
+@inner
 def _density(a):
     """e^(−a²/2)/√(2π), some ulp off for large a, when a times it is small."""
     n, s, _lost = _bell(a)
     return _scaled(fma(DENSITY, s, DENSITY), n)
 
 
-@register_jitable(forceinline=True)
+@inner(forceinline=True)
 def _tail(a, factor):
     """factor·Φ(−a). `low` is what was lost in rounding until then: factor·m·2ⁿ·(1 + s) alone is 3 ulp off.
 
@@ -227,7 +227,7 @@ def _exp_with(name: str, series: Callable[[Any], Any]) -> Any:
         y = _scaled(1.0 + series(r), n)
         return y if x == x else x
 
-    return register_jitable(named(exp, name))
+    return inner(named(exp, name))
 
 
 def _expm1_with(name: str, series: Callable[[Any], Any], exp: Callable[[Any], Any]) -> Any:
@@ -240,7 +240,7 @@ def _expm1_with(name: str, series: Callable[[Any], Any], exp: Callable[[Any], An
         y = fma(power, series(r), power - 1.0)
         return y if x < 50.0 and x == x else exp(x)
 
-    return register_jitable(named(expm1, name))
+    return inner(named(expm1, name))
 
 
 def _tanh_with(name: str, series: Callable[[Any], Any]) -> Any:
@@ -254,7 +254,7 @@ def _tanh_with(name: str, series: Callable[[Any], Any]) -> Any:
         y = math.copysign(_quotient(m, np.float64(2), m), x)
         return y if x == x else x
 
-    return register_jitable(named(tanh, name))
+    return inner(named(tanh, name))
 
 
 def _softplus_with(name: str, exp: Callable[[Any], Any], log: Callable[[Any], Any]) -> Any:
@@ -266,7 +266,7 @@ def _softplus_with(name: str, exp: Callable[[Any], Any], log: Callable[[Any], An
         y = log(total) + ((1.0 - total) + e) / total
         return y + x if x > 0.0 else y
 
-    return register_jitable(named(softplus, name))
+    return inner(named(softplus, name))
 
 
 def _sigmoid_with(name: str, exp: Callable[[Any], Any]) -> Any:
@@ -276,7 +276,7 @@ def _sigmoid_with(name: str, exp: Callable[[Any], Any]) -> Any:
         e = exp(-abs(x))
         return _quotient(e if x < 0.0 else np.float64(1), np.float64(1), e)
 
-    return register_jitable(named(sigmoid, name))
+    return inner(named(sigmoid, name))
 
 
 def _log_with(name: str, odd_series: Callable[[Any], Any]) -> Any:
@@ -295,7 +295,7 @@ def _log_with(name: str, odd_series: Callable[[Any], Any]) -> Any:
         y = y if x > 0.0 or x != x else -np.inf
         return y if not x < 0.0 else np.nan
 
-    return register_jitable(named(log, name))
+    return inner(named(log, name))
 
 
 def _normal_cdf_with(name: str, tail: Callable[[Any, Any], Any], end: np.float64) -> Any:
@@ -307,7 +307,7 @@ def _normal_cdf_with(name: str, tail: Callable[[Any, Any], Any], end: np.float64
         y = y if x < 0.0 else 1.0 - y
         return y if x == x else x
 
-    return register_jitable(forceinline=True)(named(normal_cdf, name))
+    return inner(forceinline=True)(named(normal_cdf, name))
 
 
 def _gelu_with(name: str, tail: Callable[[Any, Any], Any], end: np.float64) -> Any:
@@ -320,7 +320,7 @@ def _gelu_with(name: str, tail: Callable[[Any, Any], Any], end: np.float64) -> A
         y = -y if x < 0.0 else x - y
         return y if x != -np.inf else np.nan
 
-    return register_jitable(forceinline=True)(named(gelu, name))
+    return inner(forceinline=True)(named(gelu, name))
 
 
 def _gelu_slope_with(name: str, tail: Callable[[Any, Any], Any], density: Callable[[Any], Any], end: np.float64) -> Any:
@@ -333,7 +333,7 @@ def _gelu_slope_with(name: str, tail: Callable[[Any, Any], Any], density: Callab
         y = (y if x < 0.0 else 1.0 - y) + math.copysign(near, x) * density(near)
         return y if x == x else x
 
-    return register_jitable(forceinline=True)(named(gelu_slope, name))
+    return inner(forceinline=True)(named(gelu_slope, name))
 
 
 # ---- both dtypes ----------------------------------------------------------------------------------------------------
@@ -356,7 +356,7 @@ def _for_both(name: str, single: Any, double: Any, what: str) -> Any:
 
     choices = named(of_single, f"{name}_of_single"), named(of_double, f"{name}_of_double")
 
-    @overload(function, jit_options={"forceinline": True})
+    @overload(function, jit_options=INNER | {"forceinline": True})
     def choose(x):
         return choices[0] if x == types.float32 else choices[1]
 

@@ -10,8 +10,8 @@ packed.
 from __future__ import annotations
 
 import numpy as np
-from numba.extending import register_jitable
 
+from .._jit import inner
 from ..formulas import SUM_BLOCK
 from .vector import copy_rows, lanes_in, masked_loads, most_rows, most_vectors, transpose
 
@@ -24,7 +24,7 @@ PASSES = 8  # so often X is read in place, in tiles of two vectors, which have t
 SMALL = 384  # vectors of X that stay in the L1 cache where they are, half of it
 
 
-@register_jitable
+@inner
 def pack(X, j0, width, lanes, real, k0, size, itemsize, extra, out, at):
     """Panel [k][width·lanes] of X[k0 : k0+size, j0 : j0+real], from byte `at` of out; extra = 1: a 1 behind the last lane.
 
@@ -53,32 +53,32 @@ def pack(X, j0, width, lanes, real, k0, size, itemsize, extra, out, at):
             out[first + k * width * lanes + real] = 1
 
 
-@register_jitable
+@inner
 def is_small(X, vectors):
     """Whether so many vectors of all rows of X stay in the L1 cache as they are."""
     return X.shape[0] * vectors <= SMALL
 
 
-@register_jitable
+@inner
 def packs_x(X, Y, extra, rows, vectors):
     """Whether a part of Y of so many rows and vectors packs X."""
     once = vectors <= most_vectors(Y) or rows <= PASSES * most_rows(Y, 2)
     return not ((once or is_small(X, vectors)) and X.strides[1] == Y.itemsize and masked_loads(Y) == 1 and extra == 0)
 
 
-@register_jitable
+@inner
 def _side_by_side(A):
     """Whether the rows of A lie side by side (Wᵀ): each summand of a tile then has a cache line of its own."""
     return A.strides[0] == A.itemsize and A.strides[1] != A.itemsize
 
 
-@register_jitable
+@inner
 def chunk_of(A):
     """Summands that pass over all rows before the next do. Lines of A with several tiles in them wait for those in L2."""
     return SUM_BLOCK if _side_by_side(A) else CHUNK
 
 
-@register_jitable
+@inner
 def packs_a(A, rows, vectors):
     """Whether so many rows of A are packed: from k to k it is so far that the L2 cache has too few places for them.
 
@@ -89,7 +89,7 @@ def packs_a(A, rows, vectors):
     return _side_by_side(A) and crowded and rows > FEW_ROWS and vectors > 1
 
 
-@register_jitable
+@inner
 def whole_lines(elements):
     """So many elements as whole cache lines."""
     return (elements + 15) // 16 * 16
@@ -102,13 +102,13 @@ def aligned(elements, dtype):
     return raw[skip : skip + elements]
 
 
-@register_jitable
+@inner
 def is_column(A, X, Y, extra):
     """Whether the product is one column over rows of A, which is then read by squares."""
     return X.shape[1] == 1 and extra == 0 and A.strides[1] == Y.itemsize and masked_loads(Y) == 1
 
 
-@register_jitable
+@inner
 def is_row(A, X, Y, extra):
     """Whether the product is one row over columns of X that each lie side by side: a column, turned."""
     return (
@@ -120,7 +120,7 @@ def is_row(A, X, Y, extra):
     )
 
 
-@register_jitable
+@inner
 def streams(A, X, Y, extra, rows, vectors):
     """Whether each row of such a part of Y is a few passes over rows of X: few rows or few summands, and Y is wide."""
     few = rows <= FEW_ROWS or A.shape[1] <= FEW_SUMMANDS
@@ -128,20 +128,20 @@ def streams(A, X, Y, extra, rows, vectors):
     return few and wide and A.shape[1] > 0 and X.strides[1] == Y.itemsize and masked_loads(Y) == 1 and extra == 0
 
 
-@register_jitable
+@inner
 def sums_apart(A, Y, extra, rows, columns):
     """1 where the sums of A's rows would be a vector of their own in tiles, and squares of A cost half as much."""
     whole = extra == 1 and columns % lanes_in(Y) == 0 and rows > FEW_ROWS and A.shape[1] > FEW_SUMMANDS
     return int(whole and A.strides[1] == Y.itemsize and masked_loads(Y) == 1)
 
 
-@register_jitable
+@inner
 def vectors_of(Y, extra, columns):
     """Vectors of so many columns of Y, with the sums beside them or not."""
     return (columns + extra + lanes_in(Y) - 1) // lanes_in(Y)
 
 
-@register_jitable
+@inner
 def room_for(A, X, Y, extra, rows, columns):
     """Elements of work for a part of so many rows and columns: X's panels, then A's band; whole cache lines."""
     size, lanes, apart = min(X.shape[0], chunk_of(A)), lanes_in(Y), sums_apart(A, Y, extra, rows, columns)

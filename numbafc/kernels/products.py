@@ -16,10 +16,9 @@ from typing import Any
 import numpy as np
 from numba import prange
 from numba.core import config
-from numba.extending import register_jitable
 from numba.types import intp
 
-from .._jit import DTYPES, array_in, array_out, get_num_threads, kernel
+from .._jit import DTYPES, array_in, array_out, get_num_threads, inner, kernel
 from ..formulas import SUM_BLOCK
 from . import loops
 from .blocks import in_blocks, in_squares, in_streams, sums_in_squares
@@ -47,7 +46,7 @@ def product_types(real):
     return *inputs, array_out(real, 2), array_out(real, 1), array_out(real, 1), intp, intp
 
 
-@register_jitable
+@inner
 def _operands(flags, A, X, Y):
     """A, X and Y as the product has them, how it ends, and whether there is E."""
     turned = turn(A, flags & TURN_A), turn(X, flags & TURN_X), turn(Y, flags & TURN_Y)
@@ -61,7 +60,7 @@ def _operands(flags, A, X, Y):
     return *turned, ending, int(flags & EXTRA > 0)
 
 
-@register_jitable
+@inner
 def _refusal(A, X, b, ending, Y, E, extra):
     """0, or why this product cannot be."""
     (T, K), S = A.shape, X.shape[1]
@@ -114,7 +113,7 @@ def on_one_thread(P, Q, b, R, E, work, flags, most):
 # ---- several threads ------------------------------------------------------------------------------------------------
 
 
-@register_jitable
+@inner
 def _columns(X, Y, extra, T, vectors, threads):
     """How many parts lie side by side where the largest part is smallest; each part packs what it reads."""
     columns, best = 1, -1
@@ -126,7 +125,7 @@ def _columns(X, Y, extra, T, vectors, threads):
     return columns
 
 
-@register_jitable
+@inner
 def _share(size, parts, part):
     """From where to where part `part` of so many equal ones goes."""
     return part * size // parts, (part + 1) * size // parts

@@ -11,10 +11,9 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
-from numba.extending import register_jitable
 from numba.types import intp
 
-from .._jit import Kernel, flat, kernel, named
+from .._jit import Kernel, flat, inner, kernel, named
 from ..kernels import elementwise
 
 LEAK = 0.01  # the slope of leaky_relu below 0 (A. Maas et al., ICML 2013)
@@ -56,82 +55,82 @@ class Activation(NamedTuple):
 # ---- φ and φ' of one number; real(…) keeps its dtype ----------------------------------------------------------------
 
 
-@register_jitable
+@inner
 def _one_of_h(h):
     return type(h)(1)
 
 
-@register_jitable
+@inner
 def _identity(y):
     return y
 
 
-@register_jitable
+@inner
 def _relu(y):  # max(y, 0); NaN stays
     return y if y > 0 or y != y else type(y)(0)
 
 
-@register_jitable
+@inner
 def _relu_slope(h):  # 1 for y > 0, else 0 (at 0 too, as PyTorch and scikit-learn have it)
     real = type(h)
     return real(1) if h > 0 else real(0)
 
 
-@register_jitable
+@inner
 def _tanh_slope(h):  # 1 − h²
     return type(h)(1) - h * h
 
 
-@register_jitable
+@inner
 def _sigmoid_slope(h):  # h·(1 − h)
     return h * (type(h)(1) - h)
 
 
-@register_jitable
+@inner
 def _leaky_relu(y):  # y for y > 0, else y/100
     return y if y > 0 else type(y)(LEAK) * y
 
 
-@register_jitable
+@inner
 def _leaky_relu_slope(h):
     real = type(h)
     return real(1) if h > 0 else real(LEAK)
 
 
-@register_jitable
+@inner
 def _elu(y):  # y for y > 0, else e^y − 1
     return y if y > 0 else elementwise.expm1(y)
 
 
-@register_jitable
+@inner
 def _elu_slope(h):  # e^y = h + 1 below 0
     one = type(h)(1)
     return one if h > 0 else h + one
 
 
-@register_jitable
+@inner
 def _selu(y):  # λ·y for y > 0, else λ·α·(e^y − 1)
     real = type(y)
     return real(SELU_SCALE) * y if y > 0 else real(SELU_SLOPE) * elementwise.expm1(y)
 
 
-@register_jitable
+@inner
 def _selu_slope(h):  # λ·α·e^y = h + λ·α below 0
     real = type(h)
     return real(SELU_SCALE) if h > 0 else h + real(SELU_SLOPE)
 
 
-@register_jitable
+@inner
 def _softplus_slope(h):  # e^y/(1 + e^y) = 1 − e^−h
     return -elementwise.expm1(-h)
 
 
-@register_jitable
+@inner
 def _silu(y):  # y·σ(y) (D. Hendrycks, K. Gimpel, 2016; S. Elfwing et al., 2017)
     return y * elementwise.sigmoid(y)
 
 
-@register_jitable
+@inner
 def _silu_slope(y):  # σ(y)·(1 + y·(1 − σ(y)))
     one, sigma = type(y)(1), elementwise.sigmoid(y)
     return sigma * (one + y * (one - sigma))

@@ -10,14 +10,13 @@ import math
 
 import numpy as np
 from numba import types
-from numba.extending import register_jitable
 
-from .._jit import array_in, flat, kernel, stay_apart
+from .._jit import array_in, flat, inner, kernel, stay_apart
 
 LANES = 16  # partial sums of the length of a whole gradient: element n belongs to n mod 16
 
 
-@register_jitable
+@inner
 def add_squares(A, squares):
     """squares[s] += Σ_t A[t,s]², in the order of t; A: (T, B), any strides."""
     stay_apart()
@@ -27,13 +26,13 @@ def add_squares(A, squares):
             squares[s] += a * a
 
 
-@register_jitable
+@inner
 def factor(square, longest):
     """What makes a vector of length √square no longer than `longest`."""
     return longest / math.sqrt(square) if square > longest * longest else 1.0
 
 
-@register_jitable
+@inner
 def shorten(g, longest, lanes):
     """g becomes no longer than `longest`. lanes: room for 16 numbers."""
     stay_apart()

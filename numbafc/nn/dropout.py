@@ -9,10 +9,9 @@ from __future__ import annotations
 
 import numpy as np
 from numba import types
-from numba.extending import register_jitable
 from numba.types import intp
 
-from .._jit import flat, kernel, stay_apart
+from .._jit import flat, inner, kernel, stay_apart
 
 GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 FIRST, SECOND = np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)
@@ -20,7 +19,7 @@ SHIFTS = tuple(np.uint64(n) for n in (30, 27, 31))
 ROW, BITS = np.uint64(32), np.uint64(11)  # a row's numbers begin at row·2³²; 53 of the 64 bits are compared
 
 
-@register_jitable
+@inner
 def mixed(z):
     """The bits of a uint64, mixed: neighbours have nothing in common."""
     z = (z ^ (z >> SHIFTS[0])) * FIRST
@@ -28,13 +27,13 @@ def mixed(z):
     return z ^ (z >> SHIFTS[2])
 
 
-@register_jitable
+@inner
 def stream(seed, step, layer):
     """Where the numbers of one layer in one step begin."""
     return mixed(mixed(mixed(np.uint64(seed) + GOLDEN) + np.uint64(step)) + np.uint64(layer))
 
 
-@register_jitable
+@inner
 def drop_part(key, first, threshold, scale, B, H, S):
     """H and S become k ⊙ H and k ⊙ S: rows `first` and on of B samples each, flat. threshold: p·2⁵³; scale: 1/(1 − p)."""
     stay_apart()
@@ -53,7 +52,7 @@ def _drop(H, S, B, seed, step, layer, p):
     drop_part(stream(seed, step, layer), 0, limit(p), H.dtype.type(1 / (1 - p)), B, H, S)
 
 
-@register_jitable
+@inner
 def limit(p):
     """p·2⁵³: of as many numbers, those below it are dropped."""
     return np.int64(p * 9007199254740992.0)

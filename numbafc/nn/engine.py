@@ -15,10 +15,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numba import prange, types
-from numba.extending import register_jitable
 from numba.types import intp
 
-from .._jit import flat, get_num_threads, kernel, stay_apart
+from .._jit import flat, get_num_threads, inner, kernel, stay_apart
 from ..kernels.packing import aligned, whole_lines
 from ..kernels.products import on_one_thread
 from ..kernels.vector import call_stored, gather, matrix, span
@@ -67,7 +66,7 @@ def no_results() -> np.ndarray:
     return np.zeros(6)
 
 
-@register_jitable
+@inner
 def _gather(rows, mean, scale, order, first, B, arena):
     """H₀: the samples of the batch as rows, standardised."""
     N = rows.shape[1]
@@ -78,7 +77,7 @@ def _gather(rows, mean, scale, order, first, B, arena):
             sample[i] = (sample[i] - mean[i]) / scale[i]
 
 
-@register_jitable
+@inner
 def _clip_samples(layers, arena, B, longest, shares, sums):
     """All dY, as ∂l[s]/∂Y, become share[s]·dY[:,s], times what makes sample s's gradient no longer than `longest`."""
     stay_apart()
@@ -103,7 +102,7 @@ def _clip_samples(layers, arena, B, longest, shares, sums):
         _scale_columns(span(arena, delta, delta + T * B), B, shares)
 
 
-@register_jitable
+@inner
 def _scale_columns(dY, B, shares):
     """dY[t,s] *= shares[s]."""
     stay_apart()

@@ -11,11 +11,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numba import types
-from numba.extending import register_jitable
 from numba.types import intp
 
 from .. import checks
-from .._jit import Kernel, flat, kernel, named
+from .._jit import Kernel, flat, inner, kernel, named
 from ..kernels import elementwise
 from ..kernels.vector import span
 
@@ -57,7 +56,7 @@ def loss_types(real: Any) -> tuple[Any, ...]:
 # ---- cross-entropy: l = −log S_c = log Σ_k e^{y_k} − y_c for the class c; ∂l/∂y = S − onehot(c) -----------------------
 
 
-@register_jitable
+@inner
 def _largest(Y, B, top, where):
     """top[s] = max_t Y[t,s] and where[s] = the first t that has it; where is of reals, as all these arrays are."""
     real = Y.dtype.type
@@ -72,7 +71,7 @@ def _largest(Y, B, top, where):
             where[s] = number if larger else place
 
 
-@register_jitable
+@inner
 def _softmax_part(Y, B, S, top, total):
     """S[t,s] = e^{Y[t,s]} / Σ_k e^{Y[k,s]} for logits of B samples and the largest of each. total: room for B numbers."""
     T = len(Y) // B
@@ -138,32 +137,32 @@ def split_targets(loss: Loss, targets: np.ndarray, dtype: np.dtype) -> tuple[np.
 # ---- losses that are a mean over the outputs: of y and its target z, with the derivative with respect to y ------------
 
 
-@register_jitable
+@inner
 def _mse(y, z):  # (y − z)²
     error = y - z
     return error * error, error + error
 
 
-@register_jitable
+@inner
 def _mae(y, z):  # |y − z|, of slope 0 at 0
     error = y - z
     return abs(error), np.sign(error)
 
 
-@register_jitable
+@inner
 def _huber(y, z):  # (y − z)²/2 where |y − z| ≤ 1, else |y − z| − 1/2
     error, half = y - z, type(y)(0.5)
     inside = abs(error) <= type(y)(1)
     return (half * error * error if inside else abs(error) - half), (error if inside else np.sign(error))
 
 
-@register_jitable
+@inner
 def _poisson(y, z):  # e^y − z·y: the expected count is e^y
     rate = elementwise.exp(y)
     return rate - z * y, rate - z
 
 
-@register_jitable
+@inner
 def _binary_cross_entropy(y, z):  # −z·log σ(y) − (1 − z)·log(1 − σ(y))
     one = type(y)(1)
     return z * elementwise.softplus(-y) + (one - z) * elementwise.softplus(y), elementwise.sigmoid(y) - z

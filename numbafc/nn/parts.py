@@ -6,9 +6,7 @@ Which thread computes which rows changes no bit. `network` is parameters, the tw
 
 from __future__ import annotations
 
-from numba.extending import register_jitable
-
-from .._jit import stay_apart
+from .._jit import inner, stay_apart
 from ..formulas import SUM_BLOCK
 from ..kernels.products import (
     ANY_SIZE,
@@ -40,14 +38,14 @@ PRODUCT, PHI, LOSS, UPDATE = range(4)  # what is called by address, in the order
 _product, _phi, _update = call_stored(product_types), call_stored(activation_types), call_stored(update_types)
 
 
-@register_jitable
+@inner
 def address_of(calls, which):
     """The address of one of the four."""
     size = len(calls) // 4
     return span(calls, which * size, (which + 1) * size)
 
 
-@register_jitable
+@inner
 def forward_rows(calls, hidden, drop, layer, first, network, B, t0, t1, x_at, work):
     """Rows t0…t1 of H = φ(W H' + b). first: H' is rows of samples; drop: key, threshold, scale of dropout."""
     stay_apart()
@@ -72,7 +70,7 @@ def forward_rows(calls, hidden, drop, layer, first, network, B, t0, t1, x_at, wo
     return answer
 
 
-@register_jitable
+@inner
 def input_rows(calls, hidden, layer, below, network, B, i0, i1, work):
     """Rows i0…i1 of dH' = Wᵀ dY, through φ' of H', the output of the layer below."""
     stay_apart()
@@ -93,7 +91,7 @@ def input_rows(calls, hidden, layer, below, network, B, i0, i1, work):
     return answer
 
 
-@register_jitable
+@inner
 def weight_rows(calls, now, settings, layer, first, network, B, t0, t1, x_at, work):
     """Rows t0…t1 of dW = dY H'ᵀ, with db, and now, or later, the update of these rows of W and b."""
     stay_apart()
@@ -117,7 +115,7 @@ def weight_rows(calls, now, settings, layer, first, network, B, t0, t1, x_at, wo
     return answer
 
 
-@register_jitable
+@inner
 def update_part(calls, settings, network, first, last, g):
     """The step for parameters[first:last] and their gradient g. States that an optimizer has not are empty."""
     stay_apart()
@@ -127,7 +125,7 @@ def update_part(calls, settings, network, first, last, g):
     _update(address_of(calls, UPDATE), (span(parameters, first, last), g, one_part, other_part, settings))
 
 
-@register_jitable
+@inner
 def share(size, parts, part):
     """From where to where part `part` of so many equal ones goes, whole tiles of twelve rows in each."""
     tiles = (size + 11) // 12

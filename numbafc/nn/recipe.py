@@ -5,9 +5,8 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from numba.extending import register_jitable
-
 from .. import checks
+from .._jit import inner
 from . import optimizers, schedules
 from .dropout import folded
 from .optimizers import Optimizer
@@ -29,7 +28,7 @@ class Regularization(NamedTuple):
         return self.dropout, self.clip_norm, self.clip_sample_norm, self.label_smoothing
 
 
-@register_jitable
+@inner
 def regularizers(numbers):
     """The numbers out of an array."""
     return numbers[0], numbers[1], numbers[2], numbers[3]

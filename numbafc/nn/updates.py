@@ -8,14 +8,13 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
-from numba.extending import register_jitable
 
-from .._jit import flat, kernel
+from .._jit import flat, inner, kernel
 
 RATE, CORRECTED_RATE, DECAY, SHRINK, BETA1, REST1, BETA2, REST2, CORRECTION, EPSILON = range(10)
 
 
-@register_jitable
+@inner
 def settle(optimizer, rate, powers, settings):
     """Fills settings for the next step. optimizer: weight_decay, β₁ or momentum, β₂ or α, ε; powers: β₁ⁿ, β₂ⁿ, advanced."""
     decay, beta1, beta2, epsilon = optimizer[0], optimizer[1], optimizer[2], optimizer[3]
@@ -35,7 +34,7 @@ def update_types(real: Any) -> tuple[Any, ...]:
 _update = kernel(update_types, parallel=False)
 
 
-@register_jitable
+@inner
 def _decayed(parameters, g, settings):
     """g becomes g + weight_decay·θ."""
     decay = settings[DECAY]
@@ -75,7 +74,7 @@ def nesterov(parameters, g, velocity, second, settings):
     return 0
 
 
-@register_jitable
+@inner
 def _adam_step(g, mean, square, n, settings):
     """m and v of one parameter, and what is subtracted from it."""
     m = mean[n] * settings[0] + settings[1] * g[n]
@@ -84,7 +83,7 @@ def _adam_step(g, mean, square, n, settings):
     return settings[4] * m / (np.sqrt(v / settings[5]) + settings[6])
 
 
-@register_jitable
+@inner
 def _adam_settings(settings):
     s = settings
     return s[BETA1], s[REST1], s[BETA2], s[REST2], s[CORRECTED_RATE], s[CORRECTION], s[EPSILON]

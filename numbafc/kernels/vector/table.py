@@ -29,9 +29,8 @@ def tile_table(typingctx: Any, A: Any) -> Any:
         half = replace(sizes, lanes=sizes.lanes // 2)
         for width, heights in sizes.tiles().items():
             for height in heights:
-                functions[width * TABLE_ROW + height] = TileFunction(builder.module, sizes, bits, height, width).build()
-                if width == 1 and sizes.half_vectors:
-                    functions[height] = TileFunction(builder.module, half, bits, height, width).build()
+                tile = TileFunction(builder.module, sizes if width > 0 else half, bits, height, max(width, 1))
+                functions[width * TABLE_ROW + height] = tile.build()
         entries = ", ".join(f"ptr {f.get_reference()}" for f in functions)
         kind = ir.ArrayType(POINTER, len(functions))
         table = cgutils.add_global_variable(builder.module, kind, f"numbafc_tiles_f{bits}")

@@ -13,6 +13,7 @@ from numba.core import cgutils
 from numba.core.imputils import impl_ret_borrowed
 from numba.extending import intrinsic, overload
 
+from ..._jit import INNER
 from .function import I8, POINTER, i64
 
 
@@ -61,7 +62,7 @@ def span(A: Any, first: Any, last: Any) -> Any:
     return A[first:last]
 
 
-@overload(span)
+@overload(span, jit_options=INNER)
 def _compiled_span(A, first, last):
     return lambda A, first, last: _span(A, first, last)
 
