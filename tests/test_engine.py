@@ -13,7 +13,7 @@ from numba.core.runtime import _nrt_python, rtsys
 
 import numbafc as fc
 from numbafc.formulas import SUM_BLOCK
-from numbafc.nn import ACTIVATIONS, LOSSES, engine, training
+from numbafc.nn import ACTIVATIONS, LOSSES, engine, training, updates
 from numbafc.nn.losses import split_targets
 from numbafc.nn.recipe import Regularization
 
@@ -98,6 +98,31 @@ def test_steps_in_tiles_end_with_a_block(batch):
         for epochs in (training.compiled_epochs, training.python_epochs)
     )
     assert_same_bits(*(net.parameters for net in both), "parameters")
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("optimizer", [o for o in OPTIMIZERS if o.compiled().states], ids=repr)
+def test_a_unit_that_no_longer_learns_leaves_zeros_in_the_state(optimizer, dtype):
+    """Numbers below the normal ones would stay for ever, and made each step of Adam take twice as long."""
+    tiny, compiled = np.finfo(dtype).smallest_normal, optimizer.compiled()
+    numbers = np.array([tiny, 1.5 * tiny, 1e3 * tiny, 0, 1], dtype)
+    theirs, ours = np.zeros((2, 5), dtype)
+    states = [{name: numbers.copy() for name in compiled.states} | {"powers": np.ones(2)} for _ in range(2)]
+    settings, none = np.zeros(16, dtype), np.empty(0, dtype)
+    for step in range(3):
+        g = np.full(5, np.sqrt(tiny) / 4 if step == 1 else 0, dtype)
+        optimizer.update(theirs, g.copy(), states[0])
+        updates.settle(compiled.settings, optimizer.learning_rate, states[1]["powers"], settings)
+        one, other = ([states[1][name] for name in compiled.states] + [none])[:2]
+        compiled.update(ours, g, one, other, settings)
+        for name in compiled.states:
+            assert_same_bits(states[1][name], states[0][name], f"{name} after step {step}")
+            assert not ((states[0][name] != 0) & (np.abs(states[0][name]) < tiny)).any()
+            if step == 0 and not isinstance(optimizer, fc.Adagrad):
+                assert states[0][name][0] == 0  # the smallest normal number, times less than 1
+            if step == 1 and name == "square":
+                assert states[0][name][3] == 0  # g² would be subnormal
+    assert_same_bits(ours, theirs, "parameters")
 
 
 THREADS = """

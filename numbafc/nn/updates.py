@@ -11,7 +11,7 @@ import numpy as np
 
 from .._jit import flat, inner, kernel
 
-RATE, CORRECTED_RATE, DECAY, SHRINK, BETA1, REST1, BETA2, REST2, CORRECTION, EPSILON = range(10)
+RATE, CORRECTED_RATE, DECAY, SHRINK, BETA1, REST1, BETA2, REST2, CORRECTION, EPSILON, SMALLEST = range(11)
 
 
 @inner
@@ -23,7 +23,8 @@ def settle(optimizer, rate, powers, settings):
     settings[RATE], settings[CORRECTED_RATE] = rate, rate / (1 - powers[0])
     settings[DECAY], settings[SHRINK] = decay, 1 - rate * decay
     settings[BETA1], settings[REST1], settings[BETA2], settings[REST2] = beta1, 1 - beta1, beta2, 1 - beta2
-    settings[CORRECTION], settings[EPSILON] = 1 - powers[1], epsilon
+    settings[CORRECTION], settings[EPSILON] = 1 / (1 - powers[1]), epsilon
+    settings[SMALLEST] = 2.0**-126 if settings.itemsize == 4 else 2.0**-1022
 
 
 def update_types(real: Any) -> tuple[Any, ...]:
@@ -43,6 +44,12 @@ def _decayed(parameters, g, settings):
             g[n] += decay * parameters[n]
 
 
+@inner
+def _kept(x, smallest):
+    """x, or 0 below the smallest normal number."""
+    return type(x)(0) if abs(x) < smallest else x
+
+
 @_update
 def plain(parameters, g, first, second, settings):
     _decayed(parameters, g, settings)
@@ -55,9 +62,9 @@ def plain(parameters, g, first, second, settings):
 @_update
 def momentum(parameters, g, velocity, second, settings):
     _decayed(parameters, g, settings)
-    rate, mu = settings[RATE], settings[BETA1]
+    rate, mu, smallest = settings[RATE], settings[BETA1], settings[SMALLEST]
     for n in range(len(g)):
-        v = velocity[n] * mu + g[n]
+        v = _kept(velocity[n] * mu + g[n], smallest)
         velocity[n] = v
         parameters[n] -= rate * v
     return 0
@@ -66,9 +73,9 @@ def momentum(parameters, g, velocity, second, settings):
 @_update
 def nesterov(parameters, g, velocity, second, settings):
     _decayed(parameters, g, settings)
-    rate, mu = settings[RATE], settings[BETA1]
+    rate, mu, smallest = settings[RATE], settings[BETA1], settings[SMALLEST]
     for n in range(len(g)):
-        v = velocity[n] * mu + g[n]
+        v = _kept(velocity[n] * mu + g[n], smallest)
         velocity[n] = v
         parameters[n] -= rate * (g[n] + mu * v)
     return 0
@@ -77,16 +84,16 @@ def nesterov(parameters, g, velocity, second, settings):
 @inner
 def _adam_step(g, mean, square, n, settings):
     """m and v of one parameter, and what is subtracted from it."""
-    m = mean[n] * settings[0] + settings[1] * g[n]
-    v = square[n] * settings[2] + settings[3] * g[n] * g[n]
+    m = _kept(mean[n] * settings[0] + settings[1] * g[n], settings[7])
+    v = _kept(square[n] * settings[2] + settings[3] * g[n] * g[n], settings[7])
     mean[n], square[n] = m, v
-    return settings[4] * m / (np.sqrt(v / settings[5]) + settings[6])
+    return settings[4] * m / (np.sqrt(v * settings[5]) + settings[6])
 
 
 @inner
 def _adam_settings(settings):
     s = settings
-    return s[BETA1], s[REST1], s[BETA2], s[REST2], s[CORRECTED_RATE], s[CORRECTION], s[EPSILON]
+    return s[BETA1], s[REST1], s[BETA2], s[REST2], s[CORRECTED_RATE], s[CORRECTION], s[EPSILON], s[SMALLEST]
 
 
 @_update
@@ -107,12 +114,18 @@ def adamw(parameters, g, mean, square, settings):
     return 0
 
 
+@inner
+def _rmsprop_settings(settings):
+    s = settings
+    return s[RATE], s[BETA2], s[REST2], s[EPSILON], s[SMALLEST]
+
+
 @_update
 def rmsprop(parameters, g, square, second, settings):
     _decayed(parameters, g, settings)
-    rate, alpha, rest, epsilon = settings[RATE], settings[BETA2], settings[REST2], settings[EPSILON]
+    rate, alpha, rest, epsilon, smallest = _rmsprop_settings(settings)
     for n in range(len(g)):
-        v = square[n] * alpha + rest * g[n] * g[n]
+        v = _kept(square[n] * alpha + rest * g[n] * g[n], smallest)
         square[n] = v
         parameters[n] -= rate * (g[n] / (np.sqrt(v) + epsilon))
     return 0
@@ -121,11 +134,11 @@ def rmsprop(parameters, g, square, second, settings):
 @_update
 def rmsprop_momentum(parameters, g, square, velocity, settings):
     _decayed(parameters, g, settings)
-    rate, alpha, rest, epsilon = settings[RATE], settings[BETA2], settings[REST2], settings[EPSILON]
+    rate, alpha, rest, epsilon, smallest = _rmsprop_settings(settings)
     mu = settings[BETA1]
     for n in range(len(g)):
-        v = square[n] * alpha + rest * g[n] * g[n]
-        u = velocity[n] * mu + g[n] / (np.sqrt(v) + epsilon)
+        v = _kept(square[n] * alpha + rest * g[n] * g[n], smallest)
+        u = _kept(velocity[n] * mu + g[n] / (np.sqrt(v) + epsilon), smallest)
         square[n], velocity[n] = v, u
         parameters[n] -= rate * u
     return 0
@@ -134,9 +147,9 @@ def rmsprop_momentum(parameters, g, square, velocity, settings):
 @_update
 def adagrad(parameters, g, square, second, settings):
     _decayed(parameters, g, settings)
-    rate, epsilon = settings[RATE], settings[EPSILON]
+    rate, epsilon, smallest = settings[RATE], settings[EPSILON], settings[SMALLEST]
     for n in range(len(g)):
-        v = square[n] + g[n] * g[n]
+        v = _kept(square[n] + g[n] * g[n], smallest)
         square[n] = v
         parameters[n] -= rate * (g[n] / (np.sqrt(v) + epsilon))
     return 0
