@@ -125,6 +125,15 @@ def test_a_unit_that_no_longer_learns_leaves_zeros_in_the_state(optimizer, dtype
     assert_same_bits(ours, theirs, "parameters")
 
 
+@given(st.integers(1, 12), st.integers(1, 40), st.sampled_from(["float32", "float64"]), st.integers(0, 2**32 - 1))
+def test_a_hit_is_a_sample_whose_first_largest_logit_is_that_of_its_class(T, B, dtype, seed):
+    rng = np.random.default_rng(seed)
+    Y, classes, samples = rng.integers(-1, 2, (T, B)).astype(dtype), rng.integers(0, T, 50), rng.permutation(50)[:B]
+    none, dY, losses, scratch = np.empty(0, dtype), np.empty(T * B, dtype), np.empty(B, dtype), np.empty(2 * B, dtype)
+    hits = LOSSES["cross_entropy"].run(Y.reshape(-1), classes, none, samples, dY, losses, scratch, 0.0)
+    assert hits == np.count_nonzero(Y.argmax(axis=0) == classes[samples])
+
+
 THREADS = """
 import sys, hashlib, numpy as np
 import numbafc as fc

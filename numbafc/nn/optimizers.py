@@ -29,7 +29,11 @@ class Compiled(NamedTuple):
 
     @property
     def in_tiles(self) -> bool:
-        """Whether it is θ ← θ − learning_rate·g, which the tiles of a gradient can do as they end."""
+        """Whether it is θ ← θ − learning_rate·g, which the tiles of a gradient do as they end.
+
+        A step with a state is better off in a pass over a layer's gradient: divisions and roots are what takes time, and a
+        tile has four arrays to read, a few columns of each row. Adam in tiles took 1.00 to 1.07 times as long.
+        """
         return self.update is updates.plain and self.settings[0] == 0
 
 
