@@ -67,11 +67,12 @@ def no_results() -> np.ndarray:
 
 
 @inner
-def _gather(rows, mean, scale, order, first, B, arena):
-    """H₀: the samples of the batch as rows, standardised."""
+def _gather(rows, mean, scale, chosen, s0, s1, arena):
+    """Rows s0…s1 of H₀: the samples of a batch, standardised."""
+    stay_apart()
     N = rows.shape[1]
-    gather(rows, span(order, first, first + B), span(arena, 0, B * N))
-    for s in range(B if mean.size > 0 else 0):
+    gather(rows, span(chosen, s0, s1), span(arena, s0 * N, s1 * N))
+    for s in range(s0, s1 if mean.size > 0 else s0):
         sample = span(arena, s * N, (s + 1) * N)
         for i in range(N):
             sample[i] = (sample[i] - mean[i]) / scale[i]
@@ -148,8 +149,12 @@ def _minibatches(
         if mass == 0:  # nobody in this batch counts
             results[4] += 1
             continue
-        _gather(rows, mean, scale, order, first, B, arena)
-        x_at, bad = 0, 0
+        chosen, x_at, bad = span(order, first, first + B), 0, 0
+        if parts > 1 and rows.shape[1] * layers[0, T_] * B >= PARALLEL:
+            for p in prange(parts):
+                _gather(rows, mean, scale, chosen, B * p // parts, B * (p + 1) // parts, arena)
+        else:
+            _gather(rows, mean, scale, chosen, 0, B, arena)
         for depth_now in range(depth):
             layer, hidden = layers[depth_now], phi if depth_now < depth - 1 else NO_PHI
             N, T, drop = layer[N_], layer[T_], (dropout.stream(seed, step + n, depth_now), threshold, kept)
@@ -163,7 +168,7 @@ def _minibatches(
             x_at = layer[H_]
         T, delta = layers[depth - 1, T_], layers[depth - 1, D_]
         outputs, slopes = span(arena, x_at, x_at + T * B), span(arena, delta, delta + T * B)
-        wanted = span(classes, 0, classes.size), span(targets, 0, targets.size), span(order, first, first + B)
+        wanted = span(classes, 0, classes.size), span(targets, 0, targets.size), chosen
         hits = _loss(address_of(calls, LOSS), (outputs, *wanted, slopes, values, scratch, smoothing))
         value = 0.0
         for s in range(B):
