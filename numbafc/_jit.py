@@ -227,7 +227,8 @@ class Kernel:
             if dtype.itemsize not in self.entries:
                 build = "parallel" if self.parallel else "serial"
                 function = named(self.function, f"{self.function.__qualname__}_{build}")
-                dispatcher: Any = numba.njit(parallel=self.parallel, **OPTIONS)(function)
+                # lent arrays are not counted: serial code has no counting in it, and cannot allocate; prange needs both
+                dispatcher: Any = numba.njit(parallel=self.parallel, _nrt=self.parallel, **OPTIONS)(function)
                 dispatcher._cache = _cache_for(function, build)
                 with _without_collections():
                     dispatcher.compile(tuple(map(lent, self.argument_types(numba.from_dtype(dtype)))))
@@ -260,10 +261,10 @@ _compiling = threading.RLock()
 
 @contextlib.contextmanager
 def _without_collections() -> Iterator[None]:
-    """No garbage collection: it would go through the compiler's many objects again and again, a tenth of its time."""
+    """No garbage collection: it would go through the compiler's many objects again and again."""
     enabled = gc.isenabled()
-    gc.disable()
     try:
+        gc.disable()
         yield
     finally:
         if enabled:

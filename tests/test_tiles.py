@@ -106,7 +106,7 @@ def test_every_tile_fits_its_registers(name, dtype):
         assert 1 in heights
         assert max(heights) == sizes.most_rows[max(vectors, 1)]
         for rows in heights:
-            assert rows * vectors + vectors + 1 <= registers, (rows, vectors)
+            assert (rows + 1) * max(vectors, 1) + 1 <= registers, (rows, vectors)
     assert sizes.lanes * dtype.itemsize == {"AVX-512": 64, "AVX2": 32, "NEON": 16, "none": 16}[name]
 
 

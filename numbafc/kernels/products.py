@@ -164,7 +164,7 @@ def _on_threads(P, Q, b, R, E, work, flags, threads, stored):
         own = work[part * room : (part + 1) * room]
         own_b, own_e = b[t0 * ending : t1 * ending], E[t0 * extra : t1 * extra]
         arrays = A[t0:t1], X[:, s0:s1], own_b, Y[t0:t1, s0:s1], own_e, own
-        refusals += int(_compute(stored, (*arrays, choices, ANY_SIZE)) != 0)
+        refusals += int(_compute(stored, 0, (*arrays, choices, ANY_SIZE)) != 0)
     return UNFIT if refusals > 0 else 0
 
 

@@ -15,7 +15,6 @@ import numpy as np
 # and four they cost no more, but for tiles of one vector, where so few chains of fma wait for themselves.
 HEIGHTS = (1, 2, 3, 4, 6, 8, 12, 16)
 HEIGHTS_OF_ONE = (1, 2, 3, 4, 6, 8, 10, 16)
-HEIGHTS_OF_HALF = (1, 2, 4, 8, 16)
 
 
 @dataclass(frozen=True)
@@ -41,7 +40,7 @@ class Tile:
         """All tiles there are: for each number of vectors, the numbers of rows; 0 stands for half a vector."""
         rows = {v: HEIGHTS_OF_ONE if v == 1 else HEIGHTS for v in self.most_rows}
         tiles = {v: sorted({most, *(t for t in rows[v] if t < most)}) for v, most in self.most_rows.items()}
-        return tiles | ({0: list(HEIGHTS_OF_HALF)} if self.half_vectors else {})
+        return tiles | ({0: tiles[1]} if self.half_vectors else {})
 
 
 def tile_for(dtype: np.dtype, features: frozenset[str]) -> Tile:

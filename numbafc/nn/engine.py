@@ -34,7 +34,6 @@ from .parts import (
     LOSS,
     NO_PHI,
     RELU_IN_TILES,
-    address_of,
     forward_rows,
     input_rows,
     share,
@@ -45,6 +44,7 @@ from .recipe import Regularization, regularizers
 from .updates import settle
 
 PARALLEL = 1_500_000  # multiply-adds of one product from which threads are worth their start
+GATHERED = 16_384  # numbers of a batch from which threads gather a part each
 CALL = 5e8  # flops of one call, about: between calls Python sees Ctrl-C
 
 _loss = call_stored(loss_types)
@@ -150,7 +150,7 @@ def _minibatches(
             results[4] += 1
             continue
         chosen, x_at, bad = span(order, first, first + B), 0, 0
-        if parts > 1 and rows.shape[1] * layers[0, T_] * B >= PARALLEL:
+        if parts > 1 and rows.shape[1] * B >= GATHERED:
             for p in prange(parts):
                 _gather(rows, mean, scale, chosen, B * p // parts, B * (p + 1) // parts, arena)
         else:
@@ -169,7 +169,7 @@ def _minibatches(
         T, delta = layers[depth - 1, T_], layers[depth - 1, D_]
         outputs, slopes = span(arena, x_at, x_at + T * B), span(arena, delta, delta + T * B)
         wanted = span(classes, 0, classes.size), span(targets, 0, targets.size), chosen
-        hits = _loss(address_of(calls, LOSS), (outputs, *wanted, slopes, values, scratch, smoothing))
+        hits = _loss(calls, LOSS, (outputs, *wanted, slopes, values, scratch, smoothing))
         value = 0.0
         for s in range(B):
             value += np.float64(values[s]) * np.float64(shares[s])

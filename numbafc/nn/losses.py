@@ -58,7 +58,7 @@ def loss_types(real: Any) -> tuple[Any, ...]:
 
 @inner
 def _largest(Y, B, top, where):
-    """top[s] = max_t Y[t,s] and where[s] = the first t that has it; where is of reals, as all these arrays are."""
+    """top[s] = max_t Y[t,s] and, for numbers, where[s] = the first t that has it: a real, exact for up to 2²⁴ outputs."""
     real = Y.dtype.type
     for s in range(B):
         top[s], where[s] = Y[s], real(0)
@@ -93,9 +93,10 @@ def _cross_entropy(Y, classes, targets, samples, dY, losses, scratch, smoothing)
     B, hits, real = len(losses), 0, Y.dtype.type
     T = len(Y) // B
     top, total = span(scratch, 0, B), span(scratch, B, 2 * B)
-    _largest(Y, B, top, total)
+    where = total  # until the sums need it
+    _largest(Y, B, top, where)
     for s in range(B):
-        hits += int(total[s] == classes[samples[s]])
+        hits += int(where[s] == classes[samples[s]])
     _softmax_part(Y, B, dY, top, total)
     for s in range(B):
         losses[s] = elementwise.log(total[s])

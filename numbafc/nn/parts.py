@@ -39,13 +39,6 @@ _product, _phi, _update = call_stored(product_types), call_stored(activation_typ
 
 
 @inner
-def address_of(calls, which):
-    """The address of one of the four."""
-    size = len(calls) // 4
-    return span(calls, which * size, (which + 1) * size)
-
-
-@inner
 def forward_rows(calls, hidden, drop, layer, first, network, B, t0, t1, x_at, work):
     """Rows t0…t1 of H = φ(W H' + b). first: H' is rows of samples; drop: key, threshold, scale of dropout."""
     stay_apart()
@@ -56,14 +49,14 @@ def forward_rows(calls, hidden, drop, layer, first, network, B, t0, t1, x_at, wo
     Y = matrix(arena, h + t0 * B, t1 - t0, B, B)
     flags, none = BIASED | (TURN_X if first else 0), span(arena, 0, 0)
     if hidden == RELU_IN_TILES and slopes == h:
-        answer = _product(address_of(calls, PRODUCT), (A, X, b, Y, none, work, flags | MAXIMUM, ANY_SIZE))
+        answer = _product(calls, PRODUCT, (A, X, b, Y, none, work, flags | MAXIMUM, ANY_SIZE))
         if answer != UNFIT:
             return answer
-    answer = _product(address_of(calls, PRODUCT), (A, X, b, Y, none, work, flags, ANY_SIZE))
+    answer = _product(calls, PRODUCT, (A, X, b, Y, none, work, flags, ANY_SIZE))
     if hidden == NO_PHI:
         return answer
     H, S = span(arena, h + t0 * B, h + t1 * B), span(arena, slopes + t0 * B, slopes + t1 * B)
-    _phi(address_of(calls, PHI), (H, S, APPLY if slopes == h else SLOPES))
+    _phi(calls, PHI, (H, S, APPLY if slopes == h else SLOPES))
     key, threshold, scale = drop
     if threshold > 0:
         dropout.drop_part(key, t0, threshold, scale, B, H, S)
@@ -80,14 +73,14 @@ def input_rows(calls, hidden, layer, below, network, B, i0, i1, work):
     dX = matrix(arena, to + i0 * B, i1 - i0, B, B)
     none, dH, H = span(arena, 0, 0), span(arena, to + i0 * B, to + i1 * B), span(arena, h + i0 * B, h + i1 * B)
     if hidden == RELU_IN_TILES and h == below[H_] and B > 1:
-        answer = _product(address_of(calls, PRODUCT), (W, dY, H, dX, none, work, TURN_A | THROUGH, ANY_SIZE))
+        answer = _product(calls, PRODUCT, (W, dY, H, dX, none, work, TURN_A | THROUGH, ANY_SIZE))
         if answer != UNFIT:
             return answer
     if B == 1:
-        answer = _product(address_of(calls, PRODUCT), (dY, W, none, dX, none, work, TURN_A | TURN_Y, ANY_SIZE))
+        answer = _product(calls, PRODUCT, (dY, W, none, dX, none, work, TURN_A | TURN_Y, ANY_SIZE))
     else:
-        answer = _product(address_of(calls, PRODUCT), (W, dY, none, dX, none, work, TURN_A, ANY_SIZE))
-    _phi(address_of(calls, PHI), (dH, H, CHAIN if h == below[H_] else MULTIPLY))
+        answer = _product(calls, PRODUCT, (W, dY, none, dX, none, work, TURN_A, ANY_SIZE))
+    _phi(calls, PHI, (dH, H, CHAIN if h == below[H_] else MULTIPLY))
     return answer
 
 
@@ -103,11 +96,11 @@ def weight_rows(calls, now, settings, layer, first, network, B, t0, t1, x_at, wo
     flags = EXTRA | (0 if first else TURN_X)
     if now == IN_TILES and B <= SUM_BLOCK:
         W, rate = matrix(parameters, w + t0 * N, t1 - t0, N, N), span(settings, RATE, RATE + 1)
-        answer = _product(address_of(calls, PRODUCT), (dY, X, rate, W, db, work, flags | STEP, ANY_SIZE))
+        answer = _product(calls, PRODUCT, (dY, X, rate, W, db, work, flags | STEP, ANY_SIZE))
         if answer != UNFIT:
             update_part(calls, settings, network, w + T * N + t0, w + T * N + t1, db)
             return answer
-    answer = _product(address_of(calls, PRODUCT), (dY, X, span(arena, 0, 0), dW, db, work, flags, ANY_SIZE))
+    answer = _product(calls, PRODUCT, (dY, X, span(arena, 0, 0), dW, db, work, flags, ANY_SIZE))
     if now != LATER:
         dw = span(arena, g_at + t0 * N, g_at + t1 * N)
         update_part(calls, settings, network, w + t0 * N, w + t1 * N, dw)
@@ -122,7 +115,7 @@ def update_part(calls, settings, network, first, last, g):
     parameters, one, other, _ = network
     one_part = span(one, min(first, one.size), min(last, one.size))
     other_part = span(other, min(first, other.size), min(last, other.size))
-    _update(address_of(calls, UPDATE), (span(parameters, first, last), g, one_part, other_part, settings))
+    _update(calls, UPDATE, (span(parameters, first, last), g, one_part, other_part, settings))
 
 
 @inner

@@ -45,9 +45,9 @@ def _decayed(parameters, g, settings):
 
 
 @inner
-def _kept(x, smallest):
-    """x, or 0 below the smallest normal number."""
-    return type(x)(0) if abs(x) < smallest else x
+def _settled(x, before, smallest):
+    """x, or 0 where it is below the smallest normal number and no longer grows."""
+    return type(x)(0) if abs(x) < smallest and abs(x) <= abs(before) else x
 
 
 @_update
@@ -64,7 +64,7 @@ def momentum(parameters, g, velocity, second, settings):
     _decayed(parameters, g, settings)
     rate, mu, smallest = settings[RATE], settings[BETA1], settings[SMALLEST]
     for n in range(len(g)):
-        v = _kept(velocity[n] * mu + g[n], smallest)
+        v = _settled(velocity[n] * mu + g[n], velocity[n], smallest)
         velocity[n] = v
         parameters[n] -= rate * v
     return 0
@@ -75,7 +75,7 @@ def nesterov(parameters, g, velocity, second, settings):
     _decayed(parameters, g, settings)
     rate, mu, smallest = settings[RATE], settings[BETA1], settings[SMALLEST]
     for n in range(len(g)):
-        v = _kept(velocity[n] * mu + g[n], smallest)
+        v = _settled(velocity[n] * mu + g[n], velocity[n], smallest)
         velocity[n] = v
         parameters[n] -= rate * (g[n] + mu * v)
     return 0
@@ -84,8 +84,8 @@ def nesterov(parameters, g, velocity, second, settings):
 @inner
 def _adam_step(g, mean, square, n, settings):
     """m and v of one parameter, and what is subtracted from it."""
-    m = _kept(mean[n] * settings[0] + settings[1] * g[n], settings[7])
-    v = _kept(square[n] * settings[2] + settings[3] * g[n] * g[n], settings[7])
+    m = _settled(mean[n] * settings[0] + settings[1] * g[n], mean[n], settings[7])
+    v = _settled(square[n] * settings[2] + settings[3] * g[n] * g[n], square[n], settings[7])
     mean[n], square[n] = m, v
     return settings[4] * m / (np.sqrt(v * settings[5]) + settings[6])
 
@@ -125,7 +125,7 @@ def rmsprop(parameters, g, square, second, settings):
     _decayed(parameters, g, settings)
     rate, alpha, rest, epsilon, smallest = _rmsprop_settings(settings)
     for n in range(len(g)):
-        v = _kept(square[n] * alpha + rest * g[n] * g[n], smallest)
+        v = _settled(square[n] * alpha + rest * g[n] * g[n], square[n], smallest)
         square[n] = v
         parameters[n] -= rate * (g[n] / (np.sqrt(v) + epsilon))
     return 0
@@ -137,8 +137,8 @@ def rmsprop_momentum(parameters, g, square, velocity, settings):
     rate, alpha, rest, epsilon, smallest = _rmsprop_settings(settings)
     mu = settings[BETA1]
     for n in range(len(g)):
-        v = _kept(square[n] * alpha + rest * g[n] * g[n], smallest)
-        u = _kept(velocity[n] * mu + g[n] / (np.sqrt(v) + epsilon), smallest)
+        v = _settled(square[n] * alpha + rest * g[n] * g[n], square[n], smallest)
+        u = _settled(velocity[n] * mu + g[n] / (np.sqrt(v) + epsilon), velocity[n], smallest)
         square[n], velocity[n] = v, u
         parameters[n] -= rate * u
     return 0
@@ -147,9 +147,9 @@ def rmsprop_momentum(parameters, g, square, velocity, settings):
 @_update
 def adagrad(parameters, g, square, second, settings):
     _decayed(parameters, g, settings)
-    rate, epsilon, smallest = settings[RATE], settings[EPSILON], settings[SMALLEST]
+    rate, epsilon = settings[RATE], settings[EPSILON]
     for n in range(len(g)):
-        v = _kept(square[n] + g[n] * g[n], smallest)
+        v = square[n] + g[n] * g[n]
         square[n] = v
         parameters[n] -= rate * (g[n] / (np.sqrt(v) + epsilon))
     return 0

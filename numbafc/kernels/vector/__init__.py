@@ -1,8 +1,8 @@
 """Vector code as Numba intrinsics: with the files of this folder, the kernels' only IR.
 
-Besides the register tile (tiles.py, table.py) there are two functions that move X into panels (moving.py); one for few rows
-or few summands (streams.py); one for a single column (columns.py); and views of arrays (views.py). The dtype of the first
-array and the processor decide what they become (sizes.py).
+Besides the register tile (tiles.py, table.py) there are two functions that move X into panels, and one that gathers
+samples (moving.py); one for few rows or few summands (streams.py); one for a single column (columns.py); and views of
+arrays (views.py). The dtype of the first array and the processor decide what they become (sizes.py).
 """
 
 from .columns import column

@@ -79,21 +79,21 @@ class GatherFunction(Function):
 
     def build(self) -> Any:
         """The function."""
-        return self.define("gather", [POINTER, I64, I64, POINTER, I64, POINTER])
+        return self.define("gather", [POINTER, I64, POINTER, I64, POINTER])
 
-    def body(self, x, x_step, width, chosen, count, out) -> None:
+    def body(self, x, width, chosen, count, out) -> None:
         build, lanes = self.builder, self.sizes.lanes
         whole, rest = build.sdiv(width, i64(lanes)), build.srem(width, i64(lanes))
-        tail, out_step = build.mul(whole, i64(lanes * self.size)), build.mul(width, i64(self.size))
-        rows_ahead = build.add(build.sdiv(i64(BYTES_AHEAD), x_step), i64(ROWS_AHEAD))
+        tail, step = build.mul(whole, i64(lanes * self.size)), build.mul(width, i64(self.size))
+        rows_ahead = build.add(build.sdiv(i64(BYTES_AHEAD), step), i64(ROWS_AHEAD))
         last, inside = build.sub(count, i64(1)), build.icmp_signed("<", self.lane, self.splat(rest))
 
         def row(place: Any) -> Any:
             number = build.load(build.gep(chosen, [place], source_etype=I64), align=8, typ=I64)
-            return self.at(x, build.mul(number, x_step))
+            return self.at(x, build.mul(number, step))
 
         with cgutils.for_range(build, count) as s:
-            source, target = row(s.index), self.at(out, build.mul(s.index, out_step))
+            source, target = row(s.index), self.at(out, build.mul(s.index, step))
             later = build.add(s.index, rows_ahead)
             ahead = row(build.select(build.icmp_signed("<", later, last), later, last))
             with cgutils.for_range(build, whole) as vector:
@@ -130,16 +130,16 @@ copy_rows = _mover(CopyFunction)  # out[k, j] = X[k, j]: `rows` rows of `count` 
 
 @intrinsic
 def gather(typingctx: Any, X: Any, chosen: Any, out: Any) -> Any:
-    """out[s, :] = X[chosen[s], :]; all C-contiguous, out flat."""
+    """out[s, :] = X[chosen[s], :]; all C-contiguous, out flat, and a row of X not empty."""
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         given, order, to = (
             context.make_array(kind)(context, builder, arg) for kind, arg in zip(signature.args, args, strict=True)
         )
-        width, (row, _) = cgutils.unpack_tuple(builder, given.shape, 2)[1], cgutils.unpack_tuple(builder, given.strides, 2)
+        width = cgutils.unpack_tuple(builder, given.shape, 2)[1]
         function = GatherFunction(builder.module, *tile_of(signature.args[0])).build()
         pointers = [builder.bitcast(array.data, POINTER) for array in (given, order, to)]
-        builder.call(function, [pointers[0], row, width, pointers[1], order.nitems, pointers[2]])
+        builder.call(function, [pointers[0], width, pointers[1], order.nitems, pointers[2]])
         return context.get_dummy_value()
 
     return types.void(X, chosen, out), codegen

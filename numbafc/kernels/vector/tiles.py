@@ -80,8 +80,7 @@ class TileFunction(Function):
                 self.reaches = build.or_(build.icmp_signed("!=", packed, i64(0)), build.not_(beyond))
                 self.inside = self.below(self.last)(self.lane)
                 self.panel_at = build.mul(panel.index, i64(self.vectors * lanes * self.size))
-                y_p = self.at(y_t, self.panel_at)
-                self.y = [self.at(y_p, build.mul(y_row, i64(t))) for t in range(self.rows)]
+                self.y, self.now = (self.at(y_t, self.panel_at), y_row), panel.index
                 with build.if_then(wanted):
                     self._prefetch_y()
                 self._blocks(starts, self.at(x, build.mul(panel.index, x_panel)), K, accumulate)
@@ -91,6 +90,20 @@ class TileFunction(Function):
         kind = ir.FunctionType(POINTER, [POINTER])
         return self.builder.call(ir.InlineAsm(kind, "", "=r,0", side_effect=False), [pointer])
 
+    def _rows(self, first: Any, step: Any, offset: Any = None) -> list[Any]:
+        """Pointers to the rows of a tile, `step` bytes apart, computed where they are needed and not before.
+
+        LLVM would compute all of them ahead of the loops over tiles and panels, and keep them on the stack: a hundred
+        instructions for each tile. It does not see that these are the same after `now`, which is another number each time.
+        """
+        kind = ir.FunctionType(POINTER, [POINTER, self.now.type])
+        pointers = [self.builder.call(ir.InlineAsm(kind, "", "=r,0,r", side_effect=False), [first, self.now])]
+        if offset is not None:
+            pointers = [self.at(pointers[0], offset)]
+        for _ in range(1, self.rows):
+            pointers.append(self.at(pointers[-1], step))
+        return pointers
+
     def _places(self) -> Any:
         """(t, j, byte offset of vector j, whether it is the last of its row) for each accumulator."""
         for t in range(self.rows):
@@ -99,8 +112,9 @@ class TileFunction(Function):
 
     def _prefetch_y(self) -> None:
         """Y's lines are asked for before the sums, so that they are there after them. Only stored, they can come later."""
+        y = self._rows(*self.y)
         for t, _, offset, _ in self._places():
-            self.prefetch(self.at(self.y[t], offset), 1)
+            self.prefetch(self.at(y[t], offset), 1)
 
     def _blocks(self, starts: list[Any], x: Any, K: Any, accumulate: Any) -> None:
         """The loop over blocks of k. starts: where each group of rows of A begins. K = 0 has one block, of no elements."""
@@ -122,6 +136,7 @@ class TileFunction(Function):
         pointers, sums = self._steps("many", UNROLL, pairs, pointers, sums)
         there = build.or_(self.inside, self.splat(self.reaches)) if self.sizes.masked_loads else None
         pointers, sums = self._steps("rest", 1, build.sub(count, build.mul(pairs, i64(UNROLL))), pointers, sums, there)
+        self.now = pointers[-1]
         self._finish(sums, build.icmp_signed("!=", add, i64(0)), build.not_(whole))
         for phi, value in zip(phis, (build.sub(left, count), i64(1), *pointers), strict=True):
             phi.add_incoming(value, build.block)
@@ -189,15 +204,15 @@ class TileFunction(Function):
             (biased, self._plus_bias), (self.ends[RELU], self._maximum), (self.ends[SLOPES], self._through_maximum)
         ):  # fmt: skip
             sums = self._when(build.and_(last_block, ends), change.__name__, change, sums)
+        y = self._rows(*self.y)
         for t, j, offset, last in self._places():
-            self.store(sums[t * self.vectors + j], self.at(self.y[t], offset), self.inside if last else None)
+            self.store(sums[t * self.vectors + j], self.at(y[t], offset), self.inside if last else None)
 
     def _finish_extra(self, sums: list[Any], add: Any) -> None:
         """Join lane `last` of these vectors with E: through a pointer whose lane `last` is E[t]."""
-        build, (e, e_step) = self.builder, self.e
+        build = self.builder
         outside = build.icmp_signed("==", self.lane, self.splat(self.last))
-        shift = build.sub(i64(0), build.mul(self.last, i64(self.size)))
-        places = [self.at(e, build.add(build.mul(e_step, i64(t)), shift)) for t in range(self.rows)]
+        places = self._rows(*self.e, build.sub(i64(0), build.mul(self.last, i64(self.size))))
 
         def plus_old(sums: list[Any]) -> list[Any]:
             return [build.fadd(self.load(place, outside), total) for place, total in zip(places, sums, strict=True)]
@@ -223,8 +238,9 @@ class TileFunction(Function):
 
     def _plus_old(self, sums: list[Any]) -> list[Any]:
         """Y[t,j] + acc[t,j]."""
+        y = self._rows(*self.y)
         return [
-            self.builder.fadd(self.load(self.at(self.y[t], offset), self.inside if last else None), total)
+            self.builder.fadd(self.load(self.at(y[t], offset), self.inside if last else None), total)
             for (t, _, offset, last), total in zip(self._places(), sums, strict=True)
         ]
 
@@ -235,8 +251,7 @@ class TileFunction(Function):
 
     def _plus_bias(self, sums: list[Any]) -> list[Any]:
         """acc[t,j] + b[t]."""
-        places = [self.at(self.b[0], self.builder.mul(self.b[1], i64(t))) for t in range(self.rows)]
-        b = [self.splat(self.builder.load(place, align=self.size, typ=self.scalar)) for place in places]
+        b = [self.splat(self.builder.load(place, align=self.size, typ=self.scalar)) for place in self._rows(*self.b)]
         return [self.builder.fadd(total, b[t]) for (t, *_), total in zip(self._places(), sums, strict=True)]
 
     def _maximum(self, sums: list[Any]) -> list[Any]:
@@ -248,9 +263,8 @@ class TileFunction(Function):
         """acc[t,j]·1 where b[t,j] > 0, else acc[t,j]·0."""
         build, zero = self.builder, ir.Constant(self.vector, None)
         one = ir.Constant(self.vector, [1.0] * self.sizes.lanes)
-        results = []
+        results, b = [], self._rows(*self.b, self.panel_at)
         for (t, _, offset, last), total in zip(self._places(), sums, strict=True):
-            place = self.at(self.at(self.b[0], build.add(build.mul(self.b[1], i64(t)), self.panel_at)), offset)
-            h = self.load(place, self.inside if last else None)
+            h = self.load(self.at(b[t], offset), self.inside if last else None)
             results.append(build.fmul(total, build.select(build.fcmp_ordered(">", h, zero), one, zero)))
         return results

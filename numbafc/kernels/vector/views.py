@@ -11,10 +11,9 @@ from typing import Any
 from numba import types
 from numba.core import cgutils
 from numba.core.imputils import impl_ret_borrowed
-from numba.extending import intrinsic, overload
+from numba.extending import intrinsic, lower_builtin, type_callable
 
-from ..._jit import INNER
-from .function import I8, POINTER, i64
+from .function import I8, I64, POINTER, i64
 
 
 def start_of(context: Any, builder: Any, signature: Any, args: Any, array: int, offset: int) -> Any:
@@ -62,24 +61,22 @@ def span(A: Any, first: Any, last: Any) -> Any:
     return A[first:last]
 
 
-@overload(span, jit_options=INNER)
-def _compiled_span(A, first, last):
-    return lambda A, first, last: _span(A, first, last)
+@type_callable(span)
+def _span_type(context: Any) -> Any:
+    return lambda A, first, last: types.Array(A.dtype, 1, "C", readonly=not A.mutable)
 
 
-@intrinsic
-def _span(typingctx: Any, A: Any, first: Any, last: Any) -> Any:
-    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        given = context.make_array(signature.args[0])(context, builder, args[0])
-        result = context.make_array(signature.return_type)(context, builder)
-        result.data = builder.gep(given.data, [args[1]], source_etype=context.get_value_type(A.dtype))
-        result.nitems = builder.sub(args[2], args[1])
-        result.shape = cgutils.pack_array(builder, [result.nitems])
-        result.strides = cgutils.pack_array(builder, [given.itemsize])
-        result.itemsize, result.meminfo, result.parent = given.itemsize, given.meminfo, given.parent
-        return impl_ret_borrowed(context, builder, signature.return_type, result._getvalue())
-
-    return types.Array(A.dtype, 1, "C", readonly=not A.mutable)(A, types.intp, types.intp), codegen
+@lower_builtin(span, types.Array, types.Integer, types.Integer)
+def _span(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+    first, last = (context.cast(builder, args[n], signature.args[n], types.intp) for n in (1, 2))
+    given = context.make_array(signature.args[0])(context, builder, args[0])
+    result = context.make_array(signature.return_type)(context, builder)
+    result.data = builder.gep(given.data, [first], source_etype=context.get_value_type(signature.return_type.dtype))
+    result.nitems = builder.sub(last, first)
+    result.shape = cgutils.pack_array(builder, [result.nitems])
+    result.strides = cgutils.pack_array(builder, [given.itemsize])
+    result.itemsize, result.meminfo, result.parent = given.itemsize, given.meminfo, given.parent
+    return impl_ret_borrowed(context, builder, signature.return_type, result._getvalue())
 
 
 @intrinsic
@@ -101,22 +98,24 @@ def matrix(typingctx: Any, A: Any, at: Any, rows: Any, columns: Any, row: Any) -
 
 
 def call_stored(argument_types: Callable[[Any], tuple[Any, ...]]) -> Any:
-    """An intrinsic f(stored, …) that calls the Kernel whose address is `stored`: a function of these arguments, to intp.
+    """An intrinsic f(stored, place, (…)) that calls the Kernel whose address is the one at `place` in an array of them.
 
-    argument_types: from Numba's scalar type to the types of the arguments. So two kernels share compiled code.
+    argument_types: from Numba's scalar type to the types of the Kernel's arguments; it returns intp. So two kernels share
+    compiled code.
     """
 
     @intrinsic
-    def call(typingctx: Any, stored: Any, arguments: Any) -> Any:
+    def call(typingctx: Any, stored: Any, place: Any, arguments: Any) -> Any:
         kinds = argument_types(stored.dtype)
 
         def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
             data = context.make_array(stored)(context, builder, args[0]).data
             kind = context.call_conv.get_function_type(types.intp, kinds).as_pointer()
-            function = builder.load(builder.bitcast(data, POINTER), align=stored.dtype.bitwidth // 8, typ=kind)
-            values = cgutils.unpack_tuple(builder, args[1])
+            at = builder.gep(builder.bitcast(data, POINTER), [args[1]], source_etype=I64)
+            function = builder.load(at, align=stored.dtype.bitwidth // 8, typ=kind)
+            values = cgutils.unpack_tuple(builder, args[2])
             return context.call_conv.call_function(builder, function, types.intp, kinds, values)[1]
 
-        return types.intp(stored, types.Tuple(kinds)), codegen
+        return types.intp(stored, types.intp, types.Tuple(kinds)), codegen
 
     return call
