@@ -198,16 +198,22 @@ class Kernel:
     """A function with index loops, compiled once for each dtype, when a call first needs it.
 
     function: the loops. argument_types: from Numba's scalar type to the types of all arguments. The dtype of a call is
-    that of its first argument. parallel: whether its prange loops are parallel regions.
+    that of its first argument. parallel: whether its prange loops are parallel regions. allocates: whether it makes arrays.
     """
 
     def __init__(
-        self, function: Callable[..., Any], argument_types: Callable[[Any], tuple[Any, ...]], parallel: bool
+        self,
+        function: Callable[..., Any],
+        argument_types: Callable[[Any], tuple[Any, ...]],
+        parallel: bool,
+        allocates: bool = False,
     ) -> None:
         functools.update_wrapper(self, function)
         self.function = function
         self.argument_types = argument_types
         self.parallel = parallel
+        # references are counted only for arrays that are made in it, and in prange: those that are lent have nobody to tell
+        self.counts = parallel or allocates
         self.dispatchers: dict[int, Any] = {}  # by itemsize, which is faster to look up than a dtype
         self.addresses: dict[int, np.ndarray] = {}
         self.entries: dict[int, Callable[..., Any]] = {}  # the compiled functions themselves, which check their arguments
@@ -227,8 +233,7 @@ class Kernel:
             if dtype.itemsize not in self.entries:
                 build = "parallel" if self.parallel else "serial"
                 function = named(self.function, f"{self.function.__qualname__}_{build}")
-                # lent arrays are not counted: serial code has no counting in it, and cannot allocate; prange needs both
-                dispatcher: Any = numba.njit(parallel=self.parallel, _nrt=self.parallel, **OPTIONS)(function)
+                dispatcher: Any = numba.njit(parallel=self.parallel, _nrt=self.counts, **OPTIONS)(function)
                 dispatcher._cache = _cache_for(function, build)
                 with _without_collections():
                     dispatcher.compile(tuple(map(lent, self.argument_types(numba.from_dtype(dtype)))))
@@ -250,10 +255,10 @@ class Kernel:
 
 
 def kernel(
-    argument_types: Callable[[Any], tuple[Any, ...]], *, parallel: bool = True
+    argument_types: Callable[[Any], tuple[Any, ...]], *, parallel: bool = True, allocates: bool = False
 ) -> Callable[[Callable[..., Any]], Kernel]:
     """Decorator: these loops are a Kernel."""
-    return lambda function: Kernel(function, argument_types, parallel)
+    return lambda function: Kernel(function, argument_types, parallel, allocates)
 
 
 _compiling = threading.RLock()

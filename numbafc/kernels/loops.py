@@ -61,10 +61,10 @@ def _block_product(A, X, b, Y, workers):
                     Y[t, s0 + s] += b[t]
 
 
-_block_product_serial = kernel(_types, parallel=False)(_block_product.function)
+_block_product_serial = kernel(_types, parallel=False, allocates=True)(_block_product.function)
 
 
-@kernel(lambda real: (array_in(real, 2), array_out(real, 1)), parallel=False)
+@kernel(lambda real: (array_in(real, 2), array_out(real, 1)), parallel=False, allocates=True)
 def _squared_norms(X, squares):
     """squares[s] = Σ_i X[i,s]², strip by strip of samples.  X: (N, B), squares: (B,). 2·N·B flops."""
     N, B = X.shape
