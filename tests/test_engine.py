@@ -87,14 +87,15 @@ def test_training_has_the_bits_of_its_definition(
         np.testing.assert_array_equal(history.score, expected.score)
 
 
+@pytest.mark.parametrize("optimizer", [fc.SGD(0.1), fc.SGD(0.05, momentum=0.9, nesterov=True, weight_decay=0.1)], ids=repr)
 @pytest.mark.parametrize("batch", [SUM_BLOCK - 1, SUM_BLOCK, SUM_BLOCK + 1])
-def test_steps_in_tiles_end_with_a_block(batch):
-    """Tiles do a step of plain gradient descent themselves, where the sums over a batch are one block."""
+def test_steps_in_tiles_end_with_a_block(batch, optimizer):
+    """Tiles do a step of gradient descent themselves, where the sums over a batch are one block."""
     rng = np.random.default_rng(0)
     X, y = data(rng, [20, 33, 5], "cross_entropy", samples=SUM_BLOCK + 1)
     settings = [20, 33, 5], "relu", "cross_entropy", "float32", 0.0, None
     both = (
-        trained(epochs, *settings, lambda net: net.fit(X, y, optimizer=fc.SGD(0.1), batch_size=batch, epochs=2))[0]
+        trained(epochs, *settings, lambda net: net.fit(X, y, optimizer=optimizer, batch_size=batch, epochs=2))[0]
         for epochs in (training.compiled_epochs, training.python_epochs)
     )
     assert_same_bits(*(net.parameters for net in both), "parameters")

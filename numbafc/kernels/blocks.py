@@ -11,6 +11,7 @@ from .._jit import inner
 from ..formulas import SUM_BLOCK
 from .packing import BAND, GROUP, chunk_of, is_small, pack, packs_a, packs_x, whole_lines
 from .vector import (
+    MOVES,
     SLOPES,
     STEPS,
     address,
@@ -34,7 +35,9 @@ from .vector import (
 def _out(Y, b, ending, E, extra):
     """What tiles write and add: dtype, columns, (address, bytes from row to row) of Y, b and E, and the two choices."""
     y, e = (address(Y, 0), Y.strides[0]), (address(E, 0), E.strides[0])
-    b_step = 0 if ending == STEPS else Y.strides[0] if ending == SLOPES else b.strides[0]  # one rate is for all rows
+    b_step = Y.strides[0] if ending == SLOPES else b.strides[0]
+    if ending in (STEPS, MOVES):  # the same numbers for all rows
+        b_step = 0
     bias = address(b, 0), b_step
     return Y.dtype, Y.shape[1], y, bias, e, ending, extra
 

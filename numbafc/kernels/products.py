@@ -24,7 +24,8 @@ from . import loops
 from .blocks import in_blocks, in_squares, in_streams, sums_in_squares
 from .loops import per_sample_grad_norms
 from .packing import aligned, is_column, is_row, packs_x, room_for, streams, sums_apart, vectors_of
-from .vector import ADDS_B, NOTHING, RELU, SLOPES, STEPS, call_stored, lanes_in, tile_table, turn
+from .vector import ADDS_B, MOVES, NOTHING, RELU, SLOPES, STEPS, call_stored, lanes_in, tile_table, turn
+from .vector.momentum import SETTINGS
 
 __all__ = ["TURN_A", "TURN_X", "TURN_Y", "forward", "grad_b", "grad_w", "grad_w_and_b", "grad_x", "product"]
 __all__ += ["per_sample_grad_norms"]
@@ -35,7 +36,7 @@ PARALLEL = 1_500_000  # multiply-adds from which a second thread is worth its st
 FROM_MEMORY = 6  # what a multiply-add counts for where each takes a number of its own from memory
 
 # What a call says besides its arrays: which of them are transposed, and what the other two are good for.
-TURN_A, TURN_X, TURN_Y, BIASED, EXTRA, STEP, MAXIMUM, THROUGH = 1, 2, 4, 8, 16, 32, 64, 128
+TURN_A, TURN_X, TURN_Y, BIASED, EXTRA, STEP, MAXIMUM, THROUGH, MOVE = 1, 2, 4, 8, 16, 32, 64, 128, 256
 # What a call answers: 0, or how many elements of work it needs, or one of these.
 UNFIT, SCATTERED, LARGE = -1, -2, -3  # shapes do not fit; rows of Y are not contiguous; there is work for several threads
 ANY_SIZE = 2**62
@@ -50,13 +51,15 @@ def product_types(real):
 def _operands(flags, A, X, Y):
     """A, X and Y as the product has them, how it ends, and whether there is E."""
     turned = turn(A, flags & TURN_A), turn(X, flags & TURN_X), turn(Y, flags & TURN_Y)
-    ending, special = ADDS_B if flags & BIASED else NOTHING, flags & (STEP | MAXIMUM | THROUGH)
+    ending, special = ADDS_B if flags & BIASED else NOTHING, flags & (STEP | MAXIMUM | THROUGH | MOVE)
     if special == STEP:
         ending = STEPS
     elif special == MAXIMUM:
         ending = RELU
     elif special == THROUGH:
         ending = SLOPES
+    elif special == MOVE:
+        ending = MOVES
     return *turned, ending, int(flags & EXTRA > 0)
 
 
@@ -66,7 +69,8 @@ def _refusal(A, X, b, ending, Y, E, extra):
     (T, K), S = A.shape, X.shape[1]
     if X.shape[0] != K or Y.shape != (T, S) or (extra == 1 and E.shape[0] != T):
         return UNFIT
-    if ending != NOTHING and b.shape[0] != (1 if ending == STEPS else T * S if ending == SLOPES else T):
+    numbers = T * S if ending == SLOPES else 1 if ending == STEPS else SETTINGS if ending == MOVES else T
+    if ending != NOTHING and b.shape[0] != numbers:
         return UNFIT
     if ending == SLOPES and Y.strides[0] != S * Y.itemsize:  # b's rows are read as Y's are
         return UNFIT
@@ -78,8 +82,9 @@ def on_one_thread(P, Q, b, R, E, work, flags, most):
     """R = P Q + b, each turned as the flags say; with EXTRA also E[t] = Σ_k P[t,k]. Nothing is done for an answer but 0.
 
     most: from so many multiply-adds on, the answer is LARGE. What tiles can do as they end, else the answer is UNFIT: with
-    STEP, R − b[0]·(P Q), for sums of one block; with MAXIMUM, max(P Q + b, 0); with THROUGH, P Q where b is above 0, which
-    has a number for each of R's, in one piece as b is. One of the three at a time, and not on several threads.
+    STEP, R − b[0]·(P Q), for sums of one block; with MOVE, likewise, a step as in vector/momentum.py, which says what b is;
+    with MAXIMUM, max(P Q + b, 0); with THROUGH, P Q where b is above 0, which has a number for each of R's, in one piece as
+    b is. One of these at a time, and not on several threads.
     """
     table = tile_table(R)
     A, X, Y, ending, extra = _operands(flags, P, Q, R)
@@ -95,7 +100,7 @@ def on_one_thread(P, Q, b, R, E, work, flags, most):
     extra -= apart
     vectors = vectors_of(Y, extra, S)
     column, row, few = is_column(A, X, Y, extra), is_row(A, X, Y, extra), streams(A, X, Y, extra, T, vectors)
-    if ending > ADDS_B and (column or row or few or K == 0 or (ending == STEPS and K > SUM_BLOCK)):
+    if ending > ADDS_B and (column or row or few or K == 0 or (ending in (STEPS, MOVES) and K > SUM_BLOCK)):
         return UNFIT
     if apart == 1:
         sums_in_squares(A, E, work)

@@ -24,7 +24,6 @@ from ..kernels.packing import BAND, CHUNK, GROUP, whole_lines
 from .recipe import Regularization
 
 N_, T_, W_, H_, S_, D_, G_ = range(7)  # columns of `layers`
-SETTINGS = 16  # room for those of an update
 ROOM = CHUNK * (16 * GROUP + BAND + 16) + 256  # elements that a product packs, at most
 
 

@@ -21,9 +21,10 @@ from .._jit import flat, get_num_threads, inner, kernel, stay_apart
 from ..kernels.packing import aligned, whole_lines
 from ..kernels.products import on_one_thread
 from ..kernels.vector import call_stored, gather, matrix, span
-from . import clipping, dropout
+from ..kernels.vector.momentum import DISTANCE, NESTEROV, SETTINGS
+from . import clipping, dropout, updates
 from .activations import Activation
-from .arena import D_, G_, H_, N_, ROOM, SETTINGS, T_, places
+from .arena import D_, G_, H_, N_, ROOM, T_, places
 from .losses import Loss, loss_types
 from .optimizers import Compiled
 from .parts import (
@@ -32,6 +33,7 @@ from .parts import (
     IN_TILES,
     LATER,
     LOSS,
+    MOVING_IN_TILES,
     NO_PHI,
     RELU_IN_TILES,
     forward_rows,
@@ -253,7 +255,12 @@ class Engine:
         calls = np.concatenate([kernel.address(dtype) for kernel in kernels])
         self.room = arena, aligned(room, dtype), calls, sums
         self.settings = np.array(optimizer.settings), np.array(regularization.numbers)
-        soonest = IN_TILES if optimizer.in_tiles else BY_LAYER
+        soonest = BY_LAYER
+        if optimizer.in_tiles:
+            soonest = MOVING_IN_TILES if states else IN_TILES
+            settings = arena[end : end + SETTINGS]
+            settings[NESTEROV] = optimizer.update is updates.nesterov
+            settings[DISTANCE:].view(np.int64)[0] = states[0].ctypes.data - parameters.ctypes.data if states else 0
         phi = RELU_IN_TILES if activation.name == "relu" else BY_KERNEL
         self.numbers = end, batch_size, self.parts, soonest, phi, regularization.seed
         self.minibatches.compile(dtype)

@@ -30,12 +30,13 @@ class Compiled(NamedTuple):
 
     @property
     def in_tiles(self) -> bool:
-        """Whether it is θ ← θ − learning_rate·g, which the tiles of a gradient do as they end.
+        """Whether the tiles of a gradient do it as they end: θ ← θ − learning_rate·g, or a step with momentum.
 
         Other steps are a pass over a layer's gradient, in the L2 cache. Adam in tiles was never faster: its divisions and
         roots are what takes time, and a tile has four arrays to read, a few columns of each row.
         """
-        return self.update is updates.plain and self.settings[0] == 0
+        plain = self.update is updates.plain and self.settings[0] == 0
+        return plain or self.update in (updates.momentum, updates.nesterov)
 
 
 class Optimizer(Protocol):

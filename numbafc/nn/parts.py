@@ -13,6 +13,7 @@ from ..kernels.products import (
     BIASED,
     EXTRA,
     MAXIMUM,
+    MOVE,
     STEP,
     THROUGH,
     TURN_A,
@@ -22,13 +23,15 @@ from ..kernels.products import (
     product_types,
 )
 from ..kernels.vector import call_stored, matrix, span
+from ..kernels.vector.momentum import RATE
 from . import dropout
 from .activations import APPLY, CHAIN, MULTIPLY, SLOPES, activation_types
 from .arena import D_, G_, H_, N_, S_, T_, W_
-from .updates import RATE, update_types
+from .updates import update_types
 
-# When parameters are updated: after all layers' gradients, after each layer's, or by the tiles of dW as they end.
-LATER, BY_LAYER, IN_TILES = range(3)
+# When parameters are updated: after all layers' gradients, after each layer's, or by the tiles of dW as they end,
+# the last one with momentum.
+LATER, BY_LAYER, IN_TILES, MOVING_IN_TILES = range(4)
 
 # Who computes φ and φ': nobody, in the last layer; the kernel of the activation; or, for relu, the tiles as they end.
 NO_PHI, BY_KERNEL, RELU_IN_TILES = range(3)
@@ -94,9 +97,10 @@ def weight_rows(calls, now, settings, layer, first, network, B, t0, t1, x_at, wo
     X = matrix(arena, x_at, B, N, N) if first else matrix(arena, x_at, N, B, B)
     dW, db = matrix(arena, g_at + t0 * N, t1 - t0, N, N), span(arena, g_at + T * N + t0, g_at + T * N + t1)
     flags = EXTRA | (0 if first else TURN_X)
-    if now == IN_TILES and B <= SUM_BLOCK:
+    if now >= IN_TILES and B <= SUM_BLOCK:
         W, rate = matrix(parameters, w + t0 * N, t1 - t0, N, N), span(settings, RATE, RATE + 1)
-        answer = _product(calls, PRODUCT, (dY, X, rate, W, db, work, flags | STEP, ANY_SIZE))
+        b, ending = (rate, STEP) if now == IN_TILES else (span(settings, 0, len(settings)), MOVE)
+        answer = _product(calls, PRODUCT, (dY, X, b, W, db, work, flags | ending, ANY_SIZE))
         if answer != UNFIT:
             update_part(calls, settings, network, w + T * N + t0, w + T * N + t1, db)
             return answer

@@ -10,8 +10,11 @@ from typing import Any
 import numpy as np
 
 from .._jit import flat, inner, kernel
+from ..kernels.vector.momentum import DECAY, MOMENTUM, RATE, SMALLEST
 
-RATE, CORRECTED_RATE, DECAY, SHRINK, BETA1, REST1, BETA2, REST2, CORRECTION, EPSILON, SMALLEST = range(11)
+# Behind those that momentum in tiles needs, too. The β₁ of Adam is where a momentum is.
+CORRECTED_RATE, SHRINK, REST1, BETA2, REST2, CORRECTION, EPSILON = range(5, 12)
+BETA1 = MOMENTUM
 
 
 @inner

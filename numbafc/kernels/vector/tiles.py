@@ -21,6 +21,7 @@ from numba.core import cgutils
 from ...formulas import SUM_BLOCK
 from ..tile import Tile
 from .function import I64, POINTER, Function, i64
+from .momentum import MomentumFunction
 
 # Rows of A that share a pointer: their offsets, 0, 1 and 2 rows, are addressing modes. One pointer for all is a chain of
 # additions, one for each runs out of registers.
@@ -29,9 +30,10 @@ A_AHEAD = 6  # summands of A that a tile asks for before it needs them
 SHORT = 48  # so few summands end before Y's lines would come by themselves
 A_FAR = 64  # bytes: where rows of A lie side by side, a tile brings the next ones' line into the L2 cache
 X_AHEAD = 16  # summands of X likewise
-# Endings of a tile. STEPS, of sums of one block: Y − b[0]·acc, a step of gradient descent on Y. RELU: max(acc + b, 0).
-# SLOPES: acc·(b > 0), where b has a number for each of Y's: what is left of a gradient behind that maximum, b.
-NOTHING, ADDS_B, STEPS, RELU, SLOPES = range(5)
+# Endings of a tile. STEPS, of sums of one block: Y − b[0]·acc, a step of gradient descent on Y; MOVES likewise, a step with
+# momentum, for which momentum.py says what b is. RELU: max(acc + b, 0). SLOPES: acc·(b > 0), where b has a number for each
+# of Y's: what is left of a gradient behind that maximum, b.
+NOTHING, ADDS_B, STEPS, RELU, SLOPES, MOVES = range(6)
 UNROLL = 2  # steps of k per turn: one leaves loop overhead, four make LLVM run out of registers
 
 
@@ -58,7 +60,9 @@ class TileFunction(Function):
         extra, tiles, panels,
     ) -> None:  # fmt: skip
         build, self.a_step, self.x_step = self.builder, a_step, x_step
-        self.ends = [build.icmp_signed("==", ending, i64(n)) for n in range(5)]
+        self.ends = [build.icmp_signed("==", ending, i64(n)) for n in range(6)]
+        self.move = MomentumFunction(self.module, self.sizes, self.bits).build()
+        self.block = build.alloca(self.vector, self.rows * self.vectors)
         self.a_offsets = [build.mul(a_row, i64(t)) for t in range(ROWS_AT_A_POINTER)]
         self.a_ahead = build.mul(a_step, i64(A_AHEAD))
         side_by_side = build.icmp_signed("==", a_row, i64(self.size))
@@ -66,7 +70,8 @@ class TileFunction(Function):
         self.x_ahead = build.mul(x_step, i64(X_AHEAD))
         group, lanes = build.mul(a_row, i64(ROWS_AT_A_POINTER)), self.sizes.lanes
         added_to = build.or_(build.icmp_signed("!=", accumulate, i64(0)), build.icmp_signed(">", K, i64(SUM_BLOCK)))
-        wanted = build.or_(build.or_(added_to, self.ends[STEPS]), build.icmp_signed("<", K, i64(SHORT)))
+        changed = build.or_(self.ends[STEPS], self.ends[MOVES])
+        wanted = build.or_(build.or_(added_to, changed), build.icmp_signed("<", K, i64(SHORT)))
         with cgutils.for_range(build, tiles) as tile:
             t = build.mul(tile.index, i64(self.rows))
             a_t, y_t = self.at(a, build.mul(t, a_row)), self.at(y, build.mul(t, y_row))
@@ -193,10 +198,29 @@ class TileFunction(Function):
         return new
 
     def _finish(self, sums: list[Any], add: Any, last_block: Any) -> None:
-        """Join the block's sums with Y; after the last block, the ending. STEPS has one block only."""
+        """Join the block's sums with Y; after the last block, the ending. STEPS and MOVES have one block only."""
         build = self.builder
         with build.if_then(self.has_extra, likely=False):
             self._finish_extra(sums[self.vectors - 1 :: self.vectors], add)
+        with build.if_else(self.ends[MOVES], likely=False) as (then, otherwise):
+            with then:
+                self._move(sums)
+            with otherwise:
+                self._change_y(sums, add, last_block)
+
+    def _move(self, sums: list[Any]) -> None:
+        """A step with momentum on Y. The sums are a block of their own meanwhile, in the L1 cache."""
+        build, lanes = self.builder, self.sizes.lanes
+        for n, total in enumerate(sums):
+            build.store(total, build.gep(self.block, [i64(n)]))
+        beyond = build.icmp_signed("<", self.last, i64(lanes))
+        columns = build.add(build.select(beyond, self.last, i64(lanes)), i64((self.vectors - 1) * lanes))
+        row = i64(self.vectors * lanes * self.size)
+        build.call(self.move, [self.block, row, i64(self.rows), columns, *self.y, self.b[0]])
+
+    def _change_y(self, sums: list[Any], add: Any, last_block: Any) -> None:
+        """All other endings."""
+        build = self.builder
         sums = self._when(self.ends[STEPS], "step", self._times_rate, sums)
         sums = self._when(build.or_(add, self.ends[STEPS]), "add", self._plus_old, sums)
         biased = build.or_(self.ends[ADDS_B], self.ends[RELU])
