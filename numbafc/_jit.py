@@ -33,7 +33,7 @@ DTYPES = (np.dtype(np.float32), np.dtype(np.float64))
 
 # No fastmath: reassociation would break the order of sums, and NaN tests would be deleted.
 OPTIONS: dict[str, Any] = {"error_model": "numpy", "nogil": True}
-INNER: dict[str, Any] = {"no_cfunc_wrapper": True}  # of what only kernels call: a way in from C takes time to compile
+INNER: dict[str, Any] = {"no_cfunc_wrapper": True, "_nrt": False}  # of what only kernels call: see Kernel.counts
 
 
 # ---- fma: one rounding, in plain Python and in compiled code --------------------------------------------------------

@@ -38,7 +38,6 @@ from .parts import (
     RELU_IN_TILES,
     forward_rows,
     input_rows,
-    share,
     update_part,
     weight_rows,
 )
@@ -119,25 +118,25 @@ def _types(real: Any) -> tuple[Any, ...]:
     integers, doubles = flat(types.int64), flat(types.float64)
     data = types.Array(real, 2, "C", readonly=True), integers, flat(real), doubles, flat(real), flat(real)
     network = types.Array(types.int64, 2, "C"), flat(real), flat(real), flat(real), doubles
-    room = flat(real), flat(real), flat(real), doubles
+    room = flat(real), flat(real), flat(real), doubles, integers
     return *data, *network, *room, integers, doubles, doubles, doubles, intp, intp, intp, intp, intp, intp, intp, doubles
 
 
 def _minibatches(
-    rows, classes, targets, weight, mean, scale, layers, parameters, one, other, powers, arena, work, calls, sums,
+    rows, classes, targets, weight, mean, scale, layers, parameters, one, other, powers, arena, work, calls, sums, answers,
     order, optimizer, regularization, rates, numbers_at, batch_size, parts, soonest, phi, seed, step, results,
 ):  # fmt: skip
     """Train on order[0 : batch_size], order[batch_size : …] and so on, one minibatch for each rate.
 
     numbers_at: where the settings and the numbers per sample begin in arena. calls: addresses of a product, φ, the loss and
-    an update. step: how many minibatches there were before.
+    an update. answers: the sum of each thread's products' answers. step: how many minibatches there were before.
     results: += Σ loss·share, hits, Σ share, samples; the number of batches done; an unexpected answer.
     """
     dropped, longest, longest_sample, smoothing = regularizers(regularization)
     threshold, kept = dropout.limit(dropped), arena.dtype.type(1 / (1 - dropped))
     now = LATER if longest > 0 else soonest  # when to update
     turns = 2 if longest_sample > 0 else 1  # through the layers: all dX before the first dW, or each dX before its dW
-    depth, network, room = len(layers), (parameters, one, other, arena), work.size // parts
+    depth, network = len(layers), (parameters, one, other, arena)
     settings, at = span(arena, numbers_at, numbers_at + SETTINGS), numbers_at + SETTINGS
     for n in range(len(rates)):
         first = n * batch_size
@@ -151,7 +150,7 @@ def _minibatches(
         if mass == 0:  # nobody in this batch counts
             results[4] += 1
             continue
-        chosen, x_at, bad = span(order, first, first + B), 0, 0
+        chosen, x_at = span(order, first, first + B), 0
         if parts > 1 and rows.shape[1] * B >= GATHERED:
             for p in prange(parts):
                 _gather(rows, mean, scale, chosen, B * p // parts, B * (p + 1) // parts, arena)
@@ -162,11 +161,9 @@ def _minibatches(
             N, T, drop = layer[N_], layer[T_], (dropout.stream(seed, step + n, depth_now), threshold, kept)
             if parts > 1 and N * T * B >= PARALLEL:
                 for p in prange(parts):
-                    t0, t1 = share(T, parts, p)
-                    own = span(work, p * room, (p + 1) * room)
-                    bad += forward_rows(calls, hidden, drop, layer, depth_now == 0, network, B, t0, t1, x_at, own)
+                    answers[p] += forward_rows(calls, hidden, drop, layer, depth_now == 0, network, B, p, parts, x_at, work)
             else:
-                bad += forward_rows(calls, hidden, drop, layer, depth_now == 0, network, B, 0, T, x_at, work)
+                answers[0] += forward_rows(calls, hidden, drop, layer, depth_now == 0, network, B, 0, 1, x_at, work)
             x_at = layer[H_]
         T, delta = layers[depth - 1, T_], layers[depth - 1, D_]
         outputs, slopes = span(arena, x_at, x_at + T * B), span(arena, delta, delta + T * B)
@@ -193,28 +190,27 @@ def _minibatches(
             if depth_now > 0 and turn < depth:
                 if split:
                     for p in prange(parts):
-                        i0, i1 = share(N, parts, p)
-                        own = span(work, p * room, (p + 1) * room)
-                        bad += input_rows(calls, phi, layer, below, network, B, i0, i1, own)
+                        answers[p] += input_rows(calls, phi, layer, below, network, B, p, parts, work)
                 else:
-                    bad += input_rows(calls, phi, layer, below, network, B, 0, N, work)
+                    answers[0] += input_rows(calls, phi, layer, below, network, B, 0, 1, work)
             if turns == 2 and turn == depth - 1:
                 _clip_samples(layers, arena, B, longest_sample, shares, sums)
             if turn >= (turns - 1) * depth:
                 if split:
                     for p in prange(parts):
-                        t0, t1 = share(T, parts, p)
-                        own = span(work, p * room, (p + 1) * room)
-                        bad += weight_rows(calls, now, settings, layer, depth_now == 0, network, B, t0, t1, x_at, own)
+                        answers[p] += weight_rows(
+                            calls, now, settings, layer, depth_now == 0, network, B, p, parts, x_at, work
+                        )
                 else:
-                    bad += weight_rows(calls, now, settings, layer, depth_now == 0, network, B, 0, T, x_at, work)
+                    answers[0] += weight_rows(calls, now, settings, layer, depth_now == 0, network, B, 0, 1, x_at, work)
         if now == LATER:
             g = span(arena, layers[0, G_], layers[0, G_] + len(parameters))
             clipping.shorten(g, longest, sums)
             update_part(calls, settings, network, 0, len(parameters), g)
         results[4] += 1
-        if bad != 0:
-            results[5] = bad
+        for p in range(parts):
+            results[5] += answers[p]
+        if results[5] != 0:
             return
 
 
@@ -253,7 +249,7 @@ class Engine:
         sums = np.empty(3 * B + clipping.LANES)
         kernels = on_one_thread, activation.run, loss.run, optimizer.update
         calls = np.concatenate([kernel.address(dtype) for kernel in kernels])
-        self.room = arena, aligned(room, dtype), calls, sums
+        self.room = arena, aligned(room, dtype), calls, sums, np.zeros(self.parts, np.int64)
         self.settings = np.array(optimizer.settings), np.array(regularization.numbers)
         soonest = BY_LAYER
         if optimizer.in_tiles:

@@ -42,20 +42,22 @@ _product, _phi, _update = call_stored(product_types), call_stored(activation_typ
 
 
 @inner
-def forward_rows(calls, hidden, drop, layer, first, network, B, t0, t1, x_at, work):
-    """Rows t0…t1 of H = φ(W H' + b). first: H' is rows of samples; drop: key, threshold, scale of dropout."""
+def forward_rows(calls, hidden, drop, layer, first, network, B, part, parts, x_at, work):
+    """Part `part` of the rows of H = φ(W H' + b). first: H' is rows of samples; drop: key, threshold, scale of dropout."""
     stay_apart()
     parameters, _, _, arena = network
     N, T, w, h, slopes = layer[N_], layer[T_], layer[W_], layer[H_], layer[S_]
+    (t0, t1), room = share(T, parts, part), len(work) // parts
+    own = span(work, part * room, (part + 1) * room)
     A, b = matrix(parameters, w + t0 * N, t1 - t0, N, N), span(parameters, w + T * N + t0, w + T * N + t1)
     X = matrix(arena, x_at, B, N, N) if first else matrix(arena, x_at, N, B, B)
     Y = matrix(arena, h + t0 * B, t1 - t0, B, B)
     flags, none = BIASED | (TURN_X if first else 0), span(arena, 0, 0)
     if hidden == RELU_IN_TILES and slopes == h:
-        answer = _product(calls, PRODUCT, (A, X, b, Y, none, work, flags | MAXIMUM, ANY_SIZE))
+        answer = _product(calls, PRODUCT, (A, X, b, Y, none, own, flags | MAXIMUM, ANY_SIZE))
         if answer != UNFIT:
             return answer
-    answer = _product(calls, PRODUCT, (A, X, b, Y, none, work, flags, ANY_SIZE))
+    answer = _product(calls, PRODUCT, (A, X, b, Y, none, own, flags, ANY_SIZE))
     if hidden == NO_PHI:
         return answer
     H, S = span(arena, h + t0 * B, h + t1 * B), span(arena, slopes + t0 * B, slopes + t1 * B)
@@ -67,32 +69,36 @@ def forward_rows(calls, hidden, drop, layer, first, network, B, t0, t1, x_at, wo
 
 
 @inner
-def input_rows(calls, hidden, layer, below, network, B, i0, i1, work):
-    """Rows i0…i1 of dH' = Wᵀ dY, through φ' of H', the output of the layer below."""
+def input_rows(calls, hidden, layer, below, network, B, part, parts, work):
+    """Part `part` of the rows of dH' = Wᵀ dY, through φ' of H', the output of the layer below."""
     stay_apart()
     parameters, _, _, arena = network
     N, T, w, to, h = layer[N_], layer[T_], layer[W_], below[D_], below[S_]
+    (i0, i1), room = share(N, parts, part), len(work) // parts
+    own = span(work, part * room, (part + 1) * room)
     W, dY = matrix(parameters, w + i0, T, i1 - i0, N), matrix(arena, layer[D_], T, B, B)
     dX = matrix(arena, to + i0 * B, i1 - i0, B, B)
     none, dH, H = span(arena, 0, 0), span(arena, to + i0 * B, to + i1 * B), span(arena, h + i0 * B, h + i1 * B)
     if hidden == RELU_IN_TILES and h == below[H_] and B > 1:
-        answer = _product(calls, PRODUCT, (W, dY, H, dX, none, work, TURN_A | THROUGH, ANY_SIZE))
+        answer = _product(calls, PRODUCT, (W, dY, H, dX, none, own, TURN_A | THROUGH, ANY_SIZE))
         if answer != UNFIT:
             return answer
     if B == 1:
-        answer = _product(calls, PRODUCT, (dY, W, none, dX, none, work, TURN_A | TURN_Y, ANY_SIZE))
+        answer = _product(calls, PRODUCT, (dY, W, none, dX, none, own, TURN_A | TURN_Y, ANY_SIZE))
     else:
-        answer = _product(calls, PRODUCT, (W, dY, none, dX, none, work, TURN_A, ANY_SIZE))
+        answer = _product(calls, PRODUCT, (W, dY, none, dX, none, own, TURN_A, ANY_SIZE))
     _phi(calls, PHI, (dH, H, CHAIN if h == below[H_] else MULTIPLY))
     return answer
 
 
 @inner
-def weight_rows(calls, now, settings, layer, first, network, B, t0, t1, x_at, work):
-    """Rows t0…t1 of dW = dY H'ᵀ, with db, and now, or later, the update of these rows of W and b."""
+def weight_rows(calls, now, settings, layer, first, network, B, part, parts, x_at, work):
+    """Part `part` of the rows of dW = dY H'ᵀ, with db, and now, or later, the update of these rows of W and b."""
     stay_apart()
     parameters, _, _, arena = network
     N, T, w, g_at = layer[N_], layer[T_], layer[W_], layer[G_]
+    (t0, t1), room = share(T, parts, part), len(work) // parts
+    own = span(work, part * room, (part + 1) * room)
     dY = matrix(arena, layer[D_] + t0 * B, t1 - t0, B, B)
     X = matrix(arena, x_at, B, N, N) if first else matrix(arena, x_at, N, B, B)
     dW, db = matrix(arena, g_at + t0 * N, t1 - t0, N, N), span(arena, g_at + T * N + t0, g_at + T * N + t1)
@@ -100,11 +106,11 @@ def weight_rows(calls, now, settings, layer, first, network, B, t0, t1, x_at, wo
     if now >= IN_TILES and B <= SUM_BLOCK:
         W, rate = matrix(parameters, w + t0 * N, t1 - t0, N, N), span(settings, RATE, RATE + 1)
         b, ending = (rate, STEP) if now == IN_TILES else (span(settings, 0, len(settings)), MOVE)
-        answer = _product(calls, PRODUCT, (dY, X, b, W, db, work, flags | ending, ANY_SIZE))
+        answer = _product(calls, PRODUCT, (dY, X, b, W, db, own, flags | ending, ANY_SIZE))
         if answer != UNFIT:
             update_part(calls, settings, network, w + T * N + t0, w + T * N + t1, db)
             return answer
-    answer = _product(calls, PRODUCT, (dY, X, span(arena, 0, 0), dW, db, work, flags, ANY_SIZE))
+    answer = _product(calls, PRODUCT, (dY, X, span(arena, 0, 0), dW, db, own, flags, ANY_SIZE))
     if now != LATER:
         dw = span(arena, g_at + t0 * N, g_at + t1 * N)
         update_part(calls, settings, network, w + t0 * N, w + t1 * N, dw)
