@@ -33,7 +33,8 @@ DTYPES = (np.dtype(np.float32), np.dtype(np.float64))
 
 # No fastmath: reassociation would break the order of sums, and NaN tests would be deleted.
 OPTIONS: dict[str, Any] = {"error_model": "numpy", "nogil": True}
-INNER: dict[str, Any] = {"no_cfunc_wrapper": True, "_nrt": False}  # of what only kernels call: see Kernel.counts
+# Of what only kernels call: a way in from C would only take time to compile; nothing is counted (see Kernel.counts).
+INNER: dict[str, Any] = {"no_cfunc_wrapper": True, "_nrt": False}
 
 
 # ---- fma: one rounding, in plain Python and in compiled code --------------------------------------------------------

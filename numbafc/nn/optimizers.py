@@ -32,7 +32,7 @@ class Compiled(NamedTuple):
     def in_tiles(self) -> bool:
         """Whether the tiles of a gradient do it as they end: θ ← θ − learning_rate·g, or a step with momentum.
 
-        Other steps are a pass over a layer's gradient, in the L2 cache. Adam in tiles was never faster: its divisions and
+        Other steps are a pass over a layer's gradient, in the L2 cache. Adam in tiles was no faster: its divisions and
         roots are what takes time, and a tile has four arrays to read, a few columns of each row.
         """
         plain = self.update is updates.plain and self.settings[0] == 0

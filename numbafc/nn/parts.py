@@ -47,7 +47,7 @@ def forward_rows(calls, hidden, drop, layer, first, network, B, part, parts, x_a
     stay_apart()
     parameters, _, _, arena = network
     N, T, w, h, slopes = layer[N_], layer[T_], layer[W_], layer[H_], layer[S_]
-    (t0, t1), room = share(T, parts, part), len(work) // parts
+    (t0, t1), room = _share(T, parts, part), len(work) // parts
     own = span(work, part * room, (part + 1) * room)
     A, b = matrix(parameters, w + t0 * N, t1 - t0, N, N), span(parameters, w + T * N + t0, w + T * N + t1)
     X = matrix(arena, x_at, B, N, N) if first else matrix(arena, x_at, N, B, B)
@@ -74,7 +74,7 @@ def input_rows(calls, hidden, layer, below, network, B, part, parts, work):
     stay_apart()
     parameters, _, _, arena = network
     N, T, w, to, h = layer[N_], layer[T_], layer[W_], below[D_], below[S_]
-    (i0, i1), room = share(N, parts, part), len(work) // parts
+    (i0, i1), room = _share(N, parts, part), len(work) // parts
     own = span(work, part * room, (part + 1) * room)
     W, dY = matrix(parameters, w + i0, T, i1 - i0, N), matrix(arena, layer[D_], T, B, B)
     dX = matrix(arena, to + i0 * B, i1 - i0, B, B)
@@ -97,7 +97,7 @@ def weight_rows(calls, now, settings, layer, first, network, B, part, parts, x_a
     stay_apart()
     parameters, _, _, arena = network
     N, T, w, g_at = layer[N_], layer[T_], layer[W_], layer[G_]
-    (t0, t1), room = share(T, parts, part), len(work) // parts
+    (t0, t1), room = _share(T, parts, part), len(work) // parts
     own = span(work, part * room, (part + 1) * room)
     dY = matrix(arena, layer[D_] + t0 * B, t1 - t0, B, B)
     X = matrix(arena, x_at, B, N, N) if first else matrix(arena, x_at, N, B, B)
@@ -129,7 +129,7 @@ def update_part(calls, settings, network, first, last, g):
 
 
 @inner
-def share(size, parts, part):
+def _share(size, parts, part):
     """From where to where part `part` of so many equal ones goes, whole tiles of twelve rows in each."""
     tiles = (size + 11) // 12
     return min(part * tiles // parts * 12, size), min((part + 1) * tiles // parts * 12, size)

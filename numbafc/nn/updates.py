@@ -1,6 +1,6 @@
 """The updates of optimizers.py, compiled: for a part of the parameters θ, their gradient g, and the optimizer's state.
 
-Each has the bits of its definition there. settings: the numbers that settled() gives, in the dtype of the parameters.
+Each has the bits of its definition there. settings: the numbers that settle() gives, in the dtype of the parameters.
 """
 
 from __future__ import annotations

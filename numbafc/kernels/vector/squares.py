@@ -21,8 +21,8 @@ class SquareFunction(Function):
 
         It is read in pieces of 128 bits, which go into any part of a register on their way from memory, so that only
         squares within the pieces are left to exchange: half the shuffles that whole rows would need. there: which of a
-        vector of places in a row there are; the others are 0 and not touched in memory. That takes half as long again, for
-        pieces with a mask are loaded before they are joined.
+        vector of places in a row there are; the others are 0 and not touched in memory. That takes longer, for pieces
+        with a mask are loaded before they are joined.
         """
         lanes, piece = self.sizes.lanes, 16 // self.size
         columns: list[Any] = []
