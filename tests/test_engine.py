@@ -13,6 +13,8 @@ from numba.core.runtime import _nrt_python, rtsys
 
 import numbafc as fc
 from numbafc.formulas import SUM_BLOCK
+from numbafc.kernels import products
+from numbafc.kernels.vector import momentum
 from numbafc.nn import ACTIVATIONS, LOSSES, engine, training, updates
 from numbafc.nn.losses import split_targets
 from numbafc.nn.recipe import Regularization
@@ -129,12 +131,35 @@ def test_a_unit_that_no_longer_learns_leaves_zeros_in_the_state(optimizer, dtype
     assert_same_bits(ours, theirs, "parameters")
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("nesterov", [False, True])
+def test_momentum_in_tiles_settles_as_its_definition_does(nesterov, dtype):
+    """Velocities below the smallest normal number, some of which decay while others grow."""
+    (T, N, B), info, optimizer = (13, 37, 20), np.finfo(dtype), fc.SGD(0.1, momentum=0.9, nesterov=nesterov)
+    dY, X = np.zeros((T, B), dtype), np.ones((N, B), dtype)
+    dY[1::2, 0] = info.smallest_normal / 4  # the gradient of each weight in these rows
+    numbers = np.array([info.smallest_normal, 2e3 * info.smallest_normal, info.smallest_subnormal, 0, 1, -1], dtype)
+    ours, theirs = ([np.ones(T * N, dtype), np.resize(np.append(numbers, -numbers), T * N)] for _ in range(2))
+    optimizer.update(theirs[0], np.repeat(dY[:, 0], N), {"velocity": theirs[1]})
+    settings, none, work = np.zeros(momentum.SETTINGS, dtype), np.empty(0, dtype), np.empty(20_000, dtype)
+    updates.settle(optimizer.compiled().settings, optimizer.learning_rate, np.ones(2), settings)
+    settings[momentum.NESTEROV] = nesterov
+    settings[momentum.DISTANCE :].view(np.int64)[0] = ours[1].ctypes.data - ours[0].ctypes.data
+    flags, W = products.TURN_X | products.MOVE, ours[0].reshape(T, N)
+    assert products.on_one_thread(dY, X, settings, W, none, work, flags, products.ANY_SIZE) == 0
+    assert_same_bits(ours[1], theirs[1], "velocity")
+    assert_same_bits(ours[0], theirs[0], "parameters")
+    small = (theirs[1] != 0) & (np.abs(theirs[1]) < info.smallest_normal)
+    assert small.any()
+    assert (theirs[1] == 0).any()
+
+
 def test_small_squares_of_gradients_add_up():
     """Each is too small to be kept alone, when what is left of the sum is subnormal too."""
     v, g = {"mean": np.zeros(1, "f"), "square": np.zeros(1, "f"), "powers": np.ones(2)}, np.full(1, 3e-18, "f")
     for _ in range(3000):
         fc.Adam().update(np.zeros(1, "f"), g, v)
-    assert v["square"][0] == pytest.approx(9e-36 * (1 - 0.999**3000), rel=0.01)
+    assert v["square"][0] == pytest.approx(9e-36 * (1 - 0.999**3000), rel=0.01, abs=0)
 
 
 @given(st.integers(1, 12), st.integers(1, 40), st.sampled_from(["float32", "float64"]), st.integers(0, 2**32 - 1))
