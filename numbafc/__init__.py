@@ -7,7 +7,7 @@
 Formulas: numbafc.formulas. Layer: numbafc.layer. Jacobians: numbafc.jacobian. Networks: numbafc.nn.
 """
 
-from ._jit import get_num_threads, set_num_threads
+from ._numba import get_num_threads, set_num_threads
 from ._version import __version__
 from .files import InvalidFile, load
 from .jacobian import (

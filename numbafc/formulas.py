@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from ._jit import fma
+from ._numba import fma
 
 # How many products one chain of fma adds before its sum joins the total. Part of the definition of every result, the
 # same for every machine, dtype and kernel: changing it changes bits. Why 256: of 256, 320, 384 and 512 it alone was never

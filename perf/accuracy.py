@@ -12,7 +12,7 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from numbafc import _jit
+from numbafc import _numba
 
 from . import drawing, machine, peers, products, rows, steps, trainers
 from .reference import reference
@@ -45,7 +45,7 @@ def builds(session: Session) -> list[tuple[str, str, dict[str, str], int]]:
     """(instruction set, module, environment, threads): whose bits are compared."""
     numbers = session.threads(*counts(session.common["machine"]["cores"]))
     found = [("widest", "numbafc", {}), ("widest", "numpy", {"OPENBLAS_CORETYPE": machine.best_coretype()})]
-    if "avx512f" in _jit.environment()["cpu_features"]:
+    if "avx512f" in _numba.environment()["cpu_features"]:
         found += [("AVX2", "numbafc", AVX2), ("AVX2", "numpy", {"OPENBLAS_CORETYPE": "Haswell"})]
     return [(build, module, environment, n) for build, module, environment in found for n in numbers]
 

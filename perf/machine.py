@@ -20,7 +20,7 @@ from numba.core import cgutils
 from numba.extending import intrinsic
 
 import numbafc
-from numbafc import _jit
+from numbafc import _numba
 
 CHAINS = 12  # independent chains of fma: more than latency (4 cycles) times units (2)
 UNROLL = 4
@@ -89,7 +89,7 @@ def _fma_chains(lanes: int, dtype: np.dtype) -> Callable[[int, Any], Any]:
 
 def widest_register_bits() -> int:
     """The width of this processor's widest vector registers."""
-    features = _jit.environment()["cpu_features"]
+    features = _numba.environment()["cpu_features"]
     return 512 if "avx512f" in features else 256 if "avx2" in features else 128
 
 
@@ -137,7 +137,7 @@ def versions() -> dict[str, str]:
 
 def describe() -> dict[str, Any]:
     """What others need to judge and repeat a row. load: of the last minute, as the run began."""
-    environment = _jit.environment()
+    environment = _numba.environment()
     return {
         "cpu": _cpuinfo("model name") or platform.processor() or platform.machine(),
         "llvm_cpu": environment["cpu"],

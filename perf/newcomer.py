@@ -55,10 +55,10 @@ def compiled(training: bool) -> dict[str, Any]:
 
     import numpy as np
 
-    from numbafc import _jit
+    from numbafc import _numba
 
     found: dict[str, float] = {}
-    for kernel in [thing for thing in gc.get_objects() if isinstance(thing, _jit.Kernel)]:  # wherever they are kept
+    for kernel in [thing for thing in gc.get_objects() if isinstance(thing, _numba.Kernel)]:  # wherever they are kept
         module = kernel.function.__module__.removeprefix("numbafc.")
         if training or module.startswith("kernels."):
             start = time.perf_counter()

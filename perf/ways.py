@@ -13,7 +13,7 @@ import numba
 import numpy as np
 
 import numbafc as fc
-from numbafc import _jit, formulas
+from numbafc import _numba, formulas
 from numbafc.testing import error_bound
 
 MOST_SPARSE = 10**7  # non-zeros: 0.1 GB and a second
@@ -31,10 +31,10 @@ class Way(NamedTuple):
     version: str = fc.__version__
 
 
-_sum = numba.njit(**_jit.OPTIONS)(formulas.sum_of_products)
+_sum = numba.njit(**_numba.OPTIONS)(formulas.sum_of_products)
 
 
-@numba.njit(**_jit.OPTIONS)
+@numba.njit(**_numba.OPTIONS)
 def plain_loop(P: np.ndarray, Q: np.ndarray, R: np.ndarray) -> np.ndarray:
     """R[p,q] = Σ_k P[p,k]·Q[q,k]: the loop of both ways. Rows are summed, so that both read memory in its order."""
     for p in range(P.shape[0]):

@@ -11,7 +11,7 @@ from typing import Any
 import numba
 import numpy as np
 
-from numbafc import _jit, formulas
+from numbafc import _numba, formulas
 
 
 def assert_same_bits(got: np.ndarray, expected: np.ndarray, what: str) -> None:
@@ -38,7 +38,7 @@ def compiled_formulas(**options: Any) -> SimpleNamespace:
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     functions = {
-        name: numba.njit(**_jit.OPTIONS, **options)(value)
+        name: numba.njit(**_numba.OPTIONS, **options)(value)
         for name, value in vars(module).items()
         if callable(value) and getattr(value, "__module__", None) == module.__name__
     }

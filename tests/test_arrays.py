@@ -5,7 +5,7 @@ import sys
 import numpy as np
 import pytest
 
-from numbafc._jit import DTYPES, array_in, array_out, kernel
+from numbafc._numba import DTYPES, array_in, array_out, kernel
 
 
 @kernel(lambda real: (array_in(real, 2), array_out(real, 1)), parallel=False)

@@ -11,7 +11,7 @@ from helpers import assert_same_bits, run_python
 from hypothesis import settings
 from scipy import special
 
-from numbafc._jit import as_integer, as_real, environment
+from numbafc._numba import as_integer, as_real, environment
 from numbafc.kernels import elementwise
 from numbafc.nn import engine
 

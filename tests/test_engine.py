@@ -203,7 +203,7 @@ def test_threads_and_instruction_sets_change_no_bit(tmp_path):
     """A network of one thread and one of five, on AVX-512, AVX2 and neither, have the same weights after training."""
     cache = {"NUMBA_NUM_THREADS": "5", "NUMBA_CACHE_DIR": str(tmp_path)}  # PARALLEL is part of what is compiled
     builds = {"host": {}, "neither": {"NUMBA_CPU_NAME": "generic", "NUMBA_CPU_FEATURES": ""}}
-    if {"avx2", "fma"} <= set(fc._jit.environment()["cpu_features"]):
+    if {"avx2", "fma"} <= set(fc._numba.environment()["cpu_features"]):
         builds["AVX2"] = {"NUMBA_CPU_NAME": "haswell", "NUMBA_CPU_FEATURES": "+avx2,+fma"}
     done = {name: run_python(THREADS, **cache, **build) for name, build in builds.items()}
     digests = {result.stdout for result in done.values()}

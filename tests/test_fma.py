@@ -9,7 +9,7 @@ from helpers import assert_same_bits
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from numbafc._jit import fma
+from numbafc._numba import fma
 
 DTYPES = [np.float32, np.float64]
 

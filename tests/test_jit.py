@@ -56,7 +56,7 @@ def test_a_change_in_another_file_is_never_answered_from_the_cache(tmp_path):
     cache, source = tmp_path / "cache", tmp_path / "source"
     assert use(cache, source) == {"sum": 24.0, "hits": 0, "misses": 1}
     assert use(cache, source)["hits"] == 1
-    jit = source / "numbafc" / "_jit.py"
+    jit = source / "numbafc" / "_numba" / "fma.py"
     text = jit.read_text(encoding="utf-8")
     changed = text.replace("    return lambda a, b, c: _llvm_fma(a, b, c)", "    return lambda a, b, c: _llvm_fma(a, b, b)")
     assert changed != text
@@ -201,7 +201,7 @@ def test_a_compilation_leaves_the_garbage_collection_as_it_was(enabled):
     (gc.enable if enabled else gc.disable)()
     try:
         with pytest.raises(ArithmeticError, match="in between"):
-            fc._jit.Kernel(use, types_of, parallel=False).compile(np.dtype(np.float32))
+            fc._numba.Kernel(use, types_of, parallel=False).compile(np.dtype(np.float32))
         seen.append(gc.isenabled())
     finally:
         gc.enable()
@@ -330,7 +330,7 @@ def other():
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this system")
-@pytest.mark.parametrize("start", ["fc.get_num_threads()", "fc.set_num_threads(1)", "fc._jit.environment()", "other()"])
+@pytest.mark.parametrize("start", ["fc.get_num_threads()", "fc.set_num_threads(1)", "fc._numba.environment()", "other()"])
 def test_a_child_is_safe_whoever_started_the_threads(start):
     code = OTHER + FORK.replace("fc.forward(W, X)\nchild", f"{start}\nchild")
     done = run_python(code, NUMBA_THREADING_LAYER="omp", timeout=120, PYTHONWARNINGS="ignore")
@@ -381,7 +381,7 @@ def test_the_bits_are_those_of_every_instruction_set():
     if platform.machine() not in ("x86_64", "AMD64"):
         pytest.skip("the names of the instruction sets are those of x86-64")
     targets = [{}, {"NUMBA_CPU_NAME": "generic", "NUMBA_CPU_FEATURES": ""}]
-    if {"avx2", "fma"} <= set(fc._jit.environment()["cpu_features"]):
+    if {"avx2", "fma"} <= set(fc._numba.environment()["cpu_features"]):
         targets.append({"NUMBA_CPU_NAME": "haswell", "NUMBA_CPU_FEATURES": "+avx,+avx2,+fma,+sse4.2"})
     hashes = [run_python(CPU_HASHES, **target) for target in targets]
     assert len({done.stdout for done in hashes}) == 1, [done.stderr for done in hashes]

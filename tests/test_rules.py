@@ -15,8 +15,7 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 # From the ground up: a room imports only rooms above it in this list, and itself.
 ROOMS = (
     "_version",
-    "_arrays",
-    "_jit",
+    "_numba",
     "formulas",
     "checks",
     "kernels",
@@ -169,3 +168,33 @@ def test_the_top_level_is_fixed():
         "README.md",
         "LICENSE",
     }
+
+
+def names_of_numba(tree):
+    """What a file uses of Numba that its documentation does not promise: all but prange, types and the extension API."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom) and node.module and node.module.split(".")[0] in ("numba", "llvmlite"):
+            public = {"numba": {"prange", "types"}, "numba.types": None, "numba.extending": None, "llvmlite": {"ir"}}
+            allowed = public.get(node.module, set())
+            yield from (f"{node.module}.{a.name}" for a in node.names if allowed is not None and a.name not in allowed)
+        if isinstance(node, ast.Import):
+            yield from (a.name for a in node.names if a.name.split(".")[0] in ("numba", "llvmlite"))
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_one_room_alone_names_what_is_private_in_numba(path):
+    if path.relative_to(PACKAGE).parts[0] != "_numba":
+        assert not list(names_of_numba(ast.parse(path.read_text(encoding="utf-8"))))
+
+
+def test_a_private_name_of_numba_is_seen():
+    for code in (
+        "import numba",
+        "import numba.core",
+        "from numba.core import cgutils",
+        "from numba import njit",
+        "from numba.np.ufunc import parallel",
+        "from llvmlite import binding",
+    ):
+        assert list(names_of_numba(ast.parse(code))), code
+    assert not list(names_of_numba(ast.parse("from numba import prange, types\nfrom numba.extending import overload")))

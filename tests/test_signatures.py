@@ -1,6 +1,6 @@
 """After the whole suite (conftest.py puts this last): no kernel was compiled for more than its dtypes."""
 
-from numbafc import _jit
+from numbafc import _numba
 from numbafc.kernels import loops, products
 from numbafc.nn import ACTIVATIONS, LOSSES, clipping, dropout, engine, losses, updates
 
@@ -8,14 +8,14 @@ MODULES = loops, products, clipping, dropout, engine, losses, updates
 
 
 def kernels():
-    of_modules = [value for module in MODULES for value in vars(module).values() if isinstance(value, _jit.Kernel)]
+    of_modules = [value for module in MODULES for value in vars(module).values() if isinstance(value, _numba.Kernel)]
     return [*of_modules, *(one.run for one in (*ACTIVATIONS.values(), *LOSSES.values()))]
 
 
 def assert_one_signature_per_dtype():
     assert kernels()
     for kernel in kernels():
-        assert set(kernel.dispatchers) <= {dtype.itemsize for dtype in _jit.DTYPES}, kernel.__name__
+        assert set(kernel.dispatchers) <= {dtype.itemsize for dtype in _numba.DTYPES}, kernel.__name__
         for itemsize, dispatcher in kernel.dispatchers.items():
             assert [signature[0].dtype.bitwidth for signature in dispatcher.signatures] == [8 * itemsize], kernel.__name__
 
@@ -30,7 +30,7 @@ def test_strange_layouts_add_none():
     import numbafc as fc
     from numbafc.testing import LAYOUTS
 
-    for dtype in _jit.DTYPES:
+    for dtype in _numba.DTYPES:
         for make in LAYOUTS.values():
             fc.backward(make(np.ones((3, 4), dtype)), make(np.ones((5, 4), dtype)), make(np.ones((3, 5), dtype)))
             fc.per_sample_grad_norms(make(np.ones((3, 4), dtype)), make(np.ones((5, 4), dtype)))

@@ -8,7 +8,7 @@ import pytest
 from helpers import assert_same_bits, run_python
 
 import numbafc as fc
-from numbafc._jit import DTYPES
+from numbafc._numba import DTYPES
 from numbafc.formulas import SUM_BLOCK
 from numbafc.kernels import products, tile
 from numbafc.kernels.packing import BAND, CHUNK, FEW_ROWS, FEW_SUMMANDS, GROUP

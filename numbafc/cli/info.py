@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from .. import __version__, _jit
+from .. import __version__, _numba
 from .screen import TEXT
 
 EXAMPLES = ""
@@ -13,5 +13,5 @@ def info() -> None:
 
     Versions, threads, CPU features, cache.
     """
-    for name, value in {"numbafc": __version__, **_jit.environment()}.items():
+    for name, value in {"numbafc": __version__, **_numba.environment()}.items():
         TEXT.print(f"{name.replace('_', ' '):16}{' '.join(value) if isinstance(value, list) else value}")

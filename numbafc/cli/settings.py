@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 import typer
 
-from .. import _jit
+from .. import _numba
 from ..checks import choice, count, number
 from ..files import datasets
 from ..files.checkpoint import load
@@ -63,7 +63,7 @@ def check(given: dict[str, Any]) -> None:
             least, limits = NUMBERS[name]
             number(option(name), value, least, **limits)
     hidden_sizes(given["hidden"])
-    threads, most = given["threads"], _jit.config.NUMBA_NUM_THREADS
+    threads, most = given["threads"], _numba.most_threads()
     if threads is not None and threads > most:
         raise ValueError(f"--threads must be at most {most}, got {threads}; for more, set NUMBA_NUM_THREADS first")
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from .. import _jit
+from .. import _numba
 from . import curves, options, screen, settings
 from .endings import INTERRUPTED
 from .outputs import check_writable
@@ -66,7 +66,7 @@ def train(
             curves.check(plot)
             check_writable("--plot", plot, *source.files, resume, run.path)
         if threads is not None:
-            _jit.set_num_threads(threads)
+            _numba.set_num_threads(threads)
         show.print(run.describe())
         verb = "replaced" if run.path.exists() and run.path != resume else "saved"
         finished = run.fit(show)

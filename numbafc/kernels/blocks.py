@@ -7,7 +7,7 @@ in tuples would cost an atomic count of references each time.
 
 from __future__ import annotations
 
-from .._jit import inner
+from .._numba import inner
 from ..formulas import SUM_BLOCK
 from .packing import BAND, GROUP, chunk_of, is_small, pack, packs_a, packs_x, whole_lines
 from .vector import (

@@ -17,7 +17,7 @@ import numpy as np
 from numba import types
 from numba.extending import overload
 
-from .._jit import INNER, as_integer, as_real, fma, inner, named
+from .._numba import INNER, as_integer, as_real, fma, inner, named
 
 LOG2E = np.float64(1 / math.log(2))
 LN2_HIGH = np.float64(float.fromhex("0x1.62e42p-1"))  # ln 2 in two parts; the first has 21 bits: n·LN2_HIGH is exact

@@ -15,7 +15,7 @@ import numpy as np
 from numba import prange
 from numba.types import intp
 
-from .._jit import array_in, array_out, fma, get_num_threads, kernel
+from .._numba import array_in, array_out, fma, get_num_threads, kernel
 from ..formulas import SUM_BLOCK
 
 # Outputs side by side in one strip. A block of a strip's inputs is SUM_BLOCK·LANES elements, 256 KiB in float32: it stays

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from .._jit import inner
+from .._numba import inner
 from ..formulas import SUM_BLOCK
 from .vector import copy_rows, lanes_in, masked_loads, most_rows, most_vectors, transpose
 

@@ -15,10 +15,9 @@ from typing import Any
 
 import numpy as np
 from numba import prange
-from numba.core import config
 from numba.types import intp
 
-from .._jit import DTYPES, array_in, array_out, get_num_threads, inner, kernel
+from .._numba import DTYPES, array_in, array_out, get_num_threads, inner, interpreted, kernel
 from ..formulas import SUM_BLOCK
 from . import loops
 from .blocks import in_blocks, in_squares, in_streams, sums_in_squares
@@ -242,7 +241,7 @@ def _first_product(flags: int, P: Any, Q: Any, b: Any, R: Any, E: Any) -> bool:
     """The first product of a dtype in a thread: with a kernel, if there is one for it."""
     if R.dtype not in DTYPES:
         return False
-    if not config.DISABLE_JIT:
+    if not interpreted():
         _own.add(R.dtype, np.empty(0, R.dtype))
         return product(flags, P, Q, b, R, E)
     P, Q, R = (M if M.ndim == 2 else M[:, np.newaxis] for M in (P, Q, R))

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import numba
 import numpy as np
+
+from .._numba import target
 
 # Each tile takes a tenth of a second to compile, so there are not all. Ten rows are common: the classes of digits. As six
 # and four they cost no more, but for tiles of one vector, where so few chains of fma wait for themselves.
@@ -62,5 +63,4 @@ def tile_for(dtype: np.dtype, features: frozenset[str]) -> Tile:
 
 def target_features() -> frozenset[str]:
     """The features Numba compiles for: the host's, or what NUMBA_CPU_NAME and NUMBA_CPU_FEATURES say."""
-    _triple, _cpu, features = numba.core.registry.cpu_target.target_context.codegen().magic_tuple()
-    return frozenset(name[1:] for name in features.split(",") if name.startswith("+"))
+    return target()[1]

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 from numba.types import intp
 
-from .._jit import Kernel, flat, inner, kernel, named
+from .._numba import Kernel, flat, inner, kernel, named
 from ..kernels import elementwise
 
 LEAK = 0.01  # the slope of leaky_relu below 0 (A. Maas et al., ICML 2013)

@@ -11,7 +11,7 @@ import math
 import numpy as np
 from numba import types
 
-from .._jit import array_in, flat, inner, kernel, stay_apart
+from .._numba import array_in, flat, inner, kernel, stay_apart
 
 LANES = 16  # partial sums of the length of a whole gradient: element n belongs to n mod 16
 

@@ -11,7 +11,7 @@ import numpy as np
 from numba import types
 from numba.types import intp
 
-from .._jit import flat, inner, kernel, stay_apart
+from .._numba import flat, inner, kernel, stay_apart
 
 GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 FIRST, SECOND = np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)

@@ -17,7 +17,7 @@ import numpy as np
 from numba import prange, types
 from numba.types import intp
 
-from .._jit import flat, get_num_threads, inner, kernel, stay_apart
+from .._numba import flat, get_num_threads, inner, kernel, stay_apart
 from ..kernels.packing import aligned, whole_lines
 from ..kernels.products import on_one_thread
 from ..kernels.vector import call_stored, gather, matrix, span

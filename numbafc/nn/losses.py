@@ -14,7 +14,7 @@ from numba import types
 from numba.types import intp
 
 from .. import checks
-from .._jit import Kernel, flat, inner, kernel, named
+from .._numba import Kernel, flat, inner, kernel, named
 from ..kernels import elementwise
 from ..kernels.vector import span
 

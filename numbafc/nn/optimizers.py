@@ -17,7 +17,7 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 
 from .. import checks
-from .._jit import Kernel
+from .._numba import Kernel
 from . import updates
 
 

@@ -6,7 +6,7 @@ Which thread computes which rows changes no bit. `network` is parameters, the tw
 
 from __future__ import annotations
 
-from .._jit import inner, stay_apart
+from .._numba import inner, stay_apart
 from ..formulas import SUM_BLOCK
 from ..kernels.products import (
     ANY_SIZE,

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import NamedTuple
 
 from .. import checks
-from .._jit import inner
+from .._numba import inner
 from . import optimizers, schedules
 from .dropout import folded
 from .optimizers import Optimizer

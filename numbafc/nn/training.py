@@ -12,8 +12,8 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from numba.core import config
 
+from .._numba import interpreted
 from . import optimizers, passes, schedules
 from .activations import ACTIVATIONS
 from .engine import Data, Engine
@@ -41,7 +41,7 @@ def train(
     """Train net on checked samples, from where progress is to its last epoch. net.training is always up to date."""
     recipe, net.training = progress.recipe, progress
     ours = type(recipe.optimizer) in optimizers.OURS
-    run = compiled_epochs if ours and not config.DISABLE_JIT else python_epochs
+    run = compiled_epochs if ours and not interpreted() else python_epochs
     train_epoch = run(net, *given, recipe, progress.state)
     if progress.last is not None:
         net.parameters[:] = progress.last

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from .._jit import flat, inner, kernel
+from .._numba import flat, inner, kernel
 from ..kernels.vector.momentum import DECAY, MOMENTUM, RATE, SMALLEST
 
 # Behind those that momentum in tiles needs, too. The β₁ of Adam is where a momentum is.

@@ -10,9 +10,9 @@ from typing import Any
 
 from llvmlite import ir
 from numba import types
-from numba.core import cgutils
 from numba.extending import intrinsic
 
+from ..._numba import cgutils
 from ...formulas import SUM_BLOCK
 from .function import I32, I64, POINTER, i64
 from .sizes import tile_of

@@ -10,8 +10,8 @@ from collections.abc import Callable
 from typing import Any
 
 from llvmlite import ir
-from numba.core import cgutils
 
+from ..._numba import cgutils
 from ..tile import Tile
 
 I8, I32, I64 = (ir.IntType(bits) for bits in (8, 32, 64))

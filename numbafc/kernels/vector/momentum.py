@@ -10,8 +10,8 @@ from __future__ import annotations
 from typing import Any
 
 from llvmlite import ir
-from numba.core import cgutils
 
+from ..._numba import cgutils
 from .function import I64, POINTER, Function, i64
 
 # What a step is told, in an array of SETTINGS reals. Where DISTANCE is, a whole number of 64 bits begins: how many bytes

@@ -5,9 +5,9 @@ from __future__ import annotations
 from typing import Any
 
 from numba import types
-from numba.core import cgutils
 from numba.extending import intrinsic
 
+from ..._numba import cgutils
 from .function import I64, POINTER, Function, i64
 from .sizes import tile_of
 from .squares import SquareFunction

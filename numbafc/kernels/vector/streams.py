@@ -7,9 +7,9 @@ from typing import Any
 
 from llvmlite import ir
 from numba import types
-from numba.core import cgutils
 from numba.extending import intrinsic
 
+from ..._numba import cgutils
 from ..tile import Tile
 from .function import I64, POINTER, Function, i64
 from .sizes import tile_of

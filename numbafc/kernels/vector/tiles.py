@@ -16,8 +16,8 @@ from collections.abc import Callable
 from typing import Any
 
 from llvmlite import ir
-from numba.core import cgutils
 
+from ..._numba import cgutils
 from ...formulas import SUM_BLOCK
 from ..tile import Tile
 from .function import I64, POINTER, Function, i64

@@ -9,10 +9,9 @@ from collections.abc import Callable
 from typing import Any
 
 from numba import types
-from numba.core import cgutils
-from numba.core.imputils import impl_ret_borrowed
 from numba.extending import intrinsic, lower_builtin, type_callable
 
+from ..._numba import cgutils, impl_ret_borrowed
 from .function import I8, I64, POINTER, i64
 
 

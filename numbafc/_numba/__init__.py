@@ -1,0 +1,46 @@
+"""Where numbafc meets Numba: no other room names what is private in it.
+
+options.py      how functions are compiled, and what kernels call
+kernel.py       a kernel: compiled on first use, once per dtype
+cache.py        where compiled kernels are kept
+arrays.py       how arrays reach compiled code
+threads.py      parallel regions, forks, the number of threads
+fma.py, bits.py one rounding; the bits of a number
+lowering.py     what intrinsics are written with
+environment.py  the processor, and what decides how fast this process is
+"""
+
+from .bits import as_integer, as_real
+from .cache import cache_folder
+from .environment import environment, target
+from .fma import fma
+from .kernel import DTYPES, Kernel, array_in, array_out, flat, kernel
+from .lowering import cgutils, impl_ret_borrowed
+from .options import INNER, OPTIONS, inner, interpreted, named, stay_apart
+from .threads import get_num_threads, most_threads, set_num_threads
+
+__all__ = [
+    "DTYPES",
+    "INNER",
+    "OPTIONS",
+    "Kernel",
+    "array_in",
+    "array_out",
+    "as_integer",
+    "as_real",
+    "cache_folder",
+    "cgutils",
+    "environment",
+    "flat",
+    "fma",
+    "get_num_threads",
+    "impl_ret_borrowed",
+    "inner",
+    "interpreted",
+    "kernel",
+    "most_threads",
+    "named",
+    "set_num_threads",
+    "stay_apart",
+    "target",
+]

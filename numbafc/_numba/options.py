@@ -1,0 +1,56 @@
+"""How functions are compiled: the options of kernels, and of what only kernels call."""
+
+from __future__ import annotations
+
+from types import FunctionType
+from typing import Any
+
+from numba import types
+from numba.core import config
+from numba.extending import intrinsic, overload, register_jitable
+
+# No fastmath: reassociation would break the order of sums, and NaN tests would be deleted.
+OPTIONS: dict[str, Any] = {"error_model": "numpy", "nogil": True}
+# Of what only kernels call: a way in from C would only take time to compile; nothing is counted (see Kernel.counts).
+INNER: dict[str, Any] = {"no_cfunc_wrapper": True, "_nrt": False}
+
+
+def inner(function: Any = None, **options: Any) -> Any:
+    """Decorator: the function is part of the kernels that call it, and compiled with them."""
+    decorate = register_jitable(**INNER, **options)
+    return decorate if function is None else decorate(function)
+
+
+def named(function: Any, name: str) -> Any:
+    """A copy of the function under a name of its own.
+
+    Compiled code is linked by qualified name, argument types and a number that each process counts for itself. So of two
+    functions with one name, such as closures of one factory, a kernel from the cache can be given the wrong one, when
+    another process has counted differently: every function that is compiled must have a name that no other has.
+    """
+    copy = FunctionType(function.__code__, function.__globals__, name, function.__defaults__, function.__closure__)
+    copy.__qualname__, copy.__module__, copy.__doc__ = name, function.__module__, function.__doc__
+    return copy
+
+
+def stay_apart() -> None:
+    """The compiled function with this call in it is not inlined: what calls it from several places has its code once."""
+
+
+@intrinsic
+def _stay_apart(typingctx: Any) -> Any:
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        builder.function.attributes.add("noinline")
+        return context.get_dummy_value()
+
+    return types.void(), codegen
+
+
+@overload(stay_apart, jit_options=INNER)
+def _compiled_stay_apart():
+    return lambda: _stay_apart()
+
+
+def interpreted() -> bool:
+    """Whether NUMBA_DISABLE_JIT is set: kernels then run as plain Python."""
+    return bool(config.DISABLE_JIT)
