@@ -1,71 +1,106 @@
-"""The cache of compiled kernels: never stale, never fatal."""
+"""The cache of compiled kernels: never stale, never another's, never fatal.
+
+Numba's own keeps an index, which processes read, change and write without a lock: two that start together can leave one's
+code under the other's name. Here every kernel has a file of its own (entries.py), and its key is all that it depends on.
+"""
 
 from __future__ import annotations
 
-import contextlib
-import functools
 import hashlib
-import warnings
+import pickle
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import llvmlite
 import numba
-from numba.core.caching import FunctionCache, IndexDataCacheFile
+from numba.core import config
+from numba.core.caching import NullCache
+from numba.core.compiler import CompileResult
+from numba.core.serialize import dumps
+
+from . import sources
+from .entries import Entry
+from .folder import folder
+
+# Settings of Numba's, by their names in its configuration, that change the code it makes.
+SETTINGS = (
+    *("OPT", "LOOP_VECTORIZE", "SLP_VECTORIZE", "ENABLE_AVX", "DISABLE_INTEL_SVML"),
+    *("BOUNDSCHECK", "DEBUGINFO_DEFAULT"),
+)
 
 
-@functools.cache
-def _sources_digest() -> str:
-    """A hash of every source of the package: Numba's own key misses changed constants and callees in other files."""
-    digest = hashlib.sha256()
-    root = Path(__file__).parent.parent
-    for path in sorted(root.rglob("*.py")):
-        digest.update(str(path.relative_to(root)).encode() + b"\0" + path.read_bytes())
-    return digest.hexdigest()[:16]
+class Cache:
+    """The cache of one kernel, as Numba's dispatcher asks for it. Used within `with`, which gives a lock back."""
 
+    def __init__(self, place: Path, function: Callable[..., Any], build: str) -> None:
+        self.place, self.name, self.build = place, f"{function.__module__}.{function.__qualname__}", build
+        self.function = hashlib.sha256(function.__code__.co_code).hexdigest()
+        self.entry: Entry | None = None
 
-class _Cache(FunctionCache):
-    """Numba's cache under names that hold the digest of the sources and the build, "serial" or "parallel", of which Numba's
-    own key knows nothing; a file that cannot be used is a miss.
-    """
+    def __enter__(self) -> Cache:
+        return self
 
-    def __init__(self, function: Callable[..., None], build: str) -> None:
-        super().__init__(function)
-        name = f"{self._impl.filename_base}.{build}.{_sources_digest()}"
-        self._cache_file = IndexDataCacheFile(self._cache_path, name, _sources_digest())
+    def __exit__(self, *error: object) -> None:
+        if self.entry is not None:
+            self.entry.__exit__(*error)
+
+    @property
+    def cache_path(self) -> str:
+        return str(self.place)
 
     def load_overload(self, sig: Any, target_context: Any) -> Any:
+        """The compiled kernel; None where it must be compiled, and then this process is the only one that does."""
+        target_context.refresh()
+        self.entry = Entry(self.place, self.name, self._key(sig, target_context.codegen()))
+        code = self.entry.read()
+        if code is None:
+            self.entry.wait()
+            code = self.entry.read()  # of another process, which was faster
         try:
-            return super().load_overload(sig, target_context)
-        except Exception:  # a truncated or foreign file fails in many ways; all of them mean: compile again
-            with contextlib.suppress(OSError):
-                self.flush()
+            return None if code is None else CompileResult._rebuild(target_context, *pickle.loads(code))
+        except Exception:  # it is whole and ours, and cannot be used all the same: compile it
             return None
 
     def save_overload(self, sig: Any, data: Any) -> None:
-        with contextlib.suppress(OSError):  # a full or read-only disk costs the next start some seconds, no more
-            super().save_overload(sig, data)
+        """Keep a kernel that was compiled, unless the sources have changed since this process read them."""
+        if self.entry is not None and not data.library.has_dynamic_globals and sources.digest() == sources.AT_IMPORT:
+            self.entry.clear()
+            self.entry.write(dumps(data._reduce()))
+
+    def _key(self, signature: Any, codegen: Any) -> bytes:
+        """All that the code depends on: what is compiled, from which sources, by what, for which processor."""
+        facts = {
+            "kernel": self.name,
+            "function": self.function,
+            "build": self.build,
+            "signature": str(signature),
+            "processor": codegen.magic_tuple(),
+            "sources": sources.AT_IMPORT,
+            "versions": (numba.__version__, llvmlite.__version__, sys.version),
+            "settings": [(name, repr(getattr(config, name, None))) for name in SETTINGS],
+        }
+        return "\n".join(f"{name}: {fact}" for name, fact in facts.items()).encode()
 
 
-def cache_for(function: Callable[..., None], build: str) -> Any:
-    """A cache for the function, or none where no folder can be written."""
-    try:
-        return _Cache(function, build)
-    except (RuntimeError, OSError):
-        _warn_without_cache()
-        return numba.core.caching.NullCache()
+class NoCache(NullCache):
+    """Where there is no folder: every process compiles."""
+
+    def __enter__(self) -> NoCache:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        pass
 
 
-@functools.cache
-def _warn_without_cache() -> None:
-    warnings.warn(
-        "numbafc found no folder it may write compiled kernels to, so every process compiles them again; "
-        "set NUMBA_CACHE_DIR to a writable folder",
-        RuntimeWarning,
-        stacklevel=2,
-    )
+def cache_for(function: Callable[..., Any], build: str) -> Cache | NoCache:
+    """The cache of a kernel. build: "serial" or "parallel", of the same function, which are different code."""
+    place = folder() if sources.AT_IMPORT is not None else None
+    return NoCache() if place is None else Cache(place, function, build)
 
 
 def cache_folder() -> str | None:
-    """Where compiled kernels are kept, or None where no folder can be written."""
-    return cache_for(cache_for, "serial").cache_path
+    """Where compiled kernels are kept, or None where no folder can be used."""
+    place = folder() if sources.AT_IMPORT is not None else None
+    return None if place is None else str(place)

@@ -18,7 +18,7 @@ from numba.core import types
 from .arrays import lent
 from .cache import cache_for
 from .options import OPTIONS, interpreted, named
-from .threads import compiling, launch
+from .threads import compiling, launch, uninterrupted
 
 DTYPES = (np.dtype(np.float32), np.dtype(np.float64))
 
@@ -75,26 +75,29 @@ class Kernel:
             return np.errstate(all="ignore")(self.function)  # compiled code follows IEEE without a word
         with compiling:
             if dtype.itemsize not in self.entries:
-                build = "parallel" if self.parallel else "serial"
-                function = named(self.function, f"{self.function.__qualname__}_{build}")
-                dispatcher: Any = numba.njit(parallel=self.parallel, _nrt=self.counts, **OPTIONS)(function)
-                dispatcher._cache = cache_for(function, build)
-                with _without_collections():
-                    dispatcher.compile(tuple(map(lent, self.argument_types(numba.from_dtype(dtype)))))
-                dispatcher.disable_compile()
-                self.dispatchers[dtype.itemsize] = dispatcher
-                (compiled,) = dispatcher.overloads.values()
-                self.entries[dtype.itemsize] = compiled.entry_point
+                uninterrupted(lambda: self._compile(dtype))
             return self.entries[dtype.itemsize]
+
+    def _compile(self, dtype: np.dtype) -> None:
+        build = "parallel" if self.parallel else "serial"
+        function = named(self.function, f"{self.function.__qualname__}_{build}")
+        dispatcher: Any = numba.njit(parallel=self.parallel, _nrt=self.counts, **OPTIONS)(function)
+        with cache_for(function, build) as dispatcher._cache, _without_collections():
+            dispatcher.compile(tuple(map(lent, self.argument_types(numba.from_dtype(dtype)))))
+        dispatcher.disable_compile()
+        self.dispatchers[dtype.itemsize] = dispatcher
+        (compiled,) = dispatcher.overloads.values()
+        self.entries[dtype.itemsize] = compiled.entry_point
 
     def address(self, dtype: np.dtype) -> np.ndarray:
         """Where the compiled function is in this process, as numbers of the dtype; for call_stored of kernels/vector."""
         address = self.addresses.get(dtype.itemsize)
         if address is None:
-            self.compile(dtype)
-            (compiled,) = self.dispatchers[dtype.itemsize].overloads.values()
-            place = compiled.library.get_pointer_to_function(compiled.fndesc.llvm_func_name)
-            address = self.addresses[dtype.itemsize] = np.array([place], np.uint64).view(dtype)
+            with compiling:  # no fork meanwhile: LLVM has a lock
+                self.compile(dtype)
+                (compiled,) = self.dispatchers[dtype.itemsize].overloads.values()
+                place = compiled.library.get_pointer_to_function(compiled.fndesc.llvm_func_name)
+                address = self.addresses[dtype.itemsize] = np.array([place], np.uint64).view(dtype)
         return address
 
 

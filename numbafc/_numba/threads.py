@@ -5,21 +5,57 @@ from __future__ import annotations
 import contextlib
 import os
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import numba
 import numpy as np
+from llvmlite.binding import ffi
 from numba.core import config
+from numba.core.compiler_lock import global_compiler_lock
 
 # Held while a kernel is compiled, which one Python thread does at a time.
 compiling = threading.RLock()
+
+
+def uninterrupted(work: Callable[[], None]) -> None:
+    """Run work to its end, whatever signals come: Ctrl-C and the like are raised when it is done.
+
+    A compilation that stops in the middle leaves Numba and LLVM with half of a function for as long as the process lives.
+    Handlers of signals run in the main thread, and may raise anything, so there another thread does the work.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        work()
+        return
+    failures: list[BaseException] = []
+    done = threading.Event()
+
+    def run() -> None:
+        try:
+            work()
+        except BaseException as error:
+            failures.append(error)
+        finally:
+            done.set()
+
+    interruption: BaseException | None = None
+    threading.Thread(target=run, name="numbafc compiles").start()
+    while not done.is_set():
+        try:
+            done.wait()
+        except BaseException as error:  # what a handler has raised
+            interruption = interruption or error
+    if interruption is not None:
+        raise interruption
+    if failures:
+        raise failures[0]
 
 
 class _Launches:
     """What is known of this process's parallel regions."""
 
     layer: str | None = None  # known after the first launch
-    forked = False  # this process was forked from one whose OpenMP threads it does not have: it computes on one
+    forked = False  # from a process whose threads of OpenMP or TBB it does not have: it computes on one
     lock = threading.Lock()
 
 
@@ -46,20 +82,24 @@ def _threads_started_with() -> str | None:
         return None
 
 
+# What a fork must find free, in the order in which a compilation takes them: a child has no thread to give them back.
+_held_by_forks: tuple[Any, ...] = (compiling, global_compiler_lock, ffi.lib._lock, _Launches.lock)
+
+
 def _before_fork() -> None:
-    """No fork while a kernel compiles or, under workqueue, runs: the child would wait for a thread it does not have."""
-    compiling.acquire()
-    _Launches.lock.acquire()
+    """No fork while a kernel compiles, LLVM works or, under workqueue, a region runs: the child would wait for ever."""
+    for lock in _held_by_forks:
+        lock.__enter__()
 
 
 def _after_fork() -> None:
-    _Launches.lock.release()
-    compiling.release()
+    for lock in reversed(_held_by_forks):
+        lock.__exit__(None, None, None)
 
 
 def _after_fork_in_child() -> None:
     _after_fork()
-    _Launches.forked = _Launches.forked or _threads_started_with() == "omp"
+    _Launches.forked = _Launches.forked or _threads_started_with() in ("omp", "tbb")
 
 
 if hasattr(os, "register_at_fork"):
@@ -79,12 +119,12 @@ def set_num_threads(n: int) -> None:
             f"the number of threads must be from 1 to {most}, got {n}; for more, set NUMBA_NUM_THREADS before the start"
         )
     if _Launches.forked:
-        return  # a region of OpenMP would end this process: there is one thread, whatever is asked for
+        return  # a parallel region would end this process, or wait for ever: there is one thread, whatever is asked for
     numba.set_num_threads(int(n))
 
 
 def get_num_threads() -> int:
-    """How many threads kernels use that this Python thread calls. One in a process forked from one with OpenMP threads."""
+    """How many threads kernels use that this Python thread calls; one in a fork of a process with OpenMP or TBB threads."""
     return 1 if _Launches.forked else int(numba.get_num_threads())
 
 

@@ -1,0 +1,89 @@
+"""The folder of compiled kernels: one that is this user's own, for whoever can write to it runs code in every process.
+
+NUMBA_CACHE_DIR, the package's own __pycache__ and the user's cache folder are tried in this order. Files are reached
+through the open folder, so that nobody can put another one in its place between a look and a use.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import functools
+import os
+import stat
+import sys
+import tempfile
+import warnings
+from collections.abc import Iterator
+from pathlib import Path
+
+from numba.core import config
+
+from .sources import PACKAGE
+
+NAME = "numbafc-kernels"
+OTHERS_WRITE = stat.S_IWGRP | stat.S_IWOTH
+POSIX = os.name == "posix"  # elsewhere a user's folders are guarded by other means, and have no owner or mode to look at
+
+
+def candidates() -> Iterator[Path]:
+    """Where the folder may be, the best place first."""
+    if config.CACHE_DIR:
+        yield Path(config.CACHE_DIR) / NAME
+    yield PACKAGE / "__pycache__" / NAME
+    with contextlib.suppress(RuntimeError):  # there is no home
+        yield _user_caches() / NAME
+
+
+def _user_caches() -> Path:
+    if sys.platform == "darwin":
+        return Path.home() / "Library" / "Caches"
+    if os.name == "nt":
+        return Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+
+
+@functools.cache
+def folder() -> Path | None:
+    """The folder, made if it was not there; None, with one warning, where none can be used."""
+    reasons = []
+    for path in candidates():
+        try:
+            path.mkdir(mode=0o700, parents=True, exist_ok=True)
+            with opened(path):
+                tempfile.TemporaryFile(dir=path).close()
+        except OSError as error:
+            reasons.append(f"{str(path)!r:.80}: {error.strerror or error}")
+        else:
+            return path
+    warnings.warn(
+        "numbafc found no folder it may keep compiled kernels in, so every process compiles them again; set "
+        f"NUMBA_CACHE_DIR to a folder that only you can write to ({'; '.join(reasons)})",
+        RuntimeWarning,
+        stacklevel=2,
+    )
+    return None
+
+
+@contextlib.contextmanager
+def opened(path: Path) -> Iterator[int | None]:
+    """The folder's descriptor for the dir_fd of other calls, or None where the system has none. Raises OSError."""
+    if not POSIX:
+        yield None
+        return
+    descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    try:
+        require_own(descriptor)
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
+def require_own(descriptor: int) -> None:
+    """The open file or folder is this user's, and nobody else may write to it. Raises PermissionError."""
+    if not POSIX:
+        return
+    status = os.fstat(descriptor)
+    if status.st_uid != os.geteuid():
+        raise PermissionError(1, f"it belongs to another user (uid {status.st_uid}), who could put code in it")
+    if status.st_mode & OTHERS_WRITE:
+        raise PermissionError(1, f"others may write to it (mode {status.st_mode & 0o777:o}); chmod go-w")
