@@ -21,9 +21,7 @@ from .folder import opened, require_own
 
 try:
     import fcntl
-except (
-    ImportError
-):  # no such locks on this system: processes that start together compile the same, and each writes it whole
+except ImportError:  # no locks: processes that start together all compile, and each writes a whole entry
     fcntl = None  # type: ignore[assignment]
 
 MAGIC = b"numbafc kernel 1\n"

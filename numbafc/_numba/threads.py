@@ -28,20 +28,24 @@ def uninterrupted(work: Callable[[], None]) -> None:
         work()
         return
     failures: list[BaseException] = []
-    done = threading.Event()
+    ticket, done = [work], threading.Event()
 
     def run() -> None:
         try:
-            work()
+            mine = ticket.pop()
+        except IndexError:  # an interruption came while a thread was started, and this is one more
+            return
+        try:
+            mine()
         except BaseException as error:
             failures.append(error)
-        finally:
-            done.set()
+        done.set()
 
     interruption: BaseException | None = None
-    threading.Thread(target=run, name="numbafc compiles").start()
     while not done.is_set():
         try:
+            if ticket:
+                threading.Thread(target=run, name="numbafc compiles").start()
             done.wait()
         except BaseException as error:  # what a handler has raised
             interruption = interruption or error

@@ -1,0 +1,170 @@
+"""A compilation is finished, whatever signals and forks come meanwhile: half of a function would stay for good."""
+
+import os
+import signal
+import threading
+
+import numpy as np
+import pytest
+from helpers import run_python
+
+from numbafc._numba import Kernel, threads
+
+pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="signals and forks of POSIX")
+
+
+class Alarm(Exception):
+    """What a handler of somebody's raises."""
+
+
+@pytest.mark.parametrize("times", [0, 1, 3])
+def test_signals_are_raised_when_the_work_is_done(times):
+    steps = []
+
+    def work():
+        for step in range(4):
+            steps.append(step)
+            if step < times:
+                os.kill(os.getpid(), signal.SIGUSR1)
+            threading.Event().wait(0.05)  # the handler runs in the main thread
+
+    def handler(*_):
+        steps.append("signal")
+        raise Alarm
+
+    before = signal.signal(signal.SIGUSR1, handler)
+    try:
+        if times:
+            with pytest.raises(Alarm):
+                threads.uninterrupted(work)
+        else:
+            threads.uninterrupted(work)
+    finally:
+        signal.signal(signal.SIGUSR1, before)
+    assert [step for step in steps if step != "signal"] == [0, 1, 2, 3]
+    assert steps.count("signal") == times
+
+
+def test_what_goes_wrong_in_the_work_is_raised():
+    def work():
+        raise ArithmeticError("in between")
+
+    with pytest.raises(ArithmeticError, match="in between"):
+        threads.uninterrupted(work)
+    seen = []
+
+    def in_another_thread():
+        with pytest.raises(ArithmeticError, match="in between"):
+            threads.uninterrupted(work)
+        seen.append(True)
+
+    other = threading.Thread(target=in_another_thread)
+    other.start()
+    other.join()
+    assert seen
+
+
+def test_a_kernel_whose_compilation_failed_can_be_compiled_later():
+    fail = [True]
+
+    def types_of(real):
+        if fail.pop():
+            raise ArithmeticError("in between")
+        return (real,)
+
+    def twice(x):
+        return x + x
+
+    kernel = Kernel(twice, types_of, parallel=False)
+    fail.append(True)
+    with pytest.raises(ArithmeticError):
+        kernel.compile(np.dtype(np.float64))
+    fail[:] = [False]
+    assert kernel.compile(np.dtype(np.float64))(2.0) == 4.0
+
+
+# Ctrl-C, again and again, from the first call on until everything is compiled.
+IMPATIENT = """
+import os, signal, threading, time
+import numpy as np
+import numbafc as fc
+done, interruptions = threading.Event(), 0
+def press():
+    while not done.is_set():
+        os.kill(os.getpid(), signal.SIGINT)
+        time.sleep(0.03)
+W, X = np.full((2, 3), 1.1), np.full((3, 4), 0.7)
+thread = threading.Thread(target=press)
+ready = False
+while not ready:
+    try:
+        if not thread.is_alive():
+            thread.start()
+        fc.forward(W, X, kernel="loops")
+        fc.per_sample_grad_norms(W[:, :2], X[:, :2])
+        ready = True
+    except KeyboardInterrupt:
+        interruptions += 1
+while thread.is_alive():
+    try:
+        done.set()
+        thread.join()
+    except KeyboardInterrupt:
+        pass
+same = fc.forward(W, X, kernel="loops").tobytes() == fc.forward(W, X, kernel="formula").tobytes()
+print(interruptions > 0, same)
+"""
+
+
+@pytest.mark.parametrize("start", ["cold", "warm"])
+def test_ctrl_c_while_kernels_compile_leaves_a_process_that_works(tmp_path, start):
+    """It left a KeyError, "duplicate registration", or a TypingError at every later call."""
+    if start == "warm":
+        run_python(IMPATIENT, NUMBA_CACHE_DIR=str(tmp_path))
+    done = run_python(IMPATIENT, NUMBA_CACHE_DIR=str(tmp_path), timeout=200)
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert done.stdout == "True True\n" or (start == "warm" and done.stdout.endswith(" True\n"))
+
+
+# Forks, again and again, while another thread has its first products and its first fit; each child uses LLVM.
+FORKS = """
+import os, threading, time
+import numpy as np
+import numbafc as fc
+from numbafc._numba import environment
+def first():
+    for dtype in (np.float32, np.float64):
+        fc.forward(np.ones((2, 3), dtype), np.ones((3, 4), dtype), kernel="loops")
+        fc.forward(np.ones((2, 3), dtype), np.ones((3, 4), dtype))
+        fc.MLP([3, 4, 2], dtype=dtype).fit(np.eye(3, dtype=dtype), [0, 1, 1], epochs=2)
+thread = threading.Thread(target=first)
+thread.start()
+stuck = forks = 0
+while thread.is_alive():
+    child = os.fork()
+    if child == 0:
+        environment()
+        os._exit(0)
+    forks += 1
+    end = time.monotonic() + 20
+    while os.waitpid(child, os.WNOHANG) == (0, 0):
+        if time.monotonic() > end:
+            os.kill(child, 9)
+            os.waitpid(child, 0)
+            stuck += 1
+            break
+        time.sleep(0.001)
+    if stuck:
+        break
+thread.join()
+print(stuck, forks > 3)
+"""
+
+
+def test_a_child_forked_while_another_thread_compiles_or_loads_kernels_computes(tmp_path):
+    """LLVM has a lock of its own, which a child had for ever if it was taken at that moment."""
+    run_python(FORKS, NUMBA_CACHE_DIR=str(tmp_path), timeout=300, PYTHONWARNINGS="ignore")  # fills the cache
+    for _ in range(4):  # now the kernels are loaded: many short moments
+        done = run_python(FORKS, NUMBA_CACHE_DIR=str(tmp_path), timeout=300, PYTHONWARNINGS="ignore")
+        assert done.returncode == 0, done.stderr[-2000:]
+        assert done.stdout == "0 True\n"
