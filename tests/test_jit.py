@@ -1,6 +1,7 @@
 """The ground floor: imports compile nothing, threads and forks are safe, bits are those of every instruction set."""
 
 import gc
+import importlib
 import os
 import platform
 
@@ -92,18 +93,19 @@ def test_a_child_forked_before_the_first_call_computes():
 
 
 @pytest.mark.parametrize("enabled", [True, False])
-def test_a_compilation_leaves_the_garbage_collection_as_it_was(enabled):
+def test_a_compilation_leaves_the_garbage_collection_as_it_was(enabled, monkeypatch):
     """It is off meanwhile, also where the compilation fails."""
     seen = []
 
-    def types_of(real):
+    def compilation(work):
         seen.append(gc.isenabled())
         raise ArithmeticError("in between")
 
+    monkeypatch.setattr(importlib.import_module("numbafc._numba.kernel"), "uninterrupted", compilation)
     (gc.enable if enabled else gc.disable)()
     try:
         with pytest.raises(ArithmeticError, match="in between"):
-            fc._numba.Kernel(run_python, types_of, parallel=False).compile(np.dtype(np.float32))
+            fc._numba.Kernel(run_python, lambda real: (real,), parallel=False).compile(np.dtype(np.float32))
         seen.append(gc.isenabled())
     finally:
         gc.enable()

@@ -18,6 +18,7 @@ import numba
 from numba.core import config
 from numba.core.caching import NullCache
 from numba.core.compiler import CompileResult
+from numba.core.registry import cpu_target
 from numba.core.serialize import dumps
 
 from . import sources
@@ -38,6 +39,7 @@ class Cache:
         self.place, self.name, self.build = place, f"{function.__module__}.{function.__qualname__}", build
         self.function = hashlib.sha256(function.__code__.co_code).hexdigest()
         self.entry: Entry | None = None
+        self.code: bytes | None = None
 
     def __enter__(self) -> Cache:
         return self
@@ -50,16 +52,21 @@ class Cache:
     def cache_path(self) -> str:
         return str(self.place)
 
-    def load_overload(self, sig: Any, target_context: Any) -> Any:
-        """The compiled kernel; None where it must be compiled, and then this process is the only one that does."""
-        target_context.refresh()
-        self.entry = Entry(self.place, self.name, self._key(sig, target_context.codegen()))
-        code = self.entry.read()
-        if code is None:
+    def find(self, signature: Any) -> None:
+        """Look for the kernel. Where it is not there, this process is now the only one that compiles it."""
+        self.entry = Entry(self.place, self.name, self._key(signature, cpu_target.target_context.codegen()))
+        self.code = self.entry.read()
+        if self.code is None:
             self.entry.wait()
-            code = self.entry.read()  # of another process, which was faster
+            self.code = self.entry.read()  # of another process, which was faster
+
+    def load_overload(self, sig: Any, target_context: Any) -> Any:
+        """The kernel that was found, or None."""
+        if self.code is None:
+            return None
+        target_context.refresh()
         try:
-            return None if code is None else CompileResult._rebuild(target_context, *pickle.loads(code))
+            return CompileResult._rebuild(target_context, *pickle.loads(self.code))
         except Exception:  # it is whole and ours, and cannot be used all the same: compile it
             return None
 
@@ -92,6 +99,9 @@ class NoCache(NullCache):
 
     def __exit__(self, *_: object) -> None:
         pass
+
+    def find(self, signature: Any) -> None:
+        """There is nothing to look for."""
 
 
 def cache_for(function: Callable[..., Any], build: str) -> Cache | NoCache:

@@ -75,15 +75,18 @@ class Kernel:
             return np.errstate(all="ignore")(self.function)  # compiled code follows IEEE without a word
         with compiling:
             if dtype.itemsize not in self.entries:
-                uninterrupted(lambda: self._compile(dtype))
+                self._compile(dtype)
             return self.entries[dtype.itemsize]
 
     def _compile(self, dtype: np.dtype) -> None:
         build = "parallel" if self.parallel else "serial"
         function = named(self.function, f"{self.function.__qualname__}_{build}")
         dispatcher: Any = numba.njit(parallel=self.parallel, _nrt=self.counts, **OPTIONS)(function)
-        with cache_for(function, build) as dispatcher._cache, _without_collections():
-            dispatcher.compile(tuple(map(lent, self.argument_types(numba.from_dtype(dtype)))))
+        signature = tuple(map(lent, self.argument_types(numba.from_dtype(dtype))))
+        with cache_for(function, build) as dispatcher._cache:
+            dispatcher._cache.find(signature)
+            with _without_collections():
+                uninterrupted(lambda: dispatcher.compile(signature))
         dispatcher.disable_compile()
         self.dispatchers[dtype.itemsize] = dispatcher
         (compiled,) = dispatcher.overloads.values()
