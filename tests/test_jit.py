@@ -95,9 +95,12 @@ def test_a_child_forked_before_the_first_call_computes():
 @pytest.mark.parametrize("enabled", [True, False])
 def test_a_compilation_leaves_the_garbage_collection_as_it_was(enabled, monkeypatch):
     """It is off meanwhile, also where the compilation fails."""
-    seen = []
+    seen, works = [], []
 
     def compilation(work):
+        works.append(work)
+        if len(works) == 1:  # it gets ready
+            return work()
         seen.append(gc.isenabled())
         raise ArithmeticError("in between")
 

@@ -35,30 +35,26 @@ SETTINGS = (
 class Cache:
     """The cache of one kernel, as Numba's dispatcher asks for it. Used within `with`, which gives a lock back."""
 
-    def __init__(self, place: Path, function: Callable[..., Any], build: str) -> None:
-        self.place, self.name, self.build = place, f"{function.__module__}.{function.__qualname__}", build
-        self.function = hashlib.sha256(function.__code__.co_code).hexdigest()
-        self.entry: Entry | None = None
-        self.code: bytes | None = None
+    def __init__(self, place: Path, function: Callable[..., Any], build: str, signature: tuple[Any, ...]) -> None:
+        name = f"{function.__module__}.{function.__qualname__}"
+        self.entry = Entry(place, name, _key(function, build, signature))
+        self.code = self.entry.read()
 
     def __enter__(self) -> Cache:
         return self
 
     def __exit__(self, *error: object) -> None:
-        if self.entry is not None:
-            self.entry.__exit__(*error)
+        self.entry.__exit__(*error)
+
+    def wait(self) -> None:
+        """Where the kernel is not there, return with that of another process, or as the only process that compiles it."""
+        if self.code is None:
+            self.entry.wait()
+            self.code = self.entry.read()
 
     @property
     def cache_path(self) -> str:
-        return str(self.place)
-
-    def find(self, signature: Any) -> None:
-        """Look for the kernel. Where it is not there, this process is now the only one that compiles it."""
-        self.entry = Entry(self.place, self.name, self._key(signature, cpu_target.target_context.codegen()))
-        self.code = self.entry.read()
-        if self.code is None:
-            self.entry.wait()
-            self.code = self.entry.read()  # of another process, which was faster
+        return str(self.entry.folder)
 
     def load_overload(self, sig: Any, target_context: Any) -> Any:
         """The kernel that was found, or None."""
@@ -72,23 +68,24 @@ class Cache:
 
     def save_overload(self, sig: Any, data: Any) -> None:
         """Keep a kernel that was compiled, unless the sources have changed since this process read them."""
-        if self.entry is not None and not data.library.has_dynamic_globals and sources.digest() == sources.AT_IMPORT:
+        if not data.library.has_dynamic_globals and sources.digest() == sources.AT_IMPORT:
             self.entry.clear()
             self.entry.write(dumps(data._reduce()))
 
-    def _key(self, signature: Any, codegen: Any) -> bytes:
-        """All that the code depends on: what is compiled, from which sources, by what, for which processor."""
-        facts = {
-            "kernel": self.name,
-            "function": self.function,
-            "build": self.build,
-            "signature": str(signature),
-            "processor": codegen.magic_tuple(),
-            "sources": sources.AT_IMPORT,
-            "versions": (numba.__version__, llvmlite.__version__, sys.version),
-            "settings": [(name, repr(getattr(config, name, None))) for name in SETTINGS],
-        }
-        return "\n".join(f"{name}: {fact}" for name, fact in facts.items()).encode()
+
+def _key(function: Callable[..., Any], build: str, signature: tuple[Any, ...]) -> bytes:
+    """All that the code depends on: what is compiled, from which sources, by what, for which processor."""
+    facts = {
+        "kernel": f"{function.__module__}.{function.__qualname__}",
+        "function": hashlib.sha256(function.__code__.co_code).hexdigest(),
+        "build": build,
+        "signature": str(signature),
+        "processor": cpu_target.target_context.codegen().magic_tuple(),
+        "sources": sources.AT_IMPORT,
+        "versions": (numba.__version__, llvmlite.__version__, sys.version),
+        "settings": [(name, repr(getattr(config, name, None))) for name in SETTINGS],
+    }
+    return "\n".join(f"{name}: {fact}" for name, fact in facts.items()).encode()
 
 
 class NoCache(NullCache):
@@ -100,14 +97,14 @@ class NoCache(NullCache):
     def __exit__(self, *_: object) -> None:
         pass
 
-    def find(self, signature: Any) -> None:
-        """There is nothing to look for."""
+    def wait(self) -> None:
+        """There is nothing to wait for."""
 
 
-def cache_for(function: Callable[..., Any], build: str) -> Cache | NoCache:
+def cache_for(function: Callable[..., Any], build: str, signature: tuple[Any, ...]) -> Cache | NoCache:
     """The cache of a kernel. build: "serial" or "parallel", of the same function, which are different code."""
     place = folder() if sources.AT_IMPORT is not None else None
-    return NoCache() if place is None else Cache(place, function, build)
+    return NoCache() if place is None else Cache(place, function, build, signature)
 
 
 def cache_folder() -> str | None:

@@ -9,12 +9,12 @@ import numpy as np
 from numba.core.registry import cpu_target
 
 from .cache import cache_folder
-from .threads import get_num_threads, threading_layer
+from .threads import get_num_threads, threading_layer, uninterrupted
 
 
 def target() -> tuple[str, frozenset[str]]:
     """The processor and its features, as LLVM names them: the host's, or what NUMBA_CPU_NAME and NUMBA_CPU_FEATURES say."""
-    _triple, cpu, features = cpu_target.target_context.codegen().magic_tuple()
+    _triple, cpu, features = uninterrupted(lambda: cpu_target.target_context.codegen().magic_tuple())
     return cpu, frozenset(name[1:] for name in features.split(",") if name.startswith("+"))
 
 

@@ -79,18 +79,23 @@ class Kernel:
             return self.entries[dtype.itemsize]
 
     def _compile(self, dtype: np.dtype) -> None:
-        build = "parallel" if self.parallel else "serial"
-        function = named(self.function, f"{self.function.__qualname__}_{build}")
-        dispatcher: Any = numba.njit(parallel=self.parallel, _nrt=self.counts, **OPTIONS)(function)
-        signature = tuple(map(lent, self.argument_types(numba.from_dtype(dtype))))
-        with cache_for(function, build) as dispatcher._cache:
-            dispatcher._cache.find(signature)
-            with _without_collections():
-                uninterrupted(lambda: dispatcher.compile(signature))
+        dispatcher, signature = uninterrupted(lambda: self._dispatcher(dtype))
+        with dispatcher._cache as cache, _without_collections():
+            cache.wait()
+            uninterrupted(lambda: dispatcher.compile(signature))
         dispatcher.disable_compile()
         self.dispatchers[dtype.itemsize] = dispatcher
         (compiled,) = dispatcher.overloads.values()
         self.entries[dtype.itemsize] = compiled.entry_point
+
+    def _dispatcher(self, dtype: np.dtype) -> tuple[Any, tuple[Any, ...]]:
+        """What compiles it, with its cache, and the types of its arguments."""
+        build = "parallel" if self.parallel else "serial"
+        function = named(self.function, f"{self.function.__qualname__}_{build}")
+        dispatcher: Any = numba.njit(parallel=self.parallel, _nrt=self.counts, **OPTIONS)(function)
+        signature = tuple(map(lent, self.argument_types(numba.from_dtype(dtype))))
+        dispatcher._cache = cache_for(function, build, signature)
+        return dispatcher, signature
 
     def address(self, dtype: np.dtype) -> np.ndarray:
         """Where the compiled function is in this process, as numbers of the dtype; for call_stored of kernels/vector."""

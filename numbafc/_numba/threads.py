@@ -18,15 +18,15 @@ from numba.core.compiler_lock import global_compiler_lock
 compiling = threading.RLock()
 
 
-def uninterrupted(work: Callable[[], None]) -> None:
-    """Run work to its end, whatever signals come: Ctrl-C and the like are raised when it is done.
+def uninterrupted(work: Callable[[], Any]) -> Any:
+    """The result of work, which goes on to its end whatever signals come: Ctrl-C and the like are raised when it is done.
 
     A compilation that stops in the middle leaves Numba and LLVM with half of a function for as long as the process lives.
     Handlers of signals run in the main thread, and may raise anything, so there another thread does the work.
     """
     if threading.current_thread() is not threading.main_thread():
-        work()
-        return
+        return work()
+    results: list[Any] = []
     failures: list[BaseException] = []
     ticket, done = [work], threading.Event()
 
@@ -36,7 +36,7 @@ def uninterrupted(work: Callable[[], None]) -> None:
         except IndexError:  # an interruption came while a thread was started, and this is one more
             return
         try:
-            mine()
+            results.append(mine())
         except BaseException as error:
             failures.append(error)
         done.set()
@@ -53,6 +53,7 @@ def uninterrupted(work: Callable[[], None]) -> None:
         raise interruption
     if failures:
         raise failures[0]
+    return results[0]
 
 
 class _Launches:
