@@ -14,7 +14,7 @@ from .bits import as_integer, as_real
 from .cache import cache_folder
 from .environment import environment, target
 from .fma import fma
-from .kernel import DTYPES, Kernel, array_in, array_out, flat, kernel
+from .kernel import DTYPES, Kernel, array_in, array_out, flat, flat_in, kernel
 from .lowering import cgutils, impl_ret_borrowed
 from .options import INNER, OPTIONS, inner, interpreted, named, stay_apart
 from .threads import get_num_threads, most_threads, set_num_threads
@@ -32,6 +32,7 @@ __all__ = [
     "cgutils",
     "environment",
     "flat",
+    "flat_in",
     "fma",
     "get_num_threads",
     "impl_ret_borrowed",
