@@ -10,6 +10,7 @@ lowering.py     what intrinsics are written with
 environment.py  the processor, and what decides how fast this process is
 """
 
+from .arrays import is_array
 from .bits import as_integer, as_real
 from .cache import cache_folder
 from .environment import environment, target
@@ -38,6 +39,7 @@ __all__ = [
     "impl_ret_borrowed",
     "inner",
     "interpreted",
+    "is_array",
     "kernel",
     "most_threads",
     "named",

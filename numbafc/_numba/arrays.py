@@ -2,8 +2,8 @@
 
 Numba's way takes 50 ns an array: it finds out the type, then allocates a record that counts references. A kernel of this
 package needs neither, for its caller holds the arrays and its signature is known. Lent arrays are checked on the way in,
-so that a kernel never reads what it does not understand and never writes what nobody may: TypeError for what is no plain
-ndarray, for another dtype or number of axes, and for a read-only array where the kernel writes.
+so that a kernel never reads what it does not understand and never writes what nobody may: TypeError for what is no ndarray,
+for another dtype or number of axes, and for a read-only array where the kernel writes.
 """
 
 from __future__ import annotations
@@ -39,8 +39,7 @@ CONTIGUOUS, ALIGNED, WRITEABLE = 0x0001, 0x0100, 0x0400
 NATIVE = ord("=")
 
 # Where an object's type is: the last word of its head. Compiled code knows these two by name, so it can be kept in the
-# cache: the linker puts in where they are in this process. What is no ndarray is never read, NOTHING is in its place. A
-# subclass is none either: a mask, or what else it means, would be ignored.
+# cache: the linker puts in where they are in this process. What is no ndarray is never read: NOTHING is, in its place.
 TYPE = HEAD - WORD
 NOTHING = np.empty(0, np.bool_)
 llvm.add_symbol("numbafc_ndarray", id(np.ndarray))
@@ -64,6 +63,11 @@ def lent(kind: Any) -> Any:
     return kind
 
 
+def is_array(value: Any) -> bool:
+    """Whether the value is an ndarray, and no masked one."""
+    return type(value) is np.ndarray or (isinstance(value, np.ndarray) and not isinstance(value, np.ma.MaskedArray))
+
+
 class Wanted(NamedTuple):
     """What a kernel takes for an array of its signature; to be asked in Python, with words for the answer."""
 
@@ -76,9 +80,9 @@ class Wanted(NamedTuple):
         return f"{words}aligned arrays of {self.dtype} with {self.axes} axes"
 
     def fits(self, value: Any) -> bool:
-        """What _unbox finds out, too."""
+        """What _unbox finds out, too; a masked array does not, for its mask would be ignored."""
         return (
-            type(value) is np.ndarray
+            is_array(value)
             and value.dtype == self.dtype
             and (value.ndim == self.axes or (value.ndim, self.axes) == (1, 2))
             and value.flags.num & self.flags == self.flags
@@ -86,9 +90,8 @@ class Wanted(NamedTuple):
 
     def got(self, value: Any) -> str:
         """What the value is, which does not fit."""
-        if type(value) is not np.ndarray:
-            fix = "; pass np.asarray of it" if isinstance(value, np.ndarray) else ""
-            return f"{type(value).__name__:.60}{fix}"
+        if not is_array(value):
+            return f"{type(value).__name__:.60}"
         states = {CONTIGUOUS: "not contiguous", WRITEABLE: "read-only", ALIGNED: "unaligned"}
         states = {flag: word for flag, word in states.items() if self.flags & flag > value.flags.num & flag}
         shown = f"{value.dtype!s:.40} with {value.ndim} axes"
@@ -120,8 +123,14 @@ def _unbox(kind: Any, array: Any, c: Any) -> NativeValue:
         return build.bitcast(build.module.globals[name], POINTER)
 
     array = build.bitcast(array, POINTER)
-    is_array = build.icmp_unsigned("==", field(array, TYPE, POINTER), known("numbafc_ndarray"))
-    array = build.select(is_array, array, known("numbafc_nothing"))
+    of, ndarray = field(array, TYPE, POINTER), known("numbafc_ndarray")
+    exact = build.icmp_unsigned("==", of, ndarray)
+    is_array = cgutils.alloca_once_value(build, exact)
+    with build.if_then(build.not_(exact), likely=False):  # a memory map, for instance
+        asks = ir.FunctionType(I32, [POINTER, POINTER])
+        subtype = build.call(cgutils.get_or_insert_function(build.module, asks, "PyType_IsSubtype"), [of, ndarray])
+        build.store(build.icmp_signed("!=", subtype, ir.Constant(I32, 0)), is_array)
+    array = build.select(build.load(is_array), array, known("numbafc_nothing"))
     descr, axes = field(array, DESCR, POINTER), field(array, AXES, I32)
     takes = wanted(kind)
     dtype, needed = takes.dtype, takes.flags

@@ -18,7 +18,7 @@ import numba
 import numpy as np
 from numba.core import types
 
-from .arrays import Wanted, lent, wanted
+from .arrays import Wanted, is_array, lent, wanted
 from .cache import cache_for
 from .options import OPTIONS, interpreted, named
 from .threads import compiling, launch
@@ -75,32 +75,29 @@ class Kernel:
         self.entries: dict[int, Callable[..., Any]] = {}  # the compiled functions themselves, which check their arguments
 
     def __call__(self, *arguments: Any) -> Any:
-        first = arguments[0] if arguments else None
-        if type(first) is not np.ndarray or first.dtype not in DTYPES:
-            self._refuse(arguments)
-        if self.check is not None or interpreted():  # else the compiled code itself looks at its arguments
-            self._refuse(arguments)
-            if self.check is not None:
-                self.check(*arguments)
+        self._refuse(arguments)
+        if self.check is not None:
+            self.check(*arguments)
+        return self.unchecked(*arguments)
+
+    def unchecked(self, *arguments: Any) -> Any:
+        """The call, for who has seen to lengths and indices: compiled code itself looks at nothing but types and memory."""
+        first = arguments[0]
         entry = self.entries.get(first.itemsize) or self.compile(first.dtype)
-        try:
-            if not self.parallel:
-                return entry(*arguments)
-            with launch():
-                return entry(*arguments)
-        except (TypeError, OverflowError):
-            self._refuse(arguments)  # the same, with more words
-            raise
+        if not self.parallel:
+            return entry(*arguments)
+        with launch():
+            return entry(*arguments)
 
     def _refuse(self, arguments: tuple[Any, ...]) -> None:
         """The sentence for arguments that are none of the signature's. Raises TypeError or ValueError, unless they are."""
-        name, code = f"the kernel {self.__name__}", self.function.__code__
+        name, code = f"the kernel {self.function.__name__}", self.function.__code__
         names = code.co_varnames[: code.co_argcount]
         if len(arguments) != len(names):
             raise TypeError(f"{name} takes {len(names)} arguments ({', '.join(names):.200}), got {len(arguments)}")
         first = arguments[0]
-        if type(first) is not np.ndarray or first.dtype not in DTYPES:
-            got = f"an array of {first.dtype!s:.40}" if type(first) is np.ndarray else f"{type(first).__name__:.60}"
+        if not is_array(first) or first.dtype not in DTYPES:
+            got = f"an array of {first.dtype!s:.40}" if is_array(first) else f"{type(first).__name__:.60}"
             raise TypeError(f"{name} takes arrays of float32 or float64, got {got} for {names[0]}; convert it first")
         for argument, kind, value in zip(names, self._signature(first.dtype), arguments, strict=True):
             if not isinstance(kind, Wanted):
@@ -159,7 +156,9 @@ def kernel(
 def _require_real(dtype: Any) -> None:
     """Code for other numbers would lie under the name of a dtype of their size. Raises TypeError."""
     if not (isinstance(dtype, np.dtype) and dtype in DTYPES):
-        raise TypeError(f"kernels are compiled for the dtypes float32 and float64 only, got {dtype!r:.60}; convert arrays first")
+        raise TypeError(
+            f"kernels are compiled for the dtypes float32 and float64 only, got {dtype!r:.60}; convert arrays first"
+        )
 
 
 def _refuse_number(takes: str, argument: str, kind: Any, value: Any) -> None:
@@ -167,7 +166,9 @@ def _refuse_number(takes: str, argument: str, kind: Any, value: Any) -> None:
     whole = isinstance(kind, types.Integer)
     reals = (int, np.integer) if whole else (int, np.integer, float, np.floating)
     if isinstance(value, bool) or not isinstance(value, reals):
-        raise TypeError(f"{takes} {'an integer' if whole else 'a real number'} for {argument}, got {type(value).__name__:.60}")
+        raise TypeError(
+            f"{takes} {'an integer' if whole else 'a real number'} for {argument}, got {type(value).__name__:.60}"
+        )
     if isinstance(value, int | np.integer) and not -(2**63) <= value < 2**63:
         raise ValueError(f"{takes} integers of 64 bits for {argument}, got one of {int(value).bit_length()} bits")
 
