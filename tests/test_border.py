@@ -1,8 +1,8 @@
 """The border of compiled code: whatever a kernel or a public method is given, it is a sentence or the right result.
 
-Every kernel and every method is called with arrays of other kinds, with arrays that nobody may write, that are too short or
-not in order, and with what is no array at all, in processes of their own (border_calls.py): no crash, nothing written before
-a sentence or outside of an array, and afterwards trainings and the layer have the bits of a process that never saw such.
+Every kernel and method is called with arrays of other kinds, with arrays that nobody may write, that are too short or not in
+order, and with what is no array at all, in processes of their own (border_calls.py): no crash, nothing written before the
+sentence or outside an array, and afterwards trainings and the layer have the bits of a process that never saw such.
 """
 
 import json
@@ -30,7 +30,7 @@ def process(group, folder, crashes=5):
         done = subprocess.run(command, capture_output=True, text=True, timeout=500, check=False)
         if done.returncode == 0:
             return json.loads(done.stdout), crashed
-        name = place.read_text(encoding="utf-8")
+        name = place.read_text(encoding="utf-8").strip()
         if len(crashed) == crashes or name in crashed or not name:
             raise AssertionError(f"{[*crashed, name]} ended the process ({done.returncode}): {done.stderr[-2000:]}")
         crashed.append(name)
@@ -192,7 +192,7 @@ def test_an_engine_refuses_what_does_not_fit_it():
         {"batch_size": 2**63},
     ]
     for change in wrong:
-        with pytest.raises(ValueError, match="must|has|have"):
+        with pytest.raises(ValueError, match=r"must|has|have"):
             engine(**change)
     order, rates, one = np.arange(20), np.ones(4), engine()
     for bad in (
@@ -204,7 +204,7 @@ def test_an_engine_refuses_what_does_not_fit_it():
         (np.full(20, 2**63 - 1), rates),
     ):
         results = no_results()
-        with pytest.raises(ValueError, match="minibatches|order must be"):
+        with pytest.raises(ValueError, match=r"minibatches|order must be"):
             one.epoch(*bad, 0, results)
         assert not results.any()
     for done in (-1, 5, np.nan):
