@@ -127,7 +127,7 @@ def output(out: Any, shape: tuple[int, ...], dtype: np.dtype, **inputs: np.ndarr
         raise ValueError(f"out has shape {out.shape} but the result has shape {shape}; pass np.empty({shape}, {dtype})")
     if not out.flags.writeable or not out.flags.aligned:
         raise ValueError(f"out must be writeable and aligned, got flags {_flags(out)}; pass np.empty({shape}, {dtype})")
-    if _overlaps_itself(out):
+    if overlaps_itself(out):
         raise ValueError(
             f"out has strides {out.strides}, so its elements overlap one another; pass np.empty({shape}, {dtype})"
         )
@@ -147,7 +147,7 @@ def shares_memory(one: np.ndarray, other: np.ndarray) -> bool:
         return True
 
 
-def _overlaps_itself(array: np.ndarray) -> bool:
+def overlaps_itself(array: np.ndarray) -> bool:
     """Whether two indices may name one address: in order of stride, each step must leave the smaller axes behind."""
     if array.size < 2:
         return False

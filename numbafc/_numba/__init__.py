@@ -10,11 +10,12 @@ lowering.py     what intrinsics are written with
 environment.py  the processor, and what decides how fast this process is
 """
 
+from .arrays import is_array
 from .bits import as_integer, as_real
 from .cache import cache_folder
 from .environment import environment, target
 from .fma import fma
-from .kernel import DTYPES, Kernel, array_in, array_out, flat, kernel
+from .kernel import DTYPES, Kernel, array_in, array_out, flat, flat_in, kernel
 from .lowering import cgutils, impl_ret_borrowed
 from .options import INNER, OPTIONS, inner, interpreted, named, stay_apart
 from .threads import get_num_threads, most_threads, set_num_threads
@@ -32,11 +33,13 @@ __all__ = [
     "cgutils",
     "environment",
     "flat",
+    "flat_in",
     "fma",
     "get_num_threads",
     "impl_ret_borrowed",
     "inner",
     "interpreted",
+    "is_array",
     "kernel",
     "most_threads",
     "named",

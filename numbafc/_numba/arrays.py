@@ -2,14 +2,17 @@
 
 Numba's way takes 50 ns an array: it finds out the type, then allocates a record that counts references. A kernel of this
 package needs neither, for its caller holds the arrays and its signature is known. Lent arrays are checked on the way in,
-so that a kernel never reads what it does not understand: TypeError for another dtype or number of axes.
+so that a kernel never reads what it does not understand and never writes what nobody may: TypeError for what is no ndarray,
+for another dtype or number of axes, and for a read-only array where the kernel writes.
 """
 
 from __future__ import annotations
 
 import struct
-from typing import Any
+from typing import Any, NamedTuple
 
+import llvmlite.binding as llvm
+import numpy as np
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
@@ -31,8 +34,16 @@ DATA, AXES, LENGTHS, STRIDES, DESCR, FLAGS = (
     HEAD + 6 * WORD,
 )
 BYTE_ORDER, TYPE_NUMBER = HEAD + WORD + 2, HEAD + WORD + 4
-CONTIGUOUS, ALIGNED = 0x0001, 0x0100  # NPY_ARRAY_C_CONTIGUOUS, NPY_ARRAY_ALIGNED
+# NPY_ARRAY_C_CONTIGUOUS, NPY_ARRAY_ALIGNED, NPY_ARRAY_WRITEABLE
+CONTIGUOUS, ALIGNED, WRITEABLE = 0x0001, 0x0100, 0x0400
 NATIVE = ord("=")
+
+# Where an object's type is: the last word of its head. Compiled code knows these two by name, so it can be kept in the
+# cache: the linker puts in where they are in this process. What is no ndarray is never read: NOTHING is, in its place.
+TYPE = HEAD - WORD
+NOTHING = np.empty(0, np.bool_)
+llvm.add_symbol("numbafc_ndarray", id(np.ndarray))
+llvm.add_symbol("numbafc_nothing", id(NOTHING))
 
 
 class Lent(types.Array):
@@ -52,6 +63,47 @@ def lent(kind: Any) -> Any:
     return kind
 
 
+def is_array(value: Any) -> bool:
+    """Whether the value is an ndarray, and no masked one."""
+    return type(value) is np.ndarray or (isinstance(value, np.ndarray) and not isinstance(value, np.ma.MaskedArray))
+
+
+class Wanted(NamedTuple):
+    """What a kernel takes for an array of its signature; to be asked in Python, with words for the answer."""
+
+    dtype: np.dtype
+    axes: int
+    flags: int
+
+    def __str__(self) -> str:
+        words = "contiguous " * bool(self.flags & CONTIGUOUS) + "writeable " * bool(self.flags & WRITEABLE)
+        return f"{words}aligned arrays of {self.dtype} with {self.axes} axes"
+
+    def fits(self, value: Any) -> bool:
+        """What _unbox finds out, too; a masked array does not, for its mask would be ignored."""
+        return (
+            is_array(value)
+            and value.dtype == self.dtype
+            and (value.ndim == self.axes or (value.ndim, self.axes) == (1, 2))
+            and value.flags.num & self.flags == self.flags
+        )
+
+    def got(self, value: Any) -> str:
+        """What the value is, which does not fit."""
+        if not is_array(value):
+            return f"{type(value).__name__:.60}"
+        states = {CONTIGUOUS: "not contiguous", WRITEABLE: "read-only", ALIGNED: "unaligned"}
+        states = {flag: word for flag, word in states.items() if self.flags & flag > value.flags.num & flag}
+        shown = f"{value.dtype!s:.40} with {value.ndim} axes"
+        return f"{shown}, {' and '.join(states.values())}; pass a copy" if states else shown
+
+
+def wanted(kind: Any) -> Wanted:
+    """What is taken for an argument of this type."""
+    flags = ALIGNED | CONTIGUOUS * (kind.layout == "C") | WRITEABLE * kind.mutable
+    return Wanted(as_dtype(kind.dtype), kind.ndim, flags)
+
+
 @unbox(Lent)
 def _unbox(kind: Any, array: Any, c: Any) -> NativeValue:
     build, bits = c.builder, kind.dtype.bitwidth
@@ -65,16 +117,30 @@ def _unbox(kind: Any, array: Any, c: Any) -> NativeValue:
     def equal(value: Any, expected: int) -> Any:
         return build.icmp_signed("==", value, ir.Constant(value.type, expected))
 
+    def known(name: str) -> Any:
+        if name not in build.module.globals:
+            ir.GlobalVariable(build.module, I8, name)  # defined elsewhere
+        return build.bitcast(build.module.globals[name], POINTER)
+
     array = build.bitcast(array, POINTER)
+    of, ndarray = field(array, TYPE, POINTER), known("numbafc_ndarray")
+    exact = build.icmp_unsigned("==", of, ndarray)
+    is_array = cgutils.alloca_once_value(build, exact)
+    with build.if_then(build.not_(exact), likely=False):  # a memory map, for instance
+        asks = ir.FunctionType(I32, [POINTER, POINTER])
+        subtype = build.call(cgutils.get_or_insert_function(build.module, asks, "PyType_IsSubtype"), [of, ndarray])
+        build.store(build.icmp_signed("!=", subtype, ir.Constant(I32, 0)), is_array)
+    array = build.select(build.load(is_array), array, known("numbafc_nothing"))
     descr, axes = field(array, DESCR, POINTER), field(array, AXES, I32)
-    dtype, needed = as_dtype(kind.dtype), ALIGNED | (CONTIGUOUS if kind.layout == "C" else 0)
+    takes = wanted(kind)
+    dtype, needed = takes.dtype, takes.flags
     right = build.and_(equal(field(descr, TYPE_NUMBER, I32), dtype.num), equal(field(descr, BYTE_ORDER, I8), NATIVE))
     flags = build.and_(field(array, FLAGS, I32), ir.Constant(I32, needed))
     right = build.and_(right, equal(flags, needed))
     vector = equal(axes, 1)
     right = build.and_(right, build.or_(equal(axes, kind.ndim), vector) if kind.ndim == 2 else equal(axes, kind.ndim))
     with build.if_then(build.not_(right), likely=False):
-        c.pyapi.err_set_string("PyExc_TypeError", f"a kernel takes aligned arrays of {dtype} with {kind.ndim} axes")
+        c.pyapi.err_set_string("PyExc_TypeError", f"a kernel takes {takes}")
 
     # nothing is followed where it may lead nowhere: without axes there are no lengths
     lengths, strides = (build.select(right, field(array, place, POINTER), array) for place in (LENGTHS, STRIDES))

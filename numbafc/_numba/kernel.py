@@ -1,6 +1,9 @@
 """A kernel: index loops that are compiled for a dtype on its first call with it, for one signature only.
 
 Nothing is compiled, loaded or launched by an import. Read-only inputs of any layout convert to the signature as they are.
+
+The border: a call takes what the signature says, and what the kernel's own `check` allows, or raises a sentence before
+anything is written. Who calls by address, or the compiled function itself, answers for lengths and indices.
 """
 
 from __future__ import annotations
@@ -15,7 +18,7 @@ import numba
 import numpy as np
 from numba.core import types
 
-from .arrays import lent
+from .arrays import Wanted, is_array, lent, wanted
 from .cache import cache_for
 from .options import OPTIONS, interpreted, named
 from .threads import compiling, launch, uninterrupted
@@ -38,11 +41,17 @@ def flat(of: Any) -> Any:
     return types.Array(of, 1, "C")
 
 
+def flat_in(of: Any) -> Any:
+    """The type of a contiguous array with one axis, only to read."""
+    return types.Array(of, 1, "C", readonly=True)
+
+
 class Kernel:
     """A function with index loops, compiled once for each dtype, when a call first needs it.
 
     function: the loops. argument_types: from Numba's scalar type to the types of all arguments. The dtype of a call is
     that of its first argument. parallel: whether its prange loops are parallel regions. allocates: whether it makes arrays.
+    check: takes the same arguments; raises ValueError where lengths, indices or settings are none that the loops can bear.
     """
 
     def __init__(
@@ -51,26 +60,61 @@ class Kernel:
         argument_types: Callable[[Any], tuple[Any, ...]],
         parallel: bool,
         allocates: bool = False,
+        check: Callable[..., None] | None = None,
     ) -> None:
         functools.update_wrapper(self, function)
         self.function = function
         self.argument_types = argument_types
         self.parallel = parallel
+        self.check = check
         # references are counted only for arrays that are made in it, and in prange: those that are lent have nobody to tell
         self.counts = parallel or allocates
         self.dispatchers: dict[int, Any] = {}  # by itemsize, which is faster to look up than a dtype
         self.addresses: dict[int, np.ndarray] = {}
+        self.signatures: dict[int, list[Any]] = {}
         self.entries: dict[int, Callable[..., Any]] = {}  # the compiled functions themselves, which check their arguments
 
     def __call__(self, *arguments: Any) -> Any:
-        entry = self.entries.get(arguments[0].itemsize) or self.compile(arguments[0].dtype)
+        self._refuse(arguments)
+        if self.check is not None:
+            self.check(*arguments)
+        return self.unchecked(*arguments)
+
+    def unchecked(self, *arguments: Any) -> Any:
+        """The call, for who has seen to lengths and indices: compiled code itself looks at nothing but types and memory."""
+        first = arguments[0]
+        entry = self.entries.get(first.itemsize) or self.compile(first.dtype)
         if not self.parallel:
             return entry(*arguments)
         with launch():
             return entry(*arguments)
 
+    def _refuse(self, arguments: tuple[Any, ...]) -> None:
+        """The sentence for arguments that are none of the signature's. Raises TypeError or ValueError, unless they are."""
+        name, code = f"the kernel {self.function.__name__}", self.function.__code__
+        names = code.co_varnames[: code.co_argcount]
+        if len(arguments) != len(names):
+            raise TypeError(f"{name} takes {len(names)} arguments ({', '.join(names):.200}), got {len(arguments)}")
+        first = arguments[0]
+        if not is_array(first) or first.dtype not in DTYPES:
+            got = f"an array of {first.dtype!s:.40}" if is_array(first) else f"{type(first).__name__:.60}"
+            raise TypeError(f"{name} takes arrays of float32 or float64, got {got} for {names[0]}; convert it first")
+        for argument, kind, value in zip(names, self._signature(first.dtype), arguments, strict=True):
+            if not isinstance(kind, Wanted):
+                _refuse_number(f"{name} takes", argument, kind, value)
+            elif not kind.fits(value):
+                raise TypeError(f"{name} takes {kind} for {argument}, got {kind.got(value)}")
+
+    def _signature(self, dtype: np.dtype) -> list[Any]:
+        """What is taken for each argument: Wanted for an array, else Numba's type of a number."""
+        if dtype.itemsize not in self.signatures:
+            kinds = self.argument_types(numba.from_dtype(dtype))
+            self.signatures[dtype.itemsize] = [wanted(kind) if isinstance(kind, types.Array) else kind for kind in kinds]
+        return self.signatures[dtype.itemsize]
+
     def compile(self, dtype: np.dtype) -> Callable[..., Any]:
         """The compiled function for a dtype; serial ones may be called as they are."""
+        _require_real(dtype)
         if interpreted():
             return np.errstate(all="ignore")(self.function)  # compiled code follows IEEE without a word
         with compiling:
@@ -110,10 +154,34 @@ class Kernel:
 
 
 def kernel(
-    argument_types: Callable[[Any], tuple[Any, ...]], *, parallel: bool = True, allocates: bool = False
+    argument_types: Callable[[Any], tuple[Any, ...]],
+    *,
+    parallel: bool = True,
+    allocates: bool = False,
+    check: Callable[..., None] | None = None,
 ) -> Callable[[Callable[..., Any]], Kernel]:
     """Decorator: these loops are a Kernel."""
-    return lambda function: Kernel(function, argument_types, parallel, allocates)
+    return lambda function: Kernel(function, argument_types, parallel, allocates, check)
+
+
+def _require_real(dtype: Any) -> None:
+    """Code for other numbers would lie under the name of a dtype of their size. Raises TypeError."""
+    if not (isinstance(dtype, np.dtype) and dtype in DTYPES):
+        raise TypeError(
+            f"kernels are compiled for the dtypes float32 and float64 only, got {dtype!r:.60}; convert arrays first"
+        )
+
+
+def _refuse_number(takes: str, argument: str, kind: Any, value: Any) -> None:
+    """Raises TypeError or ValueError unless the value is a number that a kernel can take for one of this type."""
+    whole = isinstance(kind, types.Integer)
+    reals = (int, np.integer) if whole else (int, np.integer, float, np.floating)
+    if isinstance(value, bool) or not isinstance(value, reals):
+        raise TypeError(
+            f"{takes} {'an integer' if whole else 'a real number'} for {argument}, got {type(value).__name__:.60}"
+        )
+    if isinstance(value, int | np.integer) and not -(2**63) <= value < 2**63:
+        raise ValueError(f"{takes} integers of 64 bits for {argument}, got one of {int(value).bit_length()} bits")
 
 
 @contextlib.contextmanager

@@ -7,6 +7,9 @@ All products are one, Y[t,s] = Σ_k A[t,k]·X[k,s] + b[t], over other operands:
 The order is t, k, s: a vector holds neighbouring outputs s, never products of one sum, so each output's chain of fma is
 that of formulas.sum_of_products whatever the width of a register. The order t, s, k of the formula is one scalar chain
 and waits for the latency of every fma.
+
+Arguments are plain arrays of one dtype, float32 or float64, of any strides; the last ones are written, and have memory of
+their own. TypeError or ValueError for anything else.
 """
 
 from __future__ import annotations
@@ -15,8 +18,10 @@ import numpy as np
 from numba import prange
 from numba.types import intp
 
-from .._numba import array_in, array_out, fma, get_num_threads, kernel
+from .. import checks
+from .._numba import array_in, array_out, fma, get_num_threads, is_array, kernel
 from ..formulas import SUM_BLOCK
+from . import border
 
 # Outputs side by side in one strip. A block of a strip's inputs is SUM_BLOCK·LANES elements, 256 KiB in float32: it stays
 # in the L2 cache while all rows t pass over it, and it is all the memory a call of any size needs.
@@ -28,7 +33,28 @@ def _types(real):
     return array_in(real, 2), array_in(real, 2), array_in(real, 1), array_out(real, 2), intp
 
 
-@kernel(_types)
+def _check(A, X, b, Y, workers):
+    (T, K), (rows, S), shape = (A.shape if A.ndim == 2 else (*A.shape, 1) for A in (A, X, Y))
+    checks.same_size(("X has {} rows", rows), ("A has {} columns", K), "A is (T, K), X is (K, S) and Y is (T, S)")
+    if shape != (T, S):
+        raise ValueError(f"Y has shape {shape} but A·X has {(T, S)}; A is (T, K), X is (K, S) and Y is (T, S)")
+    if len(b) not in (0, T):
+        raise ValueError(f"b has {len(b)} elements but A has {T} rows; b is (T,), or empty for none")
+    if not 1 <= workers <= max(T, 1):
+        raise ValueError(f"workers must be from 1 to {max(T, 1)}, each owns some rows of A, got {workers}")
+    border.apart({"Y": Y}, {"A": A, "X": X, "b": b})
+    border.no_overlap("Y", Y)
+
+
+def _check_norms(X, squares):
+    columns = X.shape[1] if X.ndim == 2 else 1
+    if len(squares) != columns:
+        raise ValueError(f"squares has {len(squares)} elements but X has {columns} columns; give one for each")
+    border.apart({"squares": squares}, {"X": X})
+    border.no_overlap("squares", squares)
+
+
+@kernel(_types, check=_check)
 def _block_product(A, X, b, Y, workers):
     """Y[t,s] = Σ_k A[t,k]·X[k,s] + b[t].  A: (T, K), X: (K, S), b: (T,) or empty for none, Y: (T, S). 2·T·K·S flops.
 
@@ -61,10 +87,10 @@ def _block_product(A, X, b, Y, workers):
                     Y[t, s0 + s] += b[t]
 
 
-_block_product_serial = kernel(_types, parallel=False, allocates=True)(_block_product.function)
+_block_product_serial = kernel(_types, parallel=False, allocates=True, check=_check)(_block_product.function)
 
 
-@kernel(lambda real: (array_in(real, 2), array_out(real, 1)), parallel=False, allocates=True)
+@kernel(lambda real: (array_in(real, 2), array_out(real, 1)), parallel=False, allocates=True, check=_check_norms)
 def _squared_norms(X, squares):
     """squares[s] = Σ_i X[i,s]², strip by strip of samples.  X: (N, B), squares: (B,). 2·N·B flops."""
     N, B = X.shape
@@ -83,47 +109,67 @@ def _squared_norms(X, squares):
                 squares[s0 + s] = acc[s] if i0 == 0 else squares[s0 + s] + acc[s]
 
 
+def _require(**arrays):
+    """The arguments are arrays with as many axes as they should have. Raises TypeError."""
+    for name, array in arrays.items():
+        axes = 1 if name in ("b", "db", "norms") else 2
+        if not is_array(array) or array.ndim != axes:
+            got = f"{array.ndim} axes" if is_array(array) else f"{type(array).__name__:.60}"
+            raise TypeError(f"{name} must be an array of float32 or float64 with {axes} axes, got {got}; see the formula")
+
+
 def _product(A, X, b, Y):
     """Y = A X + b; b may be None."""
     bias = np.empty(0, A.dtype) if b is None else b
-    if not Y.size:
-        return
+    if b is not None and len(b) != A.shape[0]:
+        raise ValueError(f"b has {len(b)} elements but A has {A.shape[0]} rows; b is (T,), or None")
     threads = min(A.shape[0], get_num_threads()) if A.shape[0] * X.size >= PARALLEL else 1
-    (_block_product if threads > 1 else _block_product_serial)(A, X, bias, Y, threads)
+    _check(A, X, bias, Y, threads if Y.size else 1)
+    if Y.size:
+        (_block_product if threads > 1 else _block_product_serial).unchecked(A, X, bias, Y, threads)
 
 
 def forward(W, X, b, Y):
     """Y = W X + b."""
+    _require(W=W, X=X, Y=Y, **({} if b is None else {"b": b}))
     _product(W, X, b, Y)
 
 
 def grad_w(dY, X, dW):
     """dW = dY Xᵀ: lanes run over inputs."""
+    _require(dY=dY, X=X, dW=dW)
     _product(dY, X.T, None, dW)
 
 
 def grad_b(dY, db):
     """db[t] = Σ_s 1·dY[t,s]: lanes run over outputs."""
+    _require(dY=dY, db=db)
     ones = np.broadcast_to(np.ones(1, dY.dtype), (1, dY.shape[1]))
     _product(ones, dY.T, None, db[np.newaxis, :])
 
 
 def grad_w_and_b(dY, X, dW, db):
     """Both gradients; in a tiled kernel one pass over dY: the bias is the weight of a constant input 1."""
+    _require(dY=dY, X=X, dW=dW, db=db)
+    checks.output(db, dY.shape[:1], dY.dtype, dY=dY, X=X, dW=dW)  # before dW is written
     grad_w(dY, X, dW)
     grad_b(dY, db)
 
 
 def grad_x(dY, W, dX):
     """dX = Wᵀ dY."""
+    _require(dY=dY, W=W, dX=dX)
     _product(W.T, dY, None, dX)
 
 
 def per_sample_grad_norms(dY, X, bias, norms):
     """norms[s] = ‖dY[:,s]‖·sqrt(‖X[:,s]‖² + 1), or ‖dY[:,s]‖·‖X[:,s]‖ without the bias."""
-    inputs = np.empty_like(norms)
-    _squared_norms(dY, norms)
-    _squared_norms(X, inputs)
+    _require(dY=dY, X=X, norms=norms)
+    checks.same_size(("dY has {} columns", dY.shape[1]), ("X has {} columns", X.shape[1]), "one for each sample")
+    checks.output(norms, X.shape[1:], X.dtype, dY=dY, X=X)
+    outputs, inputs = np.empty((2, X.shape[1]), X.dtype)
+    _squared_norms.unchecked(dY, outputs)
+    _squared_norms.unchecked(X, inputs)
     if bias:
         inputs += 1
-    norms[:] = np.sqrt(norms) * np.sqrt(inputs)
+    norms[:] = np.sqrt(outputs) * np.sqrt(inputs)

@@ -17,7 +17,7 @@ import numpy as np
 from numba import prange
 from numba.types import intp
 
-from .._numba import DTYPES, array_in, array_out, get_num_threads, inner, interpreted, kernel
+from .._numba import DTYPES, array_in, array_out, flat, get_num_threads, inner, interpreted, kernel
 from ..formulas import SUM_BLOCK
 from . import loops
 from .blocks import in_blocks, in_squares, in_streams, sums_in_squares
@@ -43,7 +43,7 @@ ANY_SIZE = 2**62
 
 def product_types(real):
     inputs = array_in(real, 2), array_in(real, 2), array_in(real, 1)
-    return *inputs, array_out(real, 2), array_out(real, 1), array_out(real, 1), intp, intp
+    return *inputs, array_out(real, 2), array_out(real, 1), flat(real), intp, intp
 
 
 @inner
@@ -71,12 +71,19 @@ def _refusal(A, X, b, ending, Y, E, extra):
     numbers = T * S if ending == SLOPES else 1 if ending == STEPS else SETTINGS if ending == MOVES else T
     if ending != NOTHING and b.shape[0] != numbers:
         return UNFIT
-    if ending == SLOPES and Y.strides[0] != S * Y.itemsize:  # b's rows are read as Y's are
+    if ending == SLOPES and (Y.strides[0] != S * Y.itemsize or b.strides[0] != Y.itemsize):  # b's rows are read as Y's are
         return UNFIT
     return SCATTERED if S > 1 and T > 0 and Y.strides[1] != Y.itemsize else 0  # vectors are stored side by side
 
 
-@kernel(product_types, parallel=False)
+def _check(P, Q, b, R, E, work, flags, most):
+    if flags & MOVE:
+        raise ValueError(
+            "flags hold MOVE, with which b says where memory is that nobody can check; that is for the engine alone"
+        )
+
+
+@kernel(product_types, parallel=False, check=_check)
 def on_one_thread(P, Q, b, R, E, work, flags, most):
     """R = P Q + b, each turned as the flags say; with EXTRA also E[t] = Σ_k P[t,k]. Nothing is done for an answer but 0.
 
@@ -232,7 +239,7 @@ def _second_try(answer: int, flags: int, P: Any, Q: Any, b: Any, R: Any, E: Any)
 def _with_room(call: Any, flags: int, P: Any, Q: Any, b: Any, R: Any, E: Any, *last: Any) -> bool:
     """Whether the call was done, with as much room as it asks for."""
     work = _own.by_itemsize[R.itemsize][1]
-    while (answer := call(P, Q, b, R, E, work, flags, *last)) > 0:
+    while (answer := call.unchecked(P, Q, b, R, E, work, flags, *last)) > 0:
         work = _own.add(R.dtype, aligned(answer, R.dtype))[1]
     return answer == 0
 

@@ -1,5 +1,8 @@
 """Activations h = φ(y), element by element, and the chain rule through them: dY = dH ⊙ φ'(Y).
 
+All is done in place, so arrays of float32 and float64 are taken, of any shape and strides; others are a TypeError, and what
+nobody may write is a ValueError.
+
 An activation is two functions of one number: φ, and its derivative, which most can tell from h, so that a network keeps h
 alone; gelu and silu need y, and a network keeps their slopes besides. One kernel for each serves whole networks and single
 arrays, so that both have the same bits.
@@ -14,7 +17,7 @@ import numpy as np
 from numba.types import intp
 
 from .._numba import Kernel, flat, inner, kernel, named
-from ..kernels import elementwise
+from ..kernels import border, elementwise
 
 LEAK = 0.01  # the slope of leaky_relu below 0 (A. Maas et al., ICML 2013)
 # With these, activations of mean 0 and variance 1 stay so (G. Klambauer et al., NeurIPS 2017).
@@ -31,25 +34,27 @@ class Activation(NamedTuple):
     run: Kernel  # (H, S, what): the three below, of flat arrays
 
     def apply(self, Y: np.ndarray) -> None:
-        """Y becomes φ(Y)."""
-        self._run(Y, None, APPLY)
+        """Y becomes φ(Y). Raises TypeError or ValueError."""
+        numbers = border.in_place("Y", Y)
+        self.run.unchecked(numbers, numbers, APPLY)
+        border.put_back(numbers, Y)
 
     def slopes(self, Y: np.ndarray) -> np.ndarray:
-        """Y becomes φ(Y); returns φ'."""
-        S = np.empty(Y.shape, Y.dtype)
-        self._run(Y, S, SLOPES)
-        return S
+        """Y becomes φ(Y); returns φ'. Raises TypeError or ValueError."""
+        numbers = border.in_place("Y", Y)
+        S = np.empty_like(numbers)
+        self.run.unchecked(numbers, S, SLOPES)
+        border.put_back(numbers, Y)
+        return S.reshape(Y.shape)
 
     def chain(self, dH: np.ndarray, H: np.ndarray) -> None:
-        """dH becomes dH ⊙ φ', with H as φ made it, or the slopes unless in_h."""
-        self._run(dH, np.ascontiguousarray(H), CHAIN if self.in_h else MULTIPLY)
-
-    def _run(self, A: np.ndarray, S: np.ndarray | None, what: int) -> None:
-        in_order = np.ascontiguousarray(A)
-        flat_a = in_order.reshape(-1)
-        self.run(flat_a, flat_a if S is None else S.reshape(-1), what)
-        if in_order is not A:
-            A[...] = in_order
+        """dH becomes dH ⊙ φ', with H as φ made it, or the slopes unless in_h. Raises TypeError or ValueError."""
+        numbers = border.in_place("dH", dH)
+        S = border.to_read("H", H, dH)
+        if not S.flags.writeable or np.may_share_memory(S, numbers):  # for `run` is one signature, and writes S for others
+            S = S.copy()
+        self.run.unchecked(numbers, S, CHAIN if self.in_h else MULTIPLY)
+        border.put_back(numbers, dH)
 
 
 # ---- φ and φ' of one number; real(…) keeps its dtype ----------------------------------------------------------------
@@ -145,6 +150,14 @@ def activation_types(real: Any) -> tuple[Any, ...]:
     return flat(real), flat(real), intp
 
 
+def _check(H, S, what):
+    if not APPLY <= what <= MULTIPLY:
+        raise ValueError(f"what must be from {APPLY} to {MULTIPLY} (APPLY, SLOPES, CHAIN, MULTIPLY), got {what}")
+    if what != APPLY:
+        border.same_length("S", S, "H", H)
+        border.apart({"H": H}, {"S": S})
+
+
 def _activation(
     name: str,
     phi: Callable[[Any], Any],
@@ -173,7 +186,8 @@ def _activation(
                 H[n] *= S[n]
         return 0
 
-    return Activation(name, in_h, gain, kernel(activation_types, parallel=False)(named(run, f"activation_{name}")))
+    make = kernel(activation_types, parallel=False, check=_check)
+    return Activation(name, in_h, gain, make(named(run, f"activation_{name}")))
 
 
 ACTIVATIONS = {

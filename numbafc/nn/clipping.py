@@ -11,7 +11,9 @@ import math
 import numpy as np
 from numba import types
 
+from .. import checks
 from .._numba import array_in, flat, inner, kernel, stay_apart
+from ..kernels import border
 
 LANES = 16  # partial sums of the length of a whole gradient: element n belongs to n mod 16
 
@@ -52,23 +54,45 @@ def shorten(g, longest, lanes):
         g[n] *= by
 
 
-@kernel(lambda real: (array_in(real, 2), flat(types.float64)), parallel=False)
+def _check_squares(A, squares):
+    columns = A.shape[1] if A.ndim == 2 else 1
+    if len(squares) != columns:
+        raise ValueError(f"squares has {len(squares)} elements but A has {columns} columns; give one for each")
+    border.apart({"squares": squares}, {"A": A})
+
+
+def _check_shorten(g, longest, lanes):
+    border.at_least("lanes", lanes, LANES, "one for each partial sum")
+    if not longest >= 0:
+        raise ValueError(f"longest must be a number, at least 0, got {longest!r}")
+    border.apart({"g": g, "lanes": lanes}, {})
+
+
+@kernel(lambda real: (array_in(real, 2), flat(types.float64)), parallel=False, check=_check_squares)
 def _add_squares(A, squares):
     add_squares(A, squares)
 
 
-@kernel(lambda real: (flat(real), types.float64, flat(types.float64)), parallel=False)
+@kernel(lambda real: (flat(real), types.float64, flat(types.float64)), parallel=False, check=_check_shorten)
 def _shorten(g, longest, lanes):
     shorten(g, longest, lanes)
 
 
 def sample_squares(deltas: list[np.ndarray], H: list[np.ndarray]) -> np.ndarray:
-    """‖∂l/∂θ‖² of each sample, (B,), from the dY and X of every layer, last layer first."""
+    """‖∂l/∂θ‖² of each sample, (B,), from the dY: (T, B) and X: (N, B) of every layer, last layer first.
+
+    Raises TypeError or ValueError.
+    """
+    deltas, H = ([checks.real_array(name, A) for A in arrays] for name, arrays in (("deltas", deltas), ("H", H)))
+    if not deltas or len(deltas) != len(H) or any(A.ndim != 2 or A.shape[1] != deltas[0].shape[1] for A in (*deltas, *H)):
+        raise ValueError(
+            f"got {len(deltas)} deltas and {len(H)} H; give a dY (T, B) and an X (N, B) for each layer, of one B"
+        )
     total = np.zeros(deltas[0].shape[1])
     for dY, X in zip(reversed(deltas), reversed(H), strict=True):
         lengths = np.zeros((2, len(total)))
-        _add_squares(dY, lengths[0])
-        _add_squares(X, lengths[1])
+        _add_squares.unchecked(dY, lengths[0])
+        _add_squares.unchecked(X, lengths[1])
         total += lengths[0] * (lengths[1] + 1)
     return total
 
@@ -79,5 +103,7 @@ def sample_factors(squares: np.ndarray, longest: float) -> np.ndarray:
 
 
 def clip(g: np.ndarray, longest: float) -> None:
-    """The flat gradient g becomes no longer than `longest`."""
-    _shorten(g, longest, np.empty(LANES))
+    """The gradient g becomes no longer than `longest`, a number of at least 0. Raises TypeError or ValueError."""
+    numbers = border.in_place("g", g)
+    _shorten.unchecked(numbers, checks.number("longest", longest, 0), np.empty(LANES))
+    border.put_back(numbers, g)

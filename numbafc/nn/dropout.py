@@ -11,7 +11,9 @@ import numpy as np
 from numba import types
 from numba.types import intp
 
+from .. import checks
 from .._numba import flat, inner, kernel, stay_apart
+from ..kernels import border
 
 GOLDEN = np.uint64(0x9E3779B97F4A7C15)
 FIRST, SECOND = np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)
@@ -47,7 +49,18 @@ def drop_part(key, first, threshold, scale, B, H, S):
             S[row * B + s] *= k
 
 
-@kernel(lambda real: (flat(real), flat(real), intp, intp, intp, intp, types.float64), parallel=False)
+def _check(H, S, B, seed, step, layer, p):
+    if B < 1 or len(H) % B != 0:
+        raise ValueError(f"H has {len(H)} elements, which are no whole number of rows of {B} samples")
+    border.same_length("S", S, "H", H)
+    border.apart({"H": H, "S": S}, {})
+    for name, value in (("seed", seed), ("step", step), ("layer", layer)):
+        border.whole(name, value)
+    if not 0 <= p < 1:
+        raise ValueError(f"p must be from 0 to below 1, got {p!r}")
+
+
+@kernel(lambda real: (flat(real), flat(real), intp, intp, intp, intp, types.float64), parallel=False, check=_check)
 def _drop(H, S, B, seed, step, layer, p):
     drop_part(stream(seed, step, layer), 0, limit(p), H.dtype.type(1 / (1 - p)), B, H, S)
 
@@ -59,8 +72,17 @@ def limit(p):
 
 
 def drop(H: np.ndarray, slopes: np.ndarray, p: float, seed: int, step: int, layer: int) -> None:
-    """H and slopes, (T, B) and contiguous, become k ⊙ H and k ⊙ slopes."""
-    _drop(H.reshape(-1), slopes.reshape(-1), H.shape[1], folded(seed), step, layer, p)
+    """H and slopes, (T, B), become k ⊙ H and k ⊙ slopes. Raises TypeError or ValueError."""
+    numbers, others = border.in_place("H", H), border.in_place("slopes", slopes)
+    checks.axes("H", H, "(T, B), one sample per column", 2)
+    border.to_read("slopes", slopes, H)  # they go together
+    border.apart({"H": H, "slopes": slopes}, {})
+    p, seed = checks.number("p", p, 0, below=1), checks.count("seed", seed)
+    step, layer = border.whole("step", step), border.whole("layer", layer)
+    if H.size:
+        _drop.unchecked(numbers, others, H.shape[1], folded(seed), step, layer, p)
+    border.put_back(numbers, H)
+    border.put_back(others, slopes)
 
 
 def folded(seed: int) -> int:

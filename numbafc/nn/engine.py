@@ -17,7 +17,9 @@ import numpy as np
 from numba import prange, types
 from numba.types import intp
 
-from .._numba import flat, get_num_threads, inner, kernel, stay_apart
+from .. import checks
+from .._numba import DTYPES, flat, flat_in, get_num_threads, inner, kernel, stay_apart
+from ..kernels import border
 from ..kernels.packing import aligned, whole_lines
 from ..kernels.products import on_one_thread
 from ..kernels.vector import call_stored, gather, matrix, span
@@ -115,11 +117,12 @@ def _scale_columns(dY, B, shares):
 
 
 def _types(real: Any) -> tuple[Any, ...]:
-    integers, doubles = flat(types.int64), flat(types.float64)
-    data = types.Array(real, 2, "C", readonly=True), integers, flat(real), doubles, flat(real), flat(real)
-    network = types.Array(types.int64, 2, "C"), flat(real), flat(real), flat(real), doubles
-    room = flat(real), flat(real), flat(real), doubles, integers
-    return *data, *network, *room, integers, doubles, doubles, doubles, intp, intp, intp, intp, intp, intp, intp, doubles
+    integers, doubles, reals = flat_in(types.int64), flat_in(types.float64), flat_in(real)
+    data = types.Array(real, 2, "C", readonly=True), integers, reals, doubles, reals, reals
+    network = types.Array(types.int64, 2, "C", readonly=True), flat(real), flat(real), flat(real), flat(types.float64)
+    room = flat(real), flat(real), reals, flat(types.float64), flat(types.int64)
+    settings = integers, doubles, doubles, doubles, intp, intp, intp, intp, intp, intp, intp
+    return *data, *network, *room, *settings, flat(types.float64)
 
 
 def _minibatches(
@@ -218,8 +221,40 @@ _serial = kernel(_types, parallel=False)(_minibatches)
 _parallel = kernel(_types)(_minibatches)
 
 
+def _in_order(data: Data) -> Data:
+    """The data as compiled code reads them, copied where their memory is not in order or not aligned."""
+    return Data(*map(border.in_order, data))
+
+
+def _refuse_unfit(sizes: tuple[int, ...], parameters: np.ndarray, states: list[np.ndarray], loss: Loss, data: Data) -> None:
+    """Every length and class that the loops rely on. Raises TypeError or ValueError."""
+    if parameters.dtype not in DTYPES:
+        raise TypeError(f"parameters must be float32 or float64, got {parameters.dtype!s:.40}; a network's own are")
+    samples, classifies, needed = len(data.rows), loss.classifies, sum(N * T + T for N, T in itertools.pairwise(sizes))
+    lengths = {
+        "parameters": (parameters, [needed]),
+        **{f"a state of the optimizer ({n})": (state, [needed]) for n, state in enumerate(states)},
+        "classes": (data.classes, [samples if classifies else 0]),
+        "targets": (data.targets, [0 if classifies else samples * sizes[-1]]),
+        "weight": (data.weight, [0, samples]),
+        "mean": (data.mean, [0, sizes[0]]),
+        "scale": (data.scale, [len(data.mean)]),
+    }
+    for name, (array, allowed) in lengths.items():
+        if array.ndim != 1 or len(array) not in allowed:
+            raise ValueError(f"{name} must have shape ({allowed[-1]},), got {array.shape}; sizes are {sizes!r:.80}")
+    checks.axes("rows", data.rows, f"(samples, {sizes[0]})", 2)
+    checks.same_size(
+        ("rows have {} columns", data.rows.shape[1]), ("the network has {} inputs", sizes[0]), "give one for each"
+    )
+    border.indices("classes", data.classes, sizes[-1], "outputs")
+
+
 class Engine:
-    """One training run: the arrays that its minibatches need, made once."""
+    """One training run: the arrays that its minibatches need, made once.
+
+    Data of any strides are taken. Raises TypeError or ValueError where something does not fit the sizes.
+    """
 
     def __init__(
         self,
@@ -233,19 +268,20 @@ class Engine:
         batch_size: int,
         regularization: Regularization,
     ) -> None:
-        dtype, B = parameters.dtype, min(batch_size, len(data.rows))
+        data, held = _in_order(data), [state[name] for name in optimizer.states]
+        _refuse_unfit(sizes, parameters, held, loss, data)
+        dtype, B = parameters.dtype, min(border.whole("batch_size", batch_size, 1), len(data.rows))
         none = np.empty(0, dtype)
-        states = [state[name] for name in optimizer.states]
         layers, end = places(sizes, B, not activation.in_h, regularization)
         largest = max(N * T for N, T in itertools.pairwise(sizes)) * B
         self.parts = get_num_threads() if largest >= PARALLEL else 1
-        self.minibatches = _parallel if self.parts > 1 else _serial
+        self._minibatches = _parallel if self.parts > 1 else _serial
         self.batch_size, self.data = batch_size, data
         self.steps_a_call = max(1, int(CALL // (6 * parameters.size * B)))
         room = whole_lines(ROOM + 4 * (max(sizes) + B)) * self.parts
         arena = aligned(end + SETTINGS + 4 * B, dtype)
         arena[:] = 0
-        self.network = layers, parameters, *states, *[none] * (2 - len(states)), state.get("powers", np.ones(2))
+        self.network = layers, parameters, *held, *[none] * (2 - len(held)), state.get("powers", np.ones(2))
         sums = np.empty(3 * B + clipping.LANES)
         kernels = on_one_thread, activation.run, loss.run, optimizer.update
         calls = np.concatenate([kernel.address(dtype) for kernel in kernels])
@@ -253,25 +289,35 @@ class Engine:
         self.settings = np.array(optimizer.settings), np.array(regularization.numbers)
         soonest = BY_LAYER
         if optimizer.in_tiles:
-            soonest = MOVING_IN_TILES if states else IN_TILES
+            soonest = MOVING_IN_TILES if held else IN_TILES
             settings = arena[end : end + SETTINGS]
             settings[NESTEROV] = optimizer.update is updates.nesterov
-            settings[DISTANCE:].view(np.int64)[0] = states[0].ctypes.data - parameters.ctypes.data if states else 0
+            settings[DISTANCE:].view(np.int64)[0] = held[0].ctypes.data - parameters.ctypes.data if held else 0
         phi = RELU_IN_TILES if activation.name == "relu" else BY_KERNEL
         self.numbers = end, batch_size, self.parts, soonest, phi, regularization.seed
-        self.minibatches.compile(dtype)
+        self._minibatches.compile(dtype)
 
     def epoch(self, order: np.ndarray, rates: np.ndarray, step: int, results: np.ndarray) -> None:
         """Train on minibatches in this order, with a learning rate for each; those that results counts are done already.
 
         step: the number of minibatches before the epoch. Ctrl-C is seen between calls of a moment; results are then those
-        of the minibatches that were finished.
+        of the minibatches that were finished. Raises ValueError for an order or rates of other lengths, or places that
+        there are not.
         """
+        order, rates = np.ascontiguousarray(order, np.int64), np.ascontiguousarray(rates, np.float64)
+        minibatches, samples = -(-len(order) // self.batch_size), len(self.data.rows)
+        if len(rates) != minibatches or results.shape != (6,) or not 0 <= results[4] <= minibatches:
+            raise ValueError(
+                f"{len(order)} samples are {minibatches} minibatches; rates must be one number for each, got {len(rates)}, "
+                f"and results 6 numbers, the fifth of them how many are done, got shape {results.shape}"
+            )
+        if order.view(np.uint64).max(initial=0) >= max(samples, 1):  # what is negative is large so
+            raise ValueError(f"order must be from 0 to {samples - 1}, places of the {samples} samples; it has others in it")
         for first in range(int(results[4]), len(rates), self.steps_a_call):
             last = min(first + self.steps_a_call, len(rates))
-            samples = order[first * self.batch_size : last * self.batch_size]
-            arrays = *self.data, *self.network, *self.room, samples, *self.settings, rates[first:last]
-            self.minibatches(*arrays, *self.numbers, step + first, results)
+            chosen = order[first * self.batch_size : last * self.batch_size]
+            arrays = *self.data, *self.network, *self.room, chosen, *self.settings, rates[first:last]
+            self._minibatches.unchecked(*arrays, *self.numbers, step + first, results)
             if results[5]:
                 raise RuntimeError(f"a product refused arrays of the engine ({results[5]}): a defect of numbafc")
             if results[4] < last:

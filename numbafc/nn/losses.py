@@ -2,6 +2,8 @@
 
 A loss is a number per sample, for all but "cross_entropy" the mean over the outputs. A batch has their weighted mean
 L = Σ_s w[s]·l[s] / Σ_s w[s].
+
+Outputs are arrays of float32 or float64 of any strides, others are a TypeError; targets are converted to their dtype.
 """
 
 from __future__ import annotations
@@ -14,8 +16,8 @@ from numba import types
 from numba.types import intp
 
 from .. import checks
-from .._numba import Kernel, flat, inner, kernel, named
-from ..kernels import elementwise
+from .._numba import DTYPES, Kernel, flat, flat_in, inner, kernel, named
+from ..kernels import border, elementwise
 from ..kernels.vector import span
 
 
@@ -28,18 +30,29 @@ class Loss(NamedTuple):
     run: Kernel  # both of the below, of flat arrays (see loss_types)
 
     def per_sample(self, Y: np.ndarray, targets: np.ndarray, smoothing: float = 0.0) -> np.ndarray:
-        """l, (B,), of outputs Y (T, B). smoothing: ε of cross_entropy."""
+        """l, (B,), of outputs Y (T, B), T ≥ 1.
+
+        targets: class indices (B,), or reals (B, T), (B,) where T = 1. smoothing: ε of cross_entropy, from 0 to below 1.
+        Raises TypeError or ValueError.
+        """
         return self._both(Y, targets, smoothing)[0]
 
     def gradient(self, Y: np.ndarray, targets: np.ndarray, smoothing: float = 0.0) -> np.ndarray:
-        """∂l[s]/∂Y[t,s], (T, B)."""
+        """∂l[s]/∂Y[t,s], (T, B). Arguments and errors as in per_sample."""
         return self._both(Y, targets, smoothing)[1]
 
     def _both(self, Y: np.ndarray, targets: np.ndarray, smoothing: float) -> tuple[np.ndarray, np.ndarray]:
+        Y = _outputs(Y)
         T, B = Y.shape
+        if T == 0:
+            raise ValueError(f"Y has shape {Y.shape}, but a loss needs at least one output; Y is (T, B)")
+        if type(smoothing) is not float or not 0 <= smoothing < 1:
+            smoothing = checks.number("smoothing", smoothing, 0, below=1)
+        wanted = _matching(self, targets, T, B, Y.dtype)
         dY, losses = np.empty((T, B), Y.dtype), np.empty(B, Y.dtype)
-        arrays = *split_targets(self, targets, Y.dtype), np.arange(B), dY.reshape(-1), losses, np.empty(2 * B, Y.dtype)
-        self.run(np.ascontiguousarray(Y).reshape(-1), *arrays, smoothing)
+        if B > 0:
+            arrays = *wanted, np.arange(B), dY.reshape(-1), losses, np.empty(2 * B, Y.dtype)
+            self.run.unchecked(Y.reshape(-1), *arrays, smoothing)
         return losses, dY
 
 
@@ -49,8 +62,30 @@ def loss_types(real: Any) -> tuple[Any, ...]:
 
     Y, dY: flat, (T, B). scratch: room for 2·B numbers. A hit is a sample whose largest output is that of its class.
     """
-    arrays = flat(types.int64), flat(real), flat(types.int64), flat(real), flat(real), flat(real)
-    return flat(real), *arrays, types.float64
+    read = flat_in(real), flat_in(types.int64), flat_in(real), flat_in(types.int64)
+    return *read, flat(real), flat(real), flat(real), types.float64
+
+
+def _check_for(classifies: bool) -> Callable[..., None]:
+    def check(Y, classes, targets, samples, dY, losses, scratch, smoothing):
+        B = len(losses)
+        if B == 0 or len(Y) == 0 or len(Y) % B != 0:
+            raise ValueError(
+                f"Y has {len(Y)} elements and losses has {B}; Y is (T, B) and losses (B,), neither of them empty"
+            )
+        T = len(Y) // B
+        border.same_length("dY", dY, "Y", Y)
+        border.same_length("samples", samples, "losses", losses)
+        border.at_least("scratch", scratch, 2 * B, "two for each sample")
+        border.indices("samples", samples, len(classes) if classifies else len(targets) // T, "targets")
+        if classifies:
+            border.indices("classes", classes[samples], T, "outputs")
+        if not 0 <= smoothing < 1:
+            raise ValueError(f"smoothing must be from 0 to below 1, got {smoothing!r}")
+        inputs = {"Y": Y, "classes": classes, "targets": targets, "samples": samples}
+        border.apart({"dY": dY, "losses": losses, "scratch": scratch}, inputs)
+
+    return check
 
 
 # ---- cross-entropy: l = −log S_c = log Σ_k e^{y_k} − y_c for the class c; ∂l/∂y = S − onehot(c) -----------------------
@@ -113,7 +148,15 @@ def _cross_entropy(Y, classes, targets, samples, dY, losses, scratch, smoothing)
     return hits
 
 
-@kernel(lambda real: (flat(real), flat(real), flat(real), intp), parallel=False)
+def _check_softmax(Y, S, scratch, T):
+    if T < 1 or len(Y) % T != 0:
+        raise ValueError(f"Y has {len(Y)} elements, which are no whole number of samples with {T} outputs")
+    border.same_length("S", S, "Y", Y)
+    border.at_least("scratch", scratch, 2 * (len(Y) // T), "two for each sample")
+    border.apart({"S": S, "scratch": scratch}, {"Y": Y})
+
+
+@kernel(lambda real: (flat_in(real), flat(real), flat(real), intp), parallel=False, check=_check_softmax)
 def _softmax(Y, S, scratch, T):
     B = Y.size // T
     top, total = span(scratch, 0, B), span(scratch, B, 2 * B)
@@ -122,17 +165,53 @@ def _softmax(Y, S, scratch, T):
 
 
 def softmax(Y: np.ndarray) -> np.ndarray:
-    """S[t,s] = e^{Y[t,s]} / Σ_k e^{Y[k,s]}. The largest logit of a sample is subtracted first: e^y cannot overflow."""
+    """S[t,s] = e^{Y[t,s]} / Σ_k e^{Y[k,s]}. The largest logit of a sample is subtracted first: e^y cannot overflow.
+
+    Y: (T, B), of float32 or float64. Returns S: (T, B). Raises TypeError or ValueError.
+    """
+    Y = _outputs(Y)
     S = np.empty(Y.shape, Y.dtype)
-    _softmax(np.ascontiguousarray(Y).reshape(-1), S.reshape(-1), np.empty(2 * Y.shape[1], Y.dtype), Y.shape[0])
+    if Y.size:
+        _softmax.unchecked(Y.reshape(-1), S.reshape(-1), np.empty(2 * Y.shape[1], Y.dtype), Y.shape[0])
     return S
+
+
+def _outputs(Y: Any) -> np.ndarray:
+    """Y: (T, B), in order. Raises TypeError or ValueError."""
+    if type(Y) is not np.ndarray or Y.dtype not in DTYPES or Y.ndim != 2:
+        Y = checks.real_array("Y", Y)
+        checks.axes("Y", Y, "(T, B), one sample per column", 2)
+    return border.in_order(Y)
+
+
+def _matching(loss: Loss, targets: Any, T: int, B: int, dtype: np.dtype) -> tuple[np.ndarray, np.ndarray]:
+    """Targets, split, that go with outputs (T, B): class indices that there are, or one real for each, even NaN.
+
+    Raises TypeError or ValueError.
+    """
+    if type(targets) is not np.ndarray:
+        checks.not_masked("targets", targets)
+        targets = np.asarray(targets)
+    if targets.dtype.kind not in ("iub" if loss.classifies else "fiub"):
+        kind = "class indices, integers" if loss.classifies else "real numbers"
+        raise TypeError(f"targets of {loss.name} must be {kind}, got dtype {targets.dtype!s:.40}")
+    form = "(B,), one class index per sample" if loss.classifies else f"(B, {T}), one row per sample"
+    if targets.shape != ((B,) if loss.classifies else (B, T)) and not (T == 1 and targets.shape == (B,)):
+        got = f"shape {targets.shape}" if targets.ndim < 4 else f"{targets.ndim} axes"
+        raise ValueError(f"targets have {got}, but Y has {T} outputs of {B} samples; targets are {form}")
+    classes, reals = split_targets(loss, targets, dtype)
+    border.indices("targets", classes, T, "outputs")
+    return classes, reals
 
 
 def split_targets(loss: Loss, targets: np.ndarray, dtype: np.dtype) -> tuple[np.ndarray, np.ndarray]:
     """Targets as compiled code takes them: class indices, and flat reals; one of them empty."""
     if loss.classifies:
-        return np.ascontiguousarray(targets, np.int64), np.empty(0, dtype)
-    return np.empty(0, np.int64), np.ascontiguousarray(targets, dtype).reshape(-1)
+        return border.in_order(targets, np.dtype(np.int64)), np.empty(0, dtype)
+    if targets.dtype != dtype:
+        with np.errstate(over="ignore"):  # what is too large for the dtype is infinite
+            targets = targets.astype(dtype)
+    return np.empty(0, np.int64), border.in_order(targets).reshape(-1)
 
 
 # ---- losses that are a mean over the outputs: of y and its target z, with the derivative with respect to y ------------
@@ -231,7 +310,8 @@ def _targets_between(low: float, high: float, words: str) -> Callable[[Any, int,
 
 
 def _loss(name: str, run: Callable[..., int], targets: Callable[..., np.ndarray], classifies: bool = False) -> Loss:
-    return Loss(name, classifies, targets, kernel(loss_types, parallel=False)(named(run, f"loss_{name}")))
+    make = kernel(loss_types, parallel=False, check=_check_for(classifies))
+    return Loss(name, classifies, targets, make(named(run, f"loss_{name}")))
 
 
 LOSSES = {

@@ -11,6 +11,8 @@ to itself), and many processors take far longer for such numbers.
 
 from __future__ import annotations
 
+import functools
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
@@ -18,6 +20,7 @@ import numpy as np
 
 from .. import checks
 from .._numba import Kernel
+from ..kernels import border
 from . import updates
 
 
@@ -52,6 +55,30 @@ class Optimizer(Protocol):
 def _settle(settings: Any, name: str, least: float, **limits: Any) -> None:
     """The setting, checked, as a Python float: a NumPy one would lift float32 arithmetic to float64, and change bits."""
     object.__setattr__(settings, name, checks.number(name, getattr(settings, name), least, **limits))
+
+
+def _checked(update: Callable[..., None]) -> Callable[..., None]:
+    """Decorator of `update`: parameters, gradients and state are arrays of one shape and dtype that it may write.
+
+    TypeError or ValueError before anything is written.
+    """
+
+    @functools.wraps(update)
+    def checked(self: Any, parameters: np.ndarray, gradients: np.ndarray, state: dict[str, Any]) -> None:
+        border.in_place("parameters", parameters)
+        names = self.compiled().states
+        if not isinstance(state, dict) or not set(names) <= set(state):
+            raise TypeError(f"state must be what init made, with {', '.join(names) or 'nothing'} in it, got {state!r:.80}")
+        held = {"gradients": gradients, **{name: state[name] for name in names}}
+        for name, array in held.items():
+            border.to_read(name, array, parameters)
+            border.in_place(name, array)
+        border.apart({"parameters": parameters, **held}, {})
+        if "powers" in state and np.shape(state["powers"]) != (2,):
+            raise ValueError("state's powers must be two numbers, as init made them; begin with init(parameters)")
+        update(self, parameters, gradients, state)
+
+    return checked
 
 
 def _decay(state: np.ndarray, by: float, new: np.ndarray) -> None:
@@ -91,8 +118,10 @@ class SGD:
         return Compiled(update, (self.weight_decay, self.momentum, 0.0, 0.0), ("velocity",) if self.momentum else ())
 
     def init(self, parameters: np.ndarray) -> dict[str, Any]:
+        checks.real_array("parameters", parameters)
         return {"velocity": np.zeros_like(parameters)} if self.momentum else {}
 
+    @_checked
     def update(self, parameters: np.ndarray, gradients: np.ndarray, state: dict[str, Any]) -> None:
         g = gradients
         if self.weight_decay:
@@ -131,9 +160,11 @@ class Adam:
         return Compiled(updates.adam, (self.weight_decay, self.beta1, self.beta2, self.epsilon), ("mean", "square"))
 
     def init(self, parameters: np.ndarray) -> dict[str, Any]:
+        checks.real_array("parameters", parameters)
         powers = np.ones(2)  # β₁ⁿ and β₂ⁿ, multiplied up: pow differs from machine to machine
         return {"mean": np.zeros_like(parameters), "square": np.zeros_like(parameters), "powers": powers}
 
+    @_checked
     def update(self, parameters: np.ndarray, gradients: np.ndarray, state: dict[str, Any]) -> None:
         if self.weight_decay:
             gradients += self.weight_decay * parameters
@@ -164,6 +195,7 @@ class AdamW(Adam):
     def compiled(self) -> Compiled:
         return Compiled(updates.adamw, (self.weight_decay, self.beta1, self.beta2, self.epsilon), ("mean", "square"))
 
+    @_checked
     def update(self, parameters: np.ndarray, gradients: np.ndarray, state: dict[str, Any]) -> None:
         step = self._step(gradients, state)
         parameters[...] = (1 - self.learning_rate * self.weight_decay) * parameters - step
@@ -199,8 +231,10 @@ class RMSprop:
         return Compiled(updates.rmsprop, settings, ("square",))
 
     def init(self, parameters: np.ndarray) -> dict[str, Any]:
+        checks.real_array("parameters", parameters)
         return {name: np.zeros_like(parameters) for name in self.compiled().states}
 
+    @_checked
     def update(self, parameters: np.ndarray, gradients: np.ndarray, state: dict[str, Any]) -> None:
         g, v = gradients, state["square"]
         if self.weight_decay:
@@ -236,8 +270,10 @@ class Adagrad:
         return Compiled(updates.adagrad, (self.weight_decay, 0.0, 0.0, self.epsilon), ("square",))
 
     def init(self, parameters: np.ndarray) -> dict[str, Any]:
+        checks.real_array("parameters", parameters)
         return {"square": np.zeros_like(parameters)}
 
+    @_checked
     def update(self, parameters: np.ndarray, gradients: np.ndarray, state: dict[str, Any]) -> None:
         g, v = gradients, state["square"]
         if self.weight_decay:

@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from .._numba import flat, inner, kernel
+from .._numba import flat, flat_in, inner, kernel
+from ..kernels import border
 from ..kernels.vector.momentum import DECAY, MOMENTUM, RATE, SMALLEST
 
 # Behind those that momentum in tiles needs, too. The β₁ of Adam is where a momentum is.
@@ -32,10 +33,22 @@ def settle(optimizer, rate, powers, settings):
 
 def update_types(real: Any) -> tuple[Any, ...]:
     """(θ, g, first state, second state, settings); states that an optimizer has not are not looked at."""
-    return (flat(real),) * 5
+    return *(flat(real),) * 4, flat_in(real)
 
 
-_update = kernel(update_types, parallel=False)
+def _update(states: int) -> Any:
+    """Decorator: the update is a kernel. states: how many it has, of the two."""
+
+    def check(parameters, g, first, second, settings):
+        border.same_length("g", g, "parameters", parameters)
+        held = {"first": first, "second": second}
+        held = {name: held[name] for name in list(held)[:states]}
+        for name, state in held.items():
+            border.same_length(name, state, "parameters", parameters)
+        border.at_least("settings", settings, EPSILON + 1, "those that settle() fills in")
+        border.apart({"parameters": parameters, "g": g, **held}, {"settings": settings})
+
+    return kernel(update_types, parallel=False, check=check)
 
 
 @inner
@@ -53,7 +66,7 @@ def _settled(x, before, smallest):
     return type(x)(0) if abs(x) < smallest and abs(x) <= abs(before) else x
 
 
-@_update
+@_update(states=0)
 def plain(parameters, g, first, second, settings):
     _decayed(parameters, g, settings)
     rate = settings[RATE]
@@ -62,7 +75,7 @@ def plain(parameters, g, first, second, settings):
     return 0
 
 
-@_update
+@_update(states=1)
 def momentum(parameters, g, velocity, second, settings):
     _decayed(parameters, g, settings)
     rate, mu, smallest = settings[RATE], settings[BETA1], settings[SMALLEST]
@@ -73,7 +86,7 @@ def momentum(parameters, g, velocity, second, settings):
     return 0
 
 
-@_update
+@_update(states=1)
 def nesterov(parameters, g, velocity, second, settings):
     _decayed(parameters, g, settings)
     rate, mu, smallest = settings[RATE], settings[BETA1], settings[SMALLEST]
@@ -99,7 +112,7 @@ def _adam_settings(settings):
     return s[BETA1], s[REST1], s[BETA2], s[REST2], s[CORRECTED_RATE], s[CORRECTION], s[EPSILON], s[SMALLEST]
 
 
-@_update
+@_update(states=2)
 def adam(parameters, g, mean, square, settings):
     _decayed(parameters, g, settings)
     numbers = _adam_settings(settings)
@@ -108,7 +121,7 @@ def adam(parameters, g, mean, square, settings):
     return 0
 
 
-@_update
+@_update(states=2)
 def adamw(parameters, g, mean, square, settings):
     shrink, numbers = settings[SHRINK], _adam_settings(settings)
     for n in range(len(g)):
@@ -123,7 +136,7 @@ def _rmsprop_settings(settings):
     return s[RATE], s[BETA2], s[REST2], s[EPSILON], s[SMALLEST]
 
 
-@_update
+@_update(states=1)
 def rmsprop(parameters, g, square, second, settings):
     _decayed(parameters, g, settings)
     rate, alpha, rest, epsilon, smallest = _rmsprop_settings(settings)
@@ -134,7 +147,7 @@ def rmsprop(parameters, g, square, second, settings):
     return 0
 
 
-@_update
+@_update(states=2)
 def rmsprop_momentum(parameters, g, square, velocity, settings):
     _decayed(parameters, g, settings)
     rate, alpha, rest, epsilon, smallest = _rmsprop_settings(settings)
@@ -147,7 +160,7 @@ def rmsprop_momentum(parameters, g, square, velocity, settings):
     return 0
 
 
-@_update
+@_update(states=1)
 def adagrad(parameters, g, square, second, settings):
     _decayed(parameters, g, settings)
     rate, epsilon = settings[RATE], settings[EPSILON]
