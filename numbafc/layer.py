@@ -16,13 +16,24 @@ import numpy as np
 
 from . import checks, formulas
 from .kernels import loops, products
-from .kernels.products import TURN_A, TURN_X, product
+from .kernels.products import GIVEN, TURN_X, product
 
 # Every kernel returns the same bits. "tiled" is the fastest, "formula" the specification itself, in plain Python.
 KERNELS: dict[str, ModuleType] = {"tiled": products, "loops": loops, "formula": formulas}
 AUTO = "auto"  # the fastest one
 NAMES = (AUTO, *KERNELS)
-ndarray, empty = np.ndarray, np.empty
+REDUCTIONS = ("sum", "mean")
+ndarray, empty, new_tuple = np.ndarray, np.empty, tuple.__new__
+
+
+def _room(out: Any, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray | None:
+    """A new array, or `out` if it is one that the kernel may look at. None where `checks` has to say what is wrong."""
+    if out is None:
+        try:
+            return empty(shape, dtype)
+        except (MemoryError, ValueError):  # because the shapes do not fit, perhaps
+            return None
+    return out if type(out) is ndarray and out.ndim == len(shape) and out.flags.writeable else None
 
 
 class Gradients(NamedTuple):
@@ -42,20 +53,10 @@ def forward(
     Returns Y: (T, B), or (T,). All arrays have one dtype, float32 or float64, and any strides.
     Raises TypeError for a dtype, ValueError for a shape or an out that overlaps an input. 2·T·N·B flops.
     """
-    if (
-        kernel is AUTO
-        and out is None
-        and type(W) is type(X) is ndarray
-        and (b is None or type(b) is ndarray)
-        and W.ndim == 2
-    ):
-        try:
-            Y = empty((len(W), X.shape[1]) if X.ndim == 2 else len(W), W.dtype)
-        except (MemoryError, ValueError):
-            pass  # because the shapes do not fit, perhaps: below is a sentence for that
-        else:
-            if product(0, W, X, b, Y):
-                return Y
+    if kernel is AUTO and type(W) is type(X) is ndarray and (b is None or type(b) is ndarray) and W.ndim == 2:
+        Y = _room(out, W.shape[:1] + X.shape[1:], W.dtype)
+        if Y is not None and product(GIVEN, W, X, b, Y):
+            return Y
     if b is None:
         W, X = checks.real_arrays(W=W, X=X)
     else:
@@ -76,26 +77,16 @@ def grad_w(
     dY: (T, B) and X: (N, B), or (T,) and (N,) for one sample. reduction: "sum" over the samples, or "mean", the sum
     divided by B (NaN for B = 0). Returns dW: (T, N). Errors as in forward. 2·T·N·B flops.
     """
-    if (
-        kernel is AUTO
-        and out is None
-        and reduction == "sum"
-        and type(dY) is type(X) is ndarray
-        and 0 < dY.ndim == X.ndim < 3
-    ):
-        try:
-            dW = empty((len(dY), len(X)), dY.dtype)
-        except (MemoryError, ValueError):
-            pass  # because the shapes do not fit, perhaps: below is a sentence for that
-        else:
-            if product(TURN_X, dY, X, None, dW):
-                return dW
+    if kernel is AUTO and type(dY) is type(X) is ndarray and dY.ndim == X.ndim and reduction in REDUCTIONS:
+        dW = _room(out, dY.shape[:1] + X.shape[:1], dY.dtype)
+        if dW is not None and product(GIVEN | TURN_X, dY, X, None, dW):
+            return dW if reduction == "sum" else _mean(dY, dW)[0]
     dY, X = _batch(dY, X)
     _check_reduction(reduction)
     shape = (dY.shape[0], X.shape[0])
     dW = checks.output(out, shape, dY.dtype, dY=dY, X=X)
     _run(kernel, "grad_w", _columns(dY), _columns(X), dW)
-    return _reduce(dW, dY, reduction)
+    return dW if reduction == "sum" else _mean(dY, dW)[0]
 
 
 def grad_b(dY: np.ndarray, *, reduction: str = "sum", out: np.ndarray | None = None, kernel: str = "auto") -> np.ndarray:
@@ -104,12 +95,16 @@ def grad_b(dY: np.ndarray, *, reduction: str = "sum", out: np.ndarray | None = N
     dY: (T, B), or (T,) for one sample. reduction: "sum" over the samples, or "mean" (NaN for B = 0). Returns db: (T,).
     Errors as in forward. T·B flops.
     """
+    if kernel is AUTO and type(dY) is ndarray and dY.ndim and reduction in REDUCTIONS:
+        db = _room(out, dY.shape[:1], dY.dtype)
+        if db is not None and products.grad_b(dY, db, GIVEN):
+            return db if reduction == "sum" else _mean(dY, db)[0]
     dY = checks.real_array("dY", dY)
     _check_samples("dY", dY, "T")
     _check_reduction(reduction)
     db = checks.output(out, dY.shape[:1], dY.dtype, dY=dY)
     _run(kernel, "grad_b", _columns(dY), db)
-    return _reduce(db, dY, reduction)
+    return db if reduction == "sum" else _mean(dY, db)[0]
 
 
 def grad_x(dY: np.ndarray, W: np.ndarray, *, out: np.ndarray | None = None, kernel: str = "auto") -> np.ndarray:
@@ -117,15 +112,10 @@ def grad_x(dY: np.ndarray, W: np.ndarray, *, out: np.ndarray | None = None, kern
 
     dY: (T, B), or (T,) for one sample. W: (T, N). Returns dX: (N, B), or (N,). Errors as in forward. 2·T·N·B flops.
     """
-    if kernel is AUTO and out is None and type(dY) is type(W) is ndarray and W.ndim == 2 and 0 < dY.ndim < 3:
-        samples = dY.shape[1] if dY.ndim == 2 else 1
-        try:
-            dX = empty((W.shape[1], samples) if dY.ndim == 2 else W.shape[1], W.dtype)
-        except (MemoryError, ValueError):
-            pass  # because the shapes do not fit, perhaps: below is a sentence for that
-        else:
-            if product(TURN_A, W, dY, None, dX) if samples > 1 else products.grad_x(dY, W, dX):
-                return dX
+    if kernel is AUTO and type(dY) is type(W) is ndarray and dY.ndim and W.ndim == 2:
+        dX = _room(out, W.shape[1:] + dY.shape[1:], W.dtype)
+        if dX is not None and products.grad_x(dY, W, dX, GIVEN):
+            return dX
     dY, W = checks.real_arrays(dY=dY, W=W)
     if not (W.ndim == 2 and 0 < dY.ndim < 3 and dY.shape[0] == W.shape[0]):
         _refuse_grad_x(dY, W)
@@ -141,11 +131,14 @@ def backward(dY: np.ndarray, X: np.ndarray, W: np.ndarray, *, reduction: str = "
     dY: (T, B), X: (N, B), W: (T, N); for one sample dY: (T,) and X: (N,). reduction applies to dW and db; dX has one
     column per sample. Returns Gradients(dW, db, dX). Errors as in forward. 4·T·N·B + T·B flops.
     """
-    fits = type(dY) is type(X) is type(W) is ndarray and W.shape == (dY.shape[:1] + X.shape[:1])
-    if fits and kernel is AUTO and reduction == "sum" and 0 < dY.ndim == X.ndim < 3:
-        dW, db, dX = np.empty((len(dY), len(X)), W.dtype), np.empty(len(dY), W.dtype), np.empty(X.shape, W.dtype)
-        if products.grad_w_and_b(dY, X, dW, db) and products.grad_x(dY, W, dX):
-            return Gradients(dW, db, dX)
+    plain = kernel is AUTO and type(dY) is type(X) is type(W) is ndarray
+    if plain and W.ndim == 2 and 0 < dY.ndim == X.ndim and reduction in REDUCTIONS:
+        dtype = W.dtype
+        dW, db, dX = _room(None, W.shape, dtype), _room(None, W.shape[:1], dtype), _room(None, X.shape, dtype)
+        if not (dW is None or db is None or dX is None) and products.gradients(dY, X, W, dW, db, dX):
+            if reduction == "mean":
+                _mean(dY, dW, db)
+            return new_tuple(Gradients, (dW, db, dX))
     dY, X, W = checks.real_arrays(dY=dY, X=X, W=W)
     dY, X = _batch(dY, X)
     if not (W.ndim == 2 and W.shape == (dY.shape[0], X.shape[0])):
@@ -155,7 +148,9 @@ def backward(dY: np.ndarray, X: np.ndarray, W: np.ndarray, *, reduction: str = "
     dW, db, dX = np.empty_like(W, order="C"), np.empty(W.shape[0], W.dtype), np.empty(X.shape, W.dtype)
     _run(kernel, "grad_w_and_b", _columns(dY), _columns(X), dW, db)
     _run(kernel, "grad_x", _columns(dY), W, _columns(dX))
-    return Gradients(_reduce(dW, dY, reduction), _reduce(db, dY, reduction), dX)
+    if reduction == "mean":
+        _mean(dY, dW, db)
+    return Gradients(dW, db, dX)
 
 
 def per_sample_grad_norms(dY: np.ndarray, X: np.ndarray, *, bias: bool = True) -> np.ndarray:
@@ -170,9 +165,6 @@ def per_sample_grad_norms(dY: np.ndarray, X: np.ndarray, *, bias: bool = True) -
     with np.errstate(all="ignore"):
         loops.per_sample_grad_norms(_columns(dY), _columns(X), bool(bias), norms)
     return norms
-
-
-REDUCTIONS = ("sum", "mean")
 
 
 def _check_samples(name: str, array: np.ndarray, rows: str) -> None:
@@ -237,9 +229,9 @@ def _run(kernel: str, operation: str, *arguments: Any) -> None:
             raise RuntimeError(f"{operation} refused arrays that had passed all checks: a defect of numbafc")
 
 
-def _reduce(gradient: np.ndarray, dY: np.ndarray, reduction: str) -> np.ndarray:
-    """The finished sum, or the sum divided by B."""
-    if reduction == "mean":
-        with np.errstate(all="ignore"):
+def _mean(dY: np.ndarray, *gradients: np.ndarray) -> tuple[np.ndarray, ...]:
+    """The finished sums, divided by B in place."""
+    with np.errstate(all="ignore"):
+        for gradient in gradients:
             np.divide(gradient, _columns(dY).shape[1], out=gradient)
-    return gradient
+    return gradients

@@ -36,6 +36,17 @@ def address(typingctx: Any, base: Any, offset: Any) -> Any:
 
 
 @intrinsic
+def place(typingctx: Any, A: Any) -> Any:
+    """Where the first element of an array is, as a number."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        data = context.make_array(signature.args[0])(context, builder, args[0]).data
+        return builder.ptrtoint(data, I64)
+
+    return types.intp(A), codegen
+
+
+@intrinsic
 def turn(typingctx: Any, A: Any, turned: Any) -> Any:
     """The matrix, or its transpose where turned is not 0: one type for both."""
 
