@@ -16,24 +16,16 @@ import numpy as np
 
 from . import checks, formulas
 from .kernels import loops, products
-from .kernels.products import GIVEN, TURN_X, product
+from .kernels.norms import grad_norms
+from .kernels.products import GIVEN, MEAN, TURN_A, TURN_X, TURN_Y, gradients, ones, result
 
 # Every kernel returns the same bits. "tiled" is the fastest, "formula" the specification itself, in plain Python.
 KERNELS: dict[str, ModuleType] = {"tiled": products, "loops": loops, "formula": formulas}
 AUTO = "auto"  # the fastest one
 NAMES = (AUTO, *KERNELS)
 REDUCTIONS = ("sum", "mean")
+GIVEN_MEAN = GIVEN | MEAN
 ndarray, empty, new_tuple = np.ndarray, np.empty, tuple.__new__
-
-
-def _room(out: Any, shape: tuple[int, ...], dtype: np.dtype) -> np.ndarray | None:
-    """A new array, or `out` if it is one that the kernel may look at. None where `checks` has to say what is wrong."""
-    if out is None:
-        try:
-            return empty(shape, dtype)
-        except (MemoryError, ValueError):  # because the shapes do not fit, perhaps
-            return None
-    return out if type(out) is ndarray and out.ndim == len(shape) and out.flags.writeable else None
 
 
 class Gradients(NamedTuple):
@@ -54,8 +46,8 @@ def forward(
     Raises TypeError for a dtype, ValueError for a shape or an out that overlaps an input. 2·T·N·B flops.
     """
     if kernel is AUTO and type(W) is type(X) is ndarray and (b is None or type(b) is ndarray) and W.ndim == 2:
-        Y = _room(out, W.shape[:1] + X.shape[1:], W.dtype)
-        if Y is not None and product(GIVEN, W, X, b, Y):
+        Y = result(GIVEN, W, X, b, out, (len(W), X.shape[1]) if X.ndim == 2 else (len(W),))
+        if Y is not None:
             return Y
     if b is None:
         W, X = checks.real_arrays(W=W, X=X)
@@ -77,10 +69,11 @@ def grad_w(
     dY: (T, B) and X: (N, B), or (T,) and (N,) for one sample. reduction: "sum" over the samples, or "mean", the sum
     divided by B (NaN for B = 0). Returns dW: (T, N). Errors as in forward. 2·T·N·B flops.
     """
-    if kernel is AUTO and type(dY) is type(X) is ndarray and dY.ndim == X.ndim and reduction in REDUCTIONS:
-        dW = _room(out, dY.shape[:1] + X.shape[:1], dY.dtype)
-        if dW is not None and product(GIVEN | TURN_X, dY, X, None, dW):
-            return dW if reduction == "sum" else _mean(dY, dW)[0]
+    flags = GIVEN if reduction == "sum" else GIVEN_MEAN if reduction == "mean" else 0
+    if kernel is AUTO and type(dY) is type(X) is ndarray and 0 < dY.ndim == X.ndim and flags:
+        dW = result(flags | TURN_X, dY, X, None, out, (len(dY), len(X)))
+        if dW is not None:
+            return dW
     dY, X = _batch(dY, X)
     _check_reduction(reduction)
     shape = (dY.shape[0], X.shape[0])
@@ -95,10 +88,12 @@ def grad_b(dY: np.ndarray, *, reduction: str = "sum", out: np.ndarray | None = N
     dY: (T, B), or (T,) for one sample. reduction: "sum" over the samples, or "mean" (NaN for B = 0). Returns db: (T,).
     Errors as in forward. T·B flops.
     """
-    if kernel is AUTO and type(dY) is ndarray and dY.ndim and reduction in REDUCTIONS:
-        db = _room(out, dY.shape[:1], dY.dtype)
-        if db is not None and products.grad_b(dY, db, GIVEN):
-            return db if reduction == "sum" else _mean(dY, db)[0]
+    flags = GIVEN if reduction == "sum" else GIVEN_MEAN if reduction == "mean" else 0
+    if kernel is AUTO and type(dY) is ndarray and dY.ndim > 0 and flags:
+        one = ones(dY.dtype, dY.shape[1] if dY.ndim == 2 else 1)
+        db = result(flags | TURN_X | TURN_Y, one, dY, None, out, (len(dY),))
+        if db is not None:
+            return db
     dY = checks.real_array("dY", dY)
     _check_samples("dY", dY, "T")
     _check_reduction(reduction)
@@ -112,9 +107,13 @@ def grad_x(dY: np.ndarray, W: np.ndarray, *, out: np.ndarray | None = None, kern
 
     dY: (T, B), or (T,) for one sample. W: (T, N). Returns dX: (N, B), or (N,). Errors as in forward. 2·T·N·B flops.
     """
-    if kernel is AUTO and type(dY) is type(W) is ndarray and dY.ndim and W.ndim == 2:
-        dX = _room(out, W.shape[1:] + dY.shape[1:], W.dtype)
-        if dX is not None and products.grad_x(dY, W, dX, GIVEN):
+    if kernel is AUTO and type(dY) is type(W) is ndarray and 0 < dY.ndim < 3 and W.ndim == 2:
+        shape = (W.shape[1], dY.shape[1]) if dY.ndim == 2 else (W.shape[1],)
+        if shape[-1] == 1 or dY.ndim == 1:
+            dX = result(GIVEN | TURN_A | TURN_Y, dY, W, None, out, shape)
+        else:
+            dX = result(GIVEN | TURN_A, W, dY, None, out, shape)
+        if dX is not None:
             return dX
     dY, W = checks.real_arrays(dY=dY, W=W)
     if not (W.ndim == 2 and 0 < dY.ndim < 3 and dY.shape[0] == W.shape[0]):
@@ -131,14 +130,17 @@ def backward(dY: np.ndarray, X: np.ndarray, W: np.ndarray, *, reduction: str = "
     dY: (T, B), X: (N, B), W: (T, N); for one sample dY: (T,) and X: (N,). reduction applies to dW and db; dX has one
     column per sample. Returns Gradients(dW, db, dX). Errors as in forward. 4·T·N·B + T·B flops.
     """
+    flags = GIVEN if reduction == "sum" else GIVEN_MEAN if reduction == "mean" else 0
     plain = kernel is AUTO and type(dY) is type(X) is type(W) is ndarray
-    if plain and W.ndim == 2 and 0 < dY.ndim == X.ndim and reduction in REDUCTIONS:
+    if plain and W.ndim == 2 and 0 < dY.ndim == X.ndim and flags:
         dtype = W.dtype
-        dW, db, dX = _room(None, W.shape, dtype), _room(None, W.shape[:1], dtype), _room(None, X.shape, dtype)
-        if not (dW is None or db is None or dX is None) and products.gradients(dY, X, W, dW, db, dX):
-            if reduction == "mean":
-                _mean(dY, dW, db)
-            return new_tuple(Gradients, (dW, db, dX))
+        try:
+            dW, db, dX = empty(W.shape, dtype), empty(len(W), dtype), empty(X.shape, dtype)
+        except (MemoryError, ValueError):
+            pass  # because the shapes do not fit, perhaps: below is a sentence for that
+        else:
+            if gradients(flags, dY, X, W, dW, db, dX):
+                return new_tuple(Gradients, (dW, db, dX))
     dY, X, W = checks.real_arrays(dY=dY, X=X, W=W)
     dY, X = _batch(dY, X)
     if not (W.ndim == 2 and W.shape == (dY.shape[0], X.shape[0])):
@@ -160,6 +162,10 @@ def per_sample_grad_norms(dY: np.ndarray, X: np.ndarray, *, bias: bool = True) -
     Returns (B,), or (1,) for one sample. No gradient is formed. Squares are summed in the arrays' dtype: float32
     overflows to infinity for norms above 1.8e19. Errors as in forward. 2·(T + N)·B flops.
     """
+    if type(dY) is type(X) is ndarray and 0 < dY.ndim == X.ndim and (bias is True or bias is False):
+        norms = grad_norms(dY, X, bias)
+        if norms is not None:
+            return norms
     dY, X = _batch(dY, X)
     norms = np.empty(_columns(X).shape[1], X.dtype)
     with np.errstate(all="ignore"):

@@ -24,11 +24,11 @@ from . import loops
 from .blocks import in_blocks, in_squares, in_streams, sums_in_squares
 from .loops import per_sample_grad_norms
 from .packing import FEW_SUMMANDS, aligned, is_column, is_row, packs_x, room_for, streams, sums_apart, vectors_of
-from .vector import ADDS_B, MOVES, NOTHING, RELU, SLOPES, STEPS, call_stored, lanes_in, place, tile_table, turn
+from .vector import ADDS_B, MOVES, NOTHING, RELU, SLOPES, STEPS, call_stored, lanes_in, place, row_of, tile_table, turn
 from .vector.momentum import SETTINGS
 
-__all__ = ["GIVEN", "TURN_A", "TURN_X", "TURN_Y", "forward", "grad_b", "grad_w", "grad_w_and_b", "grad_x", "gradients"]
-__all__ += ["per_sample_grad_norms", "product"]
+__all__ = ["GIVEN", "MEAN", "TURN_A", "TURN_X", "TURN_Y", "forward", "grad_b", "grad_w", "grad_w_and_b", "grad_x"]
+__all__ += ["gradients", "ones", "per_sample_grad_norms", "product", "result"]
 
 PACKING_ROWS = 8  # packing a vector of X costs about what this many rows of A do
 READING = 1  # vectors whose fma take as long as reading a number of A, which each part does for all its rows
@@ -38,10 +38,12 @@ FROM_MEMORY = 6  # what a multiply-add counts for where each takes a number of i
 # What a call says besides its arrays: which of them are transposed, and what the other two are good for.
 TURN_A, TURN_X, TURN_Y, BIASED, EXTRA, STEP, MAXIMUM, THROUGH, MOVE = 1, 2, 4, 8, 16, 32, 64, 128, 256
 GIVEN = 512  # R may be a caller's own array: nothing is done where it may overlap itself or an input
+MEAN = 1024  # the sums, those of E too, divided by how many products they are of
 # What a call answers: 0, or how many elements of work it needs, or one of these.
 UNFIT, SCATTERED, LARGE = -1, -2, -3  # shapes do not fit; rows of Y are not contiguous; there is work for several threads
 DOUBTFUL = -4  # R may overlap
 ANY_SIZE = 2**62
+KEPT = BIASED | MEAN  # what each part of a product is told
 
 
 def product_types(real):
@@ -115,6 +117,18 @@ def _overlaps(A, X, b, biased, Y):
     return not (apart and _one_by_one(Y))
 
 
+@inner
+def _divide(Y, E, extra, K):
+    """Y and E divided by K. Each row of Y is in one piece."""
+    count = Y.dtype.type(K)
+    for t in range(Y.shape[0]):
+        row = row_of(Y, t)
+        for s in range(Y.shape[1]):
+            row[s] /= count
+    for t in range(Y.shape[0] * extra):
+        E[t] /= count
+
+
 @kernel(product_types, parallel=False)
 def on_one_thread(P, Q, b, R, E, work, flags, most):
     """R = P Q + b, each turned as the flags say; with EXTRA also E[t] = Σ_k P[t,k]. Nothing is done for an answer but 0.
@@ -154,6 +168,8 @@ def on_one_thread(P, Q, b, R, E, work, flags, most):
         in_streams(A, X, b, ending, Y, work)
     else:
         in_blocks(table, A, X, b, ending, Y, E, extra, vectors, work)
+    if flags & MEAN:
+        _divide(Y, E, extra + apart, K)
     return 0
 
 
@@ -207,7 +223,7 @@ def _on_threads(P, Q, b, R, E, work, flags, threads, stored):
     for part in prange(columns * bands):
         v0, v1 = _share(vectors, columns, part % columns)
         t0, t1 = _share(T, bands, part // columns)
-        s0, s1, choices = v0 * lanes, min(v1 * lanes, S), flags & (BIASED | EXTRA if v1 == vectors else BIASED)
+        s0, s1, choices = v0 * lanes, min(v1 * lanes, S), flags & (KEPT | EXTRA if v1 == vectors else KEPT)
         own = work[part * room : (part + 1) * room]
         own_b, own_e = b[t0 * ending : t1 * ending], E[t0 * extra : t1 * extra]
         arrays = A[t0:t1], X[:, s0:s1], own_b, Y[t0:t1, s0:s1], own_e, own
@@ -231,6 +247,7 @@ class _Own(threading.local):
 
 
 _own = _Own()
+empty, ndarray = np.empty, np.ndarray
 
 
 def product(flags: int, P: Any, Q: Any, b: Any, R: Any, E: Any = None) -> bool:
@@ -256,6 +273,36 @@ def product(flags: int, P: Any, Q: Any, b: Any, R: Any, E: Any = None) -> bool:
     except TypeError:
         return False
     return answer == 0 or _second_try(answer, flags, P, Q, b, R, E)
+
+
+def result(flags: int, P: Any, Q: Any, b: Any, out: Any, shape: Any) -> Any:
+    """P Q + b as product has it, in `out`, or in a new array of the shape where that is None; None where it was not done.
+
+    P, Q and b are plain arrays; out may be anything. It is what product does, in one call instead of two: small products
+    take no longer than those calls.
+    """
+    if out is None:
+        try:
+            out = empty(shape, P.dtype)
+        except (MemoryError, ValueError):  # because the shapes do not fit, perhaps
+            return None
+    elif type(out) is not ndarray or out.ndim != len(shape) or not out.flags.writeable:
+        return None
+    own = _own.by_itemsize.get(out.itemsize)
+    if own is None:
+        return out if _first_product(flags, P, Q, b, out, None) else None
+    entry, work, no_bias, no_sums = own
+    if b is None:
+        b = no_bias
+    else:
+        flags |= BIASED
+    try:
+        answer = entry(P, Q, b, out, no_sums, work, flags, PARALLEL)
+    except TypeError:
+        return None
+    if answer == 0 or _second_try(answer, flags, P, Q, b, out, no_sums):
+        return out
+    return None
 
 
 def _second_try(answer: int, flags: int, P: Any, Q: Any, b: Any, R: Any, E: Any) -> bool:
@@ -311,26 +358,26 @@ def grad_w(dY, X, dW):
 
 
 @functools.lru_cache(maxsize=256)
-def _ones(dtype: np.dtype, B: int) -> np.ndarray:
+def ones(dtype: np.dtype, B: int) -> np.ndarray:
     """(1, B) ones, which take the memory of one."""
     return np.broadcast_to(np.ones((), dtype if dtype in DTYPES else None), (1, B))
 
 
-def grad_b(dY, db, flags=0):
+def grad_b(dY, db):
     """db[t] = Σ_s 1·dY[t,s]: lanes run over outputs."""
-    return product(flags | TURN_X | TURN_Y, _ones(db.dtype, dY.shape[1] if dY.ndim == 2 else 1), dY, None, db)
+    return product(TURN_X | TURN_Y, ones(dY.dtype, dY.shape[1]), dY, None, db)
 
 
-def grad_w_and_b(dY, X, dW, db):
+def grad_w_and_b(dY, X, dW, db, flags=0):
     """Both gradients in one pass over dY: the bias is the weight of a constant input 1."""
-    return product(TURN_X, dY, X, None, dW, db)
+    return product(flags | TURN_X, dY, X, None, dW, db)
 
 
-def grad_x(dY, W, dX, flags=0):
+def grad_x(dY, W, dX):
     """dX = Wᵀ dY; for one sample dxᵀ = dyᵀ W, whose lanes run along the rows of W."""
     if dY.ndim == 1 or dY.shape[1] == 1:
-        return product(flags | TURN_A | TURN_Y, dY, W, None, dX)
-    return product(flags | TURN_A, W, dY, None, dX)
+        return product(TURN_A | TURN_Y, dY, W, None, dX)
+    return product(TURN_A, W, dY, None, dX)
 
 
 # ---- all gradients in one call --------------------------------------------------------------------------------------
@@ -338,14 +385,14 @@ def grad_x(dY, W, dX, flags=0):
 
 def _gradient_types(real):
     inputs, outputs = (array_in(real, 2),) * 3, (array_out(real, 2), array_out(real, 1), array_out(real, 2))
-    return *inputs, *outputs, array_out(real, 1), array_in(real, 1)
+    return *inputs, *outputs, array_out(real, 1), intp, array_in(real, 1)
 
 
 @kernel(_gradient_types, parallel=False)
-def _gradients_on_one_thread(dY, X, W, dW, db, dX, work, stored):
-    """dW, db and dX by two calls of on_one_thread, whose answers are its own. stored: where that function is."""
+def _gradients_on_one_thread(dY, X, W, dW, db, dX, work, flags, stored):
+    """dW, db and dX by two calls of on_one_thread, whose answers are its own. flags: MEAN or 0; stored: where that is."""
     few = dY.shape[1] <= FEW_SUMMANDS  # then rows of dW are streams, if nothing is beside them
-    flags, none = TURN_X | (0 if few else EXTRA), work
+    flags, none = flags | TURN_X | (0 if few else EXTRA), work
     answer = _compute(stored, 0, (dY, X, none, dW, db, work, flags, PARALLEL))
     if answer != 0:
         return answer
@@ -353,7 +400,7 @@ def _gradients_on_one_thread(dY, X, W, dW, db, dX, work, stored):
         total = dY.dtype.type(0)
         for s in range(dY.shape[1]):
             total = fma(dY[t, s], dY.dtype.type(1), total)
-        db[t] = total
+        db[t] = total / dY.dtype.type(dY.shape[1]) if flags & MEAN else total
     if dY.shape[1] == 1:
         return _compute(stored, 0, (dY, W, none, dX, work, work, TURN_A | TURN_Y, PARALLEL))
     return _compute(stored, 0, (W, dY, none, dX, work, work, TURN_A, PARALLEL))
@@ -362,8 +409,8 @@ def _gradients_on_one_thread(dY, X, W, dW, db, dX, work, stored):
 _gradients: dict[int, tuple[Any, np.ndarray]] = {}  # by itemsize: the compiled function, and where on_one_thread is
 
 
-def gradients(dY, X, W, dW, db, dX):
-    """dW, db and dX, the last three, which are new arrays. Returns whether this was done, as product does."""
+def gradients(flags, dY, X, W, dW, db, dX):
+    """dW, db and dX, which are new arrays. flags: MEAN or none. Returns whether this was done, as product does."""
     own, compiled = _own.by_itemsize.get(W.itemsize), _gradients.get(W.itemsize)
     if own is None or compiled is None:
         if W.dtype not in DTYPES or interpreted():
@@ -373,11 +420,11 @@ def gradients(dY, X, W, dW, db, dX):
         _gradients[W.itemsize] = compiled
     entry, stored = compiled
     try:
-        answer = entry(dY, X, W, dW, db, dX, own[1], stored)
+        answer = entry(dY, X, W, dW, db, dX, own[1], flags, stored)
         while answer > 0:
-            answer = entry(dY, X, W, dW, db, dX, _own.add(W.dtype, aligned(answer, W.dtype))[1], stored)
+            answer = entry(dY, X, W, dW, db, dX, _own.add(W.dtype, aligned(answer, W.dtype))[1], flags, stored)
     except TypeError:
         return False
     if answer == LARGE:
-        return grad_w_and_b(dY, X, dW, db) and grad_x(dY, W, dX)
+        return grad_w_and_b(dY, X, dW, db, flags) and grad_x(dY, W, dX)
     return answer == 0

@@ -107,6 +107,24 @@ def matrix(typingctx: Any, A: Any, at: Any, rows: Any, columns: Any, row: Any) -
     return types.Array(A.dtype, 2, "A", readonly=not A.mutable)(A, n, n, n, n), codegen
 
 
+@intrinsic
+def row_of(typingctx: Any, A: Any, t: Any) -> Any:
+    """Row t of a matrix whose rows are in one piece, as a contiguous array."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        given = context.make_array(signature.args[0])(context, builder, args[0])
+        result = context.make_array(signature.return_type)(context, builder)
+        start = builder.mul(args[1], cgutils.unpack_tuple(builder, given.strides, 2)[0])
+        there = builder.gep(builder.bitcast(given.data, POINTER), [start], source_etype=I8)
+        result.data = builder.bitcast(there, given.data.type)
+        result.nitems = cgutils.unpack_tuple(builder, given.shape, 2)[1]
+        result.shape, result.strides = (cgutils.pack_array(builder, [one]) for one in (result.nitems, given.itemsize))
+        result.itemsize, result.meminfo, result.parent = given.itemsize, given.meminfo, given.parent
+        return impl_ret_borrowed(context, builder, signature.return_type, result._getvalue())
+
+    return types.Array(A.dtype, 1, "C", readonly=not A.mutable)(A, types.intp), codegen
+
+
 def call_stored(argument_types: Callable[[Any], tuple[Any, ...]]) -> Any:
     """An intrinsic f(stored, place, (…)) that calls the Kernel whose address is the one at `place` in an array of them.
 
