@@ -228,8 +228,10 @@ def _columns(array: np.ndarray) -> np.ndarray:
 
 
 def _run(kernel: str, operation: str, *arguments: Any) -> None:
-    """Run an operation of the kernel with this name, on checked arguments."""
+    """Run an operation of the kernel with this name, on checked arguments, the last of which is what it fills."""
     module = KERNELS.get(checks.choice("kernel", kernel, NAMES), products)
+    if arguments[-1].size == 0:
+        return  # nothing to fill, however long the other axes are
     with np.errstate(all="ignore"):  # NaN and infinity are results here, in plain Python as in compiled code
         if getattr(module, operation)(*arguments) is False:
             raise RuntimeError(f"{operation} refused arrays that had passed all checks: a defect of numbafc")

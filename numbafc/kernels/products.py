@@ -168,7 +168,7 @@ def on_one_thread(P, Q, b, R, E, work, flags, most):
         in_streams(A, X, b, ending, Y, work)
     else:
         in_blocks(table, A, X, b, ending, Y, E, extra, vectors, work)
-    if flags & MEAN:
+    if flags & MEAN and K != 1:
         _divide(Y, E, extra + apart, K)
     return 0
 
@@ -278,8 +278,8 @@ def product(flags: int, P: Any, Q: Any, b: Any, R: Any, E: Any = None) -> bool:
 def result(flags: int, P: Any, Q: Any, b: Any, out: Any, shape: Any) -> Any:
     """P Q + b as product has it, in `out`, or in a new array of the shape where that is None; None where it was not done.
 
-    P, Q and b are plain arrays; out may be anything. It is what product does, in one call instead of two: small products
-    take no longer than those calls.
+    P, Q and b are plain arrays; out may be anything. The few lines of product stand here again, for small products take
+    no longer than the call of a function.
     """
     if out is None:
         try:
@@ -310,12 +310,12 @@ def _second_try(answer: int, flags: int, P: Any, Q: Any, b: Any, R: Any, E: Any)
     if answer in (UNFIT, DOUBTFUL):
         return False
     if answer == SCATTERED:
-        result = np.empty_like(R, order="F" if flags & TURN_Y else "C")
-        answer = on_one_thread(P, Q, b, result, E, _own.by_itemsize[R.itemsize][1], flags, PARALLEL)
-        if answer == 0 or _second_try(answer, flags, P, Q, b, result, E):
-            R[...] = result
-            return True
-        return False
+        dense = np.empty_like(R, order="F" if flags & TURN_Y else "C")
+        answer = on_one_thread(P, Q, b, dense, E, _own.by_itemsize[R.itemsize][1], flags, PARALLEL)
+        done = answer == 0 or _second_try(answer, flags, P, Q, b, dense, E)
+        if done:
+            R[...] = dense
+        return done
     threads = get_num_threads() if answer == LARGE else 1
     if threads > 1:
         return _with_room(_on_threads, flags, P, Q, b, R, E, threads, on_one_thread.address(R.dtype))
