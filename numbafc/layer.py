@@ -16,13 +16,16 @@ import numpy as np
 
 from . import checks, formulas
 from .kernels import loops, products
-from .kernels.products import TURN_A, TURN_X, product
+from .kernels.norms import grad_norms
+from .kernels.products import GIVEN, MEAN, TURN_A, TURN_X, TURN_Y, gradients, ones, result
 
 # Every kernel returns the same bits. "tiled" is the fastest, "formula" the specification itself, in plain Python.
 KERNELS: dict[str, ModuleType] = {"tiled": products, "loops": loops, "formula": formulas}
 AUTO = "auto"  # the fastest one
 NAMES = (AUTO, *KERNELS)
-ndarray, empty = np.ndarray, np.empty
+REDUCTIONS = ("sum", "mean")
+GIVEN_MEAN = GIVEN | MEAN
+ndarray, empty, new_tuple = np.ndarray, np.empty, tuple.__new__
 
 
 class Gradients(NamedTuple):
@@ -42,20 +45,10 @@ def forward(
     Returns Y: (T, B), or (T,). All arrays have one dtype, float32 or float64, and any strides.
     Raises TypeError for a dtype, ValueError for a shape or an out that overlaps an input. 2·T·N·B flops.
     """
-    if (
-        kernel is AUTO
-        and out is None
-        and type(W) is type(X) is ndarray
-        and (b is None or type(b) is ndarray)
-        and W.ndim == 2
-    ):
-        try:
-            Y = empty((len(W), X.shape[1]) if X.ndim == 2 else len(W), W.dtype)
-        except (MemoryError, ValueError):
-            pass  # because the shapes do not fit, perhaps: below is a sentence for that
-        else:
-            if product(0, W, X, b, Y):
-                return Y
+    if kernel is AUTO and type(W) is type(X) is ndarray and (b is None or type(b) is ndarray) and W.ndim == 2:
+        Y = result(GIVEN, W, X, b, out, (len(W), X.shape[1]) if X.ndim == 2 else (len(W),))
+        if Y is not None:
+            return Y
     if b is None:
         W, X = checks.real_arrays(W=W, X=X)
     else:
@@ -76,26 +69,17 @@ def grad_w(
     dY: (T, B) and X: (N, B), or (T,) and (N,) for one sample. reduction: "sum" over the samples, or "mean", the sum
     divided by B (NaN for B = 0). Returns dW: (T, N). Errors as in forward. 2·T·N·B flops.
     """
-    if (
-        kernel is AUTO
-        and out is None
-        and reduction == "sum"
-        and type(dY) is type(X) is ndarray
-        and 0 < dY.ndim == X.ndim < 3
-    ):
-        try:
-            dW = empty((len(dY), len(X)), dY.dtype)
-        except (MemoryError, ValueError):
-            pass  # because the shapes do not fit, perhaps: below is a sentence for that
-        else:
-            if product(TURN_X, dY, X, None, dW):
-                return dW
+    flags = GIVEN if reduction == "sum" else GIVEN_MEAN if reduction == "mean" else 0
+    if kernel is AUTO and type(dY) is type(X) is ndarray and 0 < dY.ndim == X.ndim and flags:
+        dW = result(flags | TURN_X, dY, X, None, out, (len(dY), len(X)))
+        if dW is not None:
+            return dW
     dY, X = _batch(dY, X)
     _check_reduction(reduction)
     shape = (dY.shape[0], X.shape[0])
     dW = checks.output(out, shape, dY.dtype, dY=dY, X=X)
     _run(kernel, "grad_w", _columns(dY), _columns(X), dW)
-    return _reduce(dW, dY, reduction)
+    return dW if reduction == "sum" else _mean(dY, dW)[0]
 
 
 def grad_b(dY: np.ndarray, *, reduction: str = "sum", out: np.ndarray | None = None, kernel: str = "auto") -> np.ndarray:
@@ -104,12 +88,18 @@ def grad_b(dY: np.ndarray, *, reduction: str = "sum", out: np.ndarray | None = N
     dY: (T, B), or (T,) for one sample. reduction: "sum" over the samples, or "mean" (NaN for B = 0). Returns db: (T,).
     Errors as in forward. T·B flops.
     """
+    flags = GIVEN if reduction == "sum" else GIVEN_MEAN if reduction == "mean" else 0
+    if kernel is AUTO and type(dY) is ndarray and dY.ndim > 0 and flags:
+        one = ones(dY.dtype, dY.shape[1] if dY.ndim == 2 else 1)
+        db = result(flags | TURN_X | TURN_Y, one, dY, None, out, (len(dY),))
+        if db is not None:
+            return db
     dY = checks.real_array("dY", dY)
     _check_samples("dY", dY, "T")
     _check_reduction(reduction)
     db = checks.output(out, dY.shape[:1], dY.dtype, dY=dY)
     _run(kernel, "grad_b", _columns(dY), db)
-    return _reduce(db, dY, reduction)
+    return db if reduction == "sum" else _mean(dY, db)[0]
 
 
 def grad_x(dY: np.ndarray, W: np.ndarray, *, out: np.ndarray | None = None, kernel: str = "auto") -> np.ndarray:
@@ -117,15 +107,14 @@ def grad_x(dY: np.ndarray, W: np.ndarray, *, out: np.ndarray | None = None, kern
 
     dY: (T, B), or (T,) for one sample. W: (T, N). Returns dX: (N, B), or (N,). Errors as in forward. 2·T·N·B flops.
     """
-    if kernel is AUTO and out is None and type(dY) is type(W) is ndarray and W.ndim == 2 and 0 < dY.ndim < 3:
-        samples = dY.shape[1] if dY.ndim == 2 else 1
-        try:
-            dX = empty((W.shape[1], samples) if dY.ndim == 2 else W.shape[1], W.dtype)
-        except (MemoryError, ValueError):
-            pass  # because the shapes do not fit, perhaps: below is a sentence for that
+    if kernel is AUTO and type(dY) is type(W) is ndarray and 0 < dY.ndim < 3 and W.ndim == 2:
+        shape = (W.shape[1], dY.shape[1]) if dY.ndim == 2 else (W.shape[1],)
+        if shape[-1] == 1 or dY.ndim == 1:
+            dX = result(GIVEN | TURN_A | TURN_Y, dY, W, None, out, shape)
         else:
-            if product(TURN_A, W, dY, None, dX) if samples > 1 else products.grad_x(dY, W, dX):
-                return dX
+            dX = result(GIVEN | TURN_A, W, dY, None, out, shape)
+        if dX is not None:
+            return dX
     dY, W = checks.real_arrays(dY=dY, W=W)
     if not (W.ndim == 2 and 0 < dY.ndim < 3 and dY.shape[0] == W.shape[0]):
         _refuse_grad_x(dY, W)
@@ -141,11 +130,17 @@ def backward(dY: np.ndarray, X: np.ndarray, W: np.ndarray, *, reduction: str = "
     dY: (T, B), X: (N, B), W: (T, N); for one sample dY: (T,) and X: (N,). reduction applies to dW and db; dX has one
     column per sample. Returns Gradients(dW, db, dX). Errors as in forward. 4·T·N·B + T·B flops.
     """
-    fits = type(dY) is type(X) is type(W) is ndarray and W.shape == (dY.shape[:1] + X.shape[:1])
-    if fits and kernel is AUTO and reduction == "sum" and 0 < dY.ndim == X.ndim < 3:
-        dW, db, dX = np.empty((len(dY), len(X)), W.dtype), np.empty(len(dY), W.dtype), np.empty(X.shape, W.dtype)
-        if products.grad_w_and_b(dY, X, dW, db) and products.grad_x(dY, W, dX):
-            return Gradients(dW, db, dX)
+    flags = GIVEN if reduction == "sum" else GIVEN_MEAN if reduction == "mean" else 0
+    plain = kernel is AUTO and type(dY) is type(X) is type(W) is ndarray
+    if plain and W.ndim == 2 and 0 < dY.ndim == X.ndim and flags:
+        dtype = W.dtype
+        try:
+            dW, db, dX = empty(W.shape, dtype), empty(len(W), dtype), empty(X.shape, dtype)
+        except (MemoryError, ValueError):
+            pass  # because the shapes do not fit, perhaps: below is a sentence for that
+        else:
+            if gradients(flags, dY, X, W, dW, db, dX):
+                return new_tuple(Gradients, (dW, db, dX))
     dY, X, W = checks.real_arrays(dY=dY, X=X, W=W)
     dY, X = _batch(dY, X)
     if not (W.ndim == 2 and W.shape == (dY.shape[0], X.shape[0])):
@@ -155,7 +150,9 @@ def backward(dY: np.ndarray, X: np.ndarray, W: np.ndarray, *, reduction: str = "
     dW, db, dX = np.empty_like(W, order="C"), np.empty(W.shape[0], W.dtype), np.empty(X.shape, W.dtype)
     _run(kernel, "grad_w_and_b", _columns(dY), _columns(X), dW, db)
     _run(kernel, "grad_x", _columns(dY), W, _columns(dX))
-    return Gradients(_reduce(dW, dY, reduction), _reduce(db, dY, reduction), dX)
+    if reduction == "mean":
+        _mean(dY, dW, db)
+    return Gradients(dW, db, dX)
 
 
 def per_sample_grad_norms(dY: np.ndarray, X: np.ndarray, *, bias: bool = True) -> np.ndarray:
@@ -165,14 +162,15 @@ def per_sample_grad_norms(dY: np.ndarray, X: np.ndarray, *, bias: bool = True) -
     Returns (B,), or (1,) for one sample. No gradient is formed. Squares are summed in the arrays' dtype: float32
     overflows to infinity for norms above 1.8e19. Errors as in forward. 2·(T + N)·B flops.
     """
+    if type(dY) is type(X) is ndarray and 0 < dY.ndim == X.ndim and (bias is True or bias is False):
+        norms = grad_norms(dY, X, bias)
+        if norms is not None:
+            return norms
     dY, X = _batch(dY, X)
     norms = np.empty(_columns(X).shape[1], X.dtype)
     with np.errstate(all="ignore"):
         loops.per_sample_grad_norms(_columns(dY), _columns(X), bool(bias), norms)
     return norms
-
-
-REDUCTIONS = ("sum", "mean")
 
 
 def _check_samples(name: str, array: np.ndarray, rows: str) -> None:
@@ -230,16 +228,18 @@ def _columns(array: np.ndarray) -> np.ndarray:
 
 
 def _run(kernel: str, operation: str, *arguments: Any) -> None:
-    """Run an operation of the kernel with this name, on checked arguments."""
+    """Run an operation of the kernel with this name, on checked arguments, the last of which is what it fills."""
     module = KERNELS.get(checks.choice("kernel", kernel, NAMES), products)
+    if arguments[-1].size == 0:
+        return  # nothing to fill, however long the other axes are
     with np.errstate(all="ignore"):  # NaN and infinity are results here, in plain Python as in compiled code
         if getattr(module, operation)(*arguments) is False:
             raise RuntimeError(f"{operation} refused arrays that had passed all checks: a defect of numbafc")
 
 
-def _reduce(gradient: np.ndarray, dY: np.ndarray, reduction: str) -> np.ndarray:
-    """The finished sum, or the sum divided by B."""
-    if reduction == "mean":
-        with np.errstate(all="ignore"):
+def _mean(dY: np.ndarray, *gradients: np.ndarray) -> tuple[np.ndarray, ...]:
+    """The finished sums, divided by B in place."""
+    with np.errstate(all="ignore"):
+        for gradient in gradients:
             np.divide(gradient, _columns(dY).shape[1], out=gradient)
-    return gradient
+    return gradients

@@ -18,8 +18,10 @@ def jacobian_w(X: np.ndarray, T: int) -> np.ndarray:
     X, T = samples("X", X, "N"), checks.count("T", T)
     N, B = X.shape
     J = zeros((T * B, T * N), X.dtype, "WeightJacobian(X, T), which needs no memory, or the shortcut grad_w(dY, X)")
+    if J.size == 0:
+        return J  # which may have no such view: its other sides may be too long
     blocks = J.reshape(T, B, T, N)
-    for t in range(T if J.size else 0):
+    for t in range(T):
         blocks[t, :, t, :] = X.T
     return J
 
@@ -31,8 +33,10 @@ def jacobian_b(T: int, B: int = 1, *, dtype: Any = np.float32) -> np.ndarray:
     """
     T, B = checks.count("T", T), checks.count("B", B)
     J = zeros((T * B, T), checks.real_dtype(dtype), "BiasJacobian(T, B), which needs no memory, or the shortcut grad_b(dY)")
+    if J.size == 0:
+        return J
     blocks = J.reshape(T, B, T)
-    for t in range(T if J.size else 0):
+    for t in range(T):
         blocks[t, :, t] = 1
     return J
 
@@ -45,8 +49,10 @@ def jacobian_x(W: np.ndarray, B: int = 1) -> np.ndarray:
     W, B = weights(W), checks.count("B", B)
     T, N = W.shape
     J = zeros((T * B, N * B), W.dtype, "InputJacobian(W, B), which needs no memory, or the shortcut grad_x(dY, W)")
+    if J.size == 0:
+        return J
     blocks = J.reshape(T, B, N, B)
-    for s in range(B if J.size else 0):
+    for s in range(B):
         blocks[:, s, :, s] = W
     return J
 

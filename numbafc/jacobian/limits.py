@@ -11,7 +11,9 @@ MAX_BYTES = 1 << 30  # 1 GiB: a dense Jacobian above it is a mistake far more of
 
 
 def check_size(shape: tuple[int, int], dtype: np.dtype, instead: str) -> None:
-    """Raises MemoryError, with the size and what to use instead, for a dense Jacobian over the limit."""
+    """Raises MemoryError, with the size and what to use instead, for a dense Jacobian over the limit, or ValueError."""
+    if max(shape) > sys.maxsize:
+        raise ValueError(f"a dense Jacobian of shape {shape} has a longer axis than arrays can have; use {instead}")
     limit = sys.modules[__package__].MAX_BYTES  # the name that users set is the package's
     nbytes = math.prod(shape) * dtype.itemsize
     if nbytes > limit:

@@ -15,21 +15,38 @@ import numpy as np
 from .. import checks, layer
 from . import dense
 from .limits import check_size, zeros
+from .unlike import Unlike
 
 
-class Jacobian(abc.ABC):
+class Jacobian(Unlike, abc.ABC):
     """A Jacobian that is applied, not stored: J @ v, v @ J, J.T, J.toarray(), J.tosparse().
 
     v: a vector, or a matrix of columns (J @ v) or of rows (v @ J), float32 or float64; the result has the dtype that holds
     both (where that is not the Jacobian's own, every product converts its array). A product of two operators is an
-    operator. Attributes: shape, dtype, nnz, nbytes_dense.
+    operator. NumPy's functions get the dense form, np.asarray(J); SciPy's take J itself, by way of aslinearoperator(J).
+    Attributes: shape, dtype, size, nnz, nbytes_dense.
     """
 
     __array_ufunc__ = None  # NumPy leaves array @ J to J
     ndim = 2
 
     def __init__(self, shape: tuple[int, int], dtype: np.dtype) -> None:
-        self.shape, self.dtype = shape, dtype
+        self._shape, self._dtype = shape, dtype
+
+    @property
+    def shape(self) -> tuple[int, int]:
+        """(outputs, inputs)."""
+        return self._shape
+
+    @property
+    def dtype(self) -> np.dtype:
+        """float32 or float64."""
+        return self._dtype
+
+    @property
+    def size(self) -> int:
+        """How many elements the dense form has."""
+        return math.prod(self.shape)
 
     @property
     def nnz(self) -> int:
@@ -39,7 +56,7 @@ class Jacobian(abc.ABC):
     @property
     def nbytes_dense(self) -> int:
         """The size of the dense form in bytes."""
-        return math.prod(self.shape) * self.dtype.itemsize
+        return self.size * self.dtype.itemsize
 
     @property
     def T(self) -> Jacobian:
@@ -63,13 +80,41 @@ class Jacobian(abc.ABC):
             raise ValueError(f"v has shape {v.shape} but J has shape {self.shape}; {rule}, {length}")
         return v.astype(np.result_type(v, self.dtype), copy=False)
 
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray:
+        """The dense form, for NumPy. Raises MemoryError over jacobian.MAX_BYTES, ValueError where no copy may be made."""
+        if copy is False:
+            raise ValueError(f"a {type(self).__name__} has no array to share: its dense form is new, pass copy=None")
+        return self.toarray().astype(dtype or self.dtype, copy=False)
+
+    def matvec(self, v: np.ndarray) -> np.ndarray:
+        """J @ v, under the name that SciPy's linear operators have for it. v: (n,) or (n, 1)."""
+        return self.__matmul__(v)
+
+    def rmatvec(self, v: np.ndarray) -> np.ndarray:
+        """J.T @ v. v: (m,) or (m, 1)."""
+        return self.T.__matmul__(v)
+
+    def matmat(self, V: np.ndarray) -> np.ndarray:
+        """J @ V for a matrix of columns."""
+        return self.__matmul__(V)
+
+    def rmatmat(self, V: np.ndarray) -> np.ndarray:
+        """J.T @ V for a matrix of columns."""
+        return self.T.__matmul__(V)
+
     @abc.abstractmethod
     def toarray(self) -> np.ndarray:
         """The dense form. Raises MemoryError over jacobian.MAX_BYTES."""
 
-    @abc.abstractmethod
     def tosparse(self) -> Any:
         """The form as a scipy.sparse.csr_array. Raises ImportError where SciPy is not installed."""
+        if 0 in self.shape:  # there is nothing to repeat or to multiply, however long the other axis is
+            return _csr(np.empty(0, self.dtype), np.empty(0, np.intp), 0, self.shape)
+        return self._tosparse()
+
+    @abc.abstractmethod
+    def _tosparse(self) -> Any:
+        """The sparse form of a Jacobian that has elements."""
 
     @abc.abstractmethod
     def _apply(self, v: np.ndarray) -> np.ndarray:
@@ -109,7 +154,7 @@ class WeightJacobian(Jacobian):
     def toarray(self) -> np.ndarray:
         return dense.jacobian_w(self._X, self._T)
 
-    def tosparse(self) -> Any:
+    def _tosparse(self) -> Any:
         N, B = self._X.shape
         columns = np.arange(self._T * N).reshape(self._T, 1, N).repeat(B, axis=1)  # row t·B+s holds t·N … t·N+N−1
         return _csr(np.tile(self._X.T.reshape(-1), self._T), columns, N, self.shape)
@@ -130,7 +175,7 @@ class BiasJacobian(Jacobian):
         return self._T * self._B
 
     def _apply(self, v: np.ndarray) -> np.ndarray:
-        return np.repeat(v, self._B)
+        return np.repeat(v, self._B) if self._B else v[:0].copy()
 
     def _apply_transposed(self, v: np.ndarray) -> np.ndarray:
         return layer.grad_b(v.reshape(self._T, self._B))
@@ -138,7 +183,7 @@ class BiasJacobian(Jacobian):
     def toarray(self) -> np.ndarray:
         return dense.jacobian_b(self._T, self._B, dtype=self.dtype)
 
-    def tosparse(self) -> Any:
+    def _tosparse(self) -> Any:
         return _csr(np.ones(self.nnz, self.dtype), np.arange(self._T).repeat(self._B), 1, self.shape)
 
 
@@ -168,7 +213,7 @@ class InputJacobian(Jacobian):
     def toarray(self) -> np.ndarray:
         return dense.jacobian_x(self._W, self._B)
 
-    def tosparse(self) -> Any:
+    def _tosparse(self) -> Any:
         T, N = self._W.shape
         columns = np.arange(N * self._B).reshape(N, self._B).T  # row t·B+s holds i·B+s for every i
         return _csr(self._W.repeat(self._B, axis=0).reshape(-1), np.tile(columns, (T, 1)), N, self.shape)
@@ -197,7 +242,7 @@ class Composition(Jacobian):
         outer = self._outer.toarray().astype(self.dtype, copy=False)
         return _rows(self._inner._apply_transposed, outer, self.shape[1])
 
-    def tosparse(self) -> Any:
+    def _tosparse(self) -> Any:
         return self._outer.tosparse() @ self._inner.tosparse()
 
 
@@ -225,15 +270,16 @@ class _Transposed(Jacobian):
     def toarray(self) -> np.ndarray:
         return self._J.toarray().T
 
-    def tosparse(self) -> Any:
+    def _tosparse(self) -> Any:
         return self._J.tosparse().T.tocsr()
 
 
 def _rows(apply: Callable[[np.ndarray], np.ndarray], rows: np.ndarray, length: int) -> np.ndarray:
     """apply(row) for each row, as the rows of one matrix."""
     result = zeros((len(rows), length), rows.dtype, "one vector at a time")
-    for row, vector in zip(result, rows, strict=True):
-        row[:] = apply(vector)
+    if result.size > 0:
+        for row, vector in zip(result, rows, strict=True):
+            row[:] = apply(vector)
     return result
 
 

@@ -10,6 +10,7 @@ computes it, changes no bit: the chain of fma of an element is the same in every
 
 from __future__ import annotations
 
+import functools
 import threading
 from typing import Any
 
@@ -17,17 +18,17 @@ import numpy as np
 from numba import prange
 from numba.types import intp
 
-from .._numba import DTYPES, array_in, array_out, flat, get_num_threads, inner, interpreted, kernel
+from .._numba import DTYPES, array_in, array_out, flat, fma, get_num_threads, inner, interpreted, kernel
 from ..formulas import SUM_BLOCK
 from . import loops
 from .blocks import in_blocks, in_squares, in_streams, sums_in_squares
 from .loops import per_sample_grad_norms
-from .packing import aligned, is_column, is_row, packs_x, room_for, streams, sums_apart, vectors_of
-from .vector import ADDS_B, MOVES, NOTHING, RELU, SLOPES, STEPS, call_stored, lanes_in, tile_table, turn
+from .packing import FEW_SUMMANDS, aligned, is_column, is_row, packs_x, room_for, streams, sums_apart, vectors_of
+from .vector import ADDS_B, MOVES, NOTHING, RELU, SLOPES, STEPS, call_stored, lanes_in, place, row_of, tile_table, turn
 from .vector.momentum import SETTINGS
 
-__all__ = ["TURN_A", "TURN_X", "TURN_Y", "forward", "grad_b", "grad_w", "grad_w_and_b", "grad_x", "product"]
-__all__ += ["per_sample_grad_norms"]
+__all__ = ["GIVEN", "MEAN", "TURN_A", "TURN_X", "TURN_Y", "forward", "grad_b", "grad_w", "grad_w_and_b", "grad_x"]
+__all__ += ["gradients", "ones", "per_sample_grad_norms", "product", "result"]
 
 PACKING_ROWS = 8  # packing a vector of X costs about what this many rows of A do
 READING = 1  # vectors whose fma take as long as reading a number of A, which each part does for all its rows
@@ -36,9 +37,13 @@ FROM_MEMORY = 6  # what a multiply-add counts for where each takes a number of i
 
 # What a call says besides its arrays: which of them are transposed, and what the other two are good for.
 TURN_A, TURN_X, TURN_Y, BIASED, EXTRA, STEP, MAXIMUM, THROUGH, MOVE = 1, 2, 4, 8, 16, 32, 64, 128, 256
+GIVEN = 512  # R may be a caller's own array: nothing is done where it may overlap itself or an input
+MEAN = 1024  # the sums, those of E too, divided by how many products they are of
 # What a call answers: 0, or how many elements of work it needs, or one of these.
 UNFIT, SCATTERED, LARGE = -1, -2, -3  # shapes do not fit; rows of Y are not contiguous; there is work for several threads
+DOUBTFUL = -4  # R may overlap
 ANY_SIZE = 2**62
+KEPT = BIASED | MEAN  # what each part of a product is told
 
 
 def product_types(real):
@@ -76,6 +81,54 @@ def _refusal(A, X, b, ending, Y, E, extra):
     return SCATTERED if S > 1 and T > 0 and Y.strides[1] != Y.itemsize else 0  # vectors are stored side by side
 
 
+@inner
+def _ends(first, rows, down, columns, along, itemsize):
+    """The first and the last byte of a matrix, as addresses. first: where its first element is."""
+    down, along = (rows - 1) * down, (columns - 1) * along
+    return first + min(down, 0) + min(along, 0), first + max(down, 0) + max(along, 0) + itemsize - 1
+
+
+@inner
+def _matrix_ends(A):
+    return _ends(place(A), A.shape[0], A.strides[0], A.shape[1], A.strides[1], A.itemsize)
+
+
+@inner
+def _one_by_one(Y):
+    """Whether no two elements of Y overlap: the longer step leaves all of the shorter ones behind. No, if in doubt."""
+    (rows, columns), down, along = Y.shape, abs(Y.strides[0]), abs(Y.strides[1])
+    if down < along:
+        rows, columns, down, along = columns, rows, along, down
+    reach = Y.itemsize + (along * (columns - 1) if columns > 1 else 0)
+    return (columns < 2 or along >= Y.itemsize) and (rows < 2 or down >= reach)
+
+
+@inner
+def _overlaps(A, X, b, biased, Y):
+    """Whether Y may overlap itself or an input, as far as the first and last bytes tell."""
+    if Y.size == 0:
+        return False
+    begin, end = _matrix_ends(Y)
+    (a0, a1), (x0, x1) = _matrix_ends(A), _matrix_ends(X)
+    b0, b1 = _ends(place(b), 1, 0, b.shape[0], b.strides[0], b.itemsize)
+    apart = A.size == 0 or a1 < begin or end < a0
+    apart &= X.size == 0 or x1 < begin or end < x0
+    apart &= not biased or b1 < begin or end < b0
+    return not (apart and _one_by_one(Y))
+
+
+@inner
+def _divide(Y, E, extra, K):
+    """Y and E divided by K. Each row of Y is in one piece."""
+    count = Y.dtype.type(K)
+    for t in range(Y.shape[0]):
+        row = row_of(Y, t)
+        for s in range(Y.shape[1]):
+            row[s] /= count
+    for t in range(Y.shape[0] * extra):
+        E[t] /= count
+
+
 def _check(P, Q, b, R, E, work, flags, most):
     if flags & MOVE:
         raise ValueError(
@@ -95,9 +148,13 @@ def on_one_thread(P, Q, b, R, E, work, flags, most):
     table = tile_table(R)
     A, X, Y, ending, extra = _operands(flags, P, Q, R)
     refusal = _refusal(A, X, b, ending, Y, E, extra)
+    if flags & GIVEN and refusal != UNFIT and _overlaps(A, X, b, flags & BIASED, Y):
+        return DOUBTFUL
     if refusal != 0:
         return refusal
     (T, S), K = Y.shape, X.shape[0]
+    if T == 0 or (S == 0 and extra == 0):
+        return 0  # whatever there is to pack
     if T * S * K * (FROM_MEMORY if min(T, S, K) == 1 else 1) >= most:
         return LARGE
     room, apart = room_for(A, X, Y, extra, T, S), sums_apart(A, Y, extra, T, S)
@@ -118,6 +175,8 @@ def on_one_thread(P, Q, b, R, E, work, flags, most):
         in_streams(A, X, b, ending, Y, work)
     else:
         in_blocks(table, A, X, b, ending, Y, E, extra, vectors, work)
+    if flags & MEAN and K != 1:
+        _divide(Y, E, extra + apart, K)
     return 0
 
 
@@ -171,7 +230,7 @@ def _on_threads(P, Q, b, R, E, work, flags, threads, stored):
     for part in prange(columns * bands):
         v0, v1 = _share(vectors, columns, part % columns)
         t0, t1 = _share(T, bands, part // columns)
-        s0, s1, choices = v0 * lanes, min(v1 * lanes, S), flags & (BIASED | EXTRA if v1 == vectors else BIASED)
+        s0, s1, choices = v0 * lanes, min(v1 * lanes, S), flags & (KEPT | EXTRA if v1 == vectors else KEPT)
         own = work[part * room : (part + 1) * room]
         own_b, own_e = b[t0 * ending : t1 * ending], E[t0 * extra : t1 * extra]
         arrays = A[t0:t1], X[:, s0:s1], own_b, Y[t0:t1, s0:s1], own_e, own
@@ -195,12 +254,14 @@ class _Own(threading.local):
 
 
 _own = _Own()
+empty, ndarray = np.empty, np.ndarray
 
 
 def product(flags: int, P: Any, Q: Any, b: Any, R: Any, E: Any = None) -> bool:
     """R = P Q + b, each turned as the flags say; with E also E[t] = Σ_k P[t,k].
 
-    Returns whether this was done: it is not where shapes do not fit or an array is no aligned one of R's dtype.
+    Returns whether this was done: it is not where shapes do not fit, an array is no aligned one of R's dtype, or R, with
+    GIVEN, may overlap. Then nothing was written.
     """
     own = _own.by_itemsize.get(R.itemsize)
     if own is None:
@@ -221,15 +282,47 @@ def product(flags: int, P: Any, Q: Any, b: Any, R: Any, E: Any = None) -> bool:
     return answer == 0 or _second_try(answer, flags, P, Q, b, R, E)
 
 
+def result(flags: int, P: Any, Q: Any, b: Any, out: Any, shape: Any) -> Any:
+    """P Q + b as product has it, in `out`, or in a new array of the shape where that is None; None where it was not done.
+
+    P, Q and b are plain arrays; out may be anything. The few lines of product stand here again, for small products take
+    no longer than the call of a function.
+    """
+    if out is None:
+        try:
+            out = empty(shape, P.dtype)
+        except (MemoryError, ValueError):  # because the shapes do not fit, perhaps
+            return None
+    elif type(out) is not ndarray or out.ndim != len(shape) or not out.flags.writeable:
+        return None
+    own = _own.by_itemsize.get(out.itemsize)
+    if own is None:
+        return out if _first_product(flags, P, Q, b, out, None) else None
+    entry, work, no_bias, no_sums = own
+    if b is None:
+        b = no_bias
+    else:
+        flags |= BIASED
+    try:
+        answer = entry(P, Q, b, out, no_sums, work, flags, PARALLEL)
+    except TypeError:
+        return None
+    if answer == 0 or _second_try(answer, flags, P, Q, b, out, no_sums):
+        return out
+    return None
+
+
 def _second_try(answer: int, flags: int, P: Any, Q: Any, b: Any, R: Any, E: Any) -> bool:
     """The product again, with what the answer asks for."""
-    if answer == UNFIT:
+    if answer in (UNFIT, DOUBTFUL):
         return False
     if answer == SCATTERED:
-        result = np.empty_like(R, order="F" if flags & TURN_Y else "C")
-        _with_room(on_one_thread, flags, P, Q, b, result, E, ANY_SIZE)
-        R[...] = result
-        return True
+        dense = np.empty_like(R, order="F" if flags & TURN_Y else "C")
+        answer = on_one_thread(P, Q, b, dense, E, _own.by_itemsize[R.itemsize][1], flags, PARALLEL)
+        done = answer == 0 or _second_try(answer, flags, P, Q, b, dense, E)
+        if done:
+            R[...] = dense
+        return done
     threads = get_num_threads() if answer == LARGE else 1
     if threads > 1:
         return _with_room(_on_threads, flags, P, Q, b, R, E, threads, on_one_thread.address(R.dtype))
@@ -251,6 +344,8 @@ def _first_product(flags: int, P: Any, Q: Any, b: Any, R: Any, E: Any) -> bool:
     if not interpreted():
         _own.add(R.dtype, np.empty(0, R.dtype))
         return product(flags, P, Q, b, R, E)
+    if flags & GIVEN:
+        return False  # only compiled code compares what is given
     P, Q, R = (M if M.ndim == 2 else M[:, np.newaxis] for M in (P, Q, R))
     A, X, Y = (M.T if flags & turned else M for M, turned in ((P, TURN_A), (Q, TURN_X), (R, TURN_Y)))
     loops._product(A, X, b, Y)  # intrinsics are nothing without the compiler
@@ -269,15 +364,20 @@ def grad_w(dY, X, dW):
     return product(TURN_X, dY, X, None, dW)
 
 
+@functools.lru_cache(maxsize=256)
+def ones(dtype: np.dtype, B: int) -> np.ndarray:
+    """(1, B) ones, which take the memory of one."""
+    return np.broadcast_to(np.ones((), dtype if dtype in DTYPES else None), (1, B))
+
+
 def grad_b(dY, db):
     """db[t] = Σ_s 1·dY[t,s]: lanes run over outputs."""
-    ones = np.broadcast_to(dY.dtype.type(1), (1, dY.shape[1]))
-    return product(TURN_X | TURN_Y, ones, dY, None, db)
+    return product(TURN_X | TURN_Y, ones(dY.dtype, dY.shape[1]), dY, None, db)
 
 
-def grad_w_and_b(dY, X, dW, db):
+def grad_w_and_b(dY, X, dW, db, flags=0):
     """Both gradients in one pass over dY: the bias is the weight of a constant input 1."""
-    return product(TURN_X, dY, X, None, dW, db)
+    return product(flags | TURN_X, dY, X, None, dW, db)
 
 
 def grad_x(dY, W, dX):
@@ -285,3 +385,53 @@ def grad_x(dY, W, dX):
     if dY.ndim == 1 or dY.shape[1] == 1:
         return product(TURN_A | TURN_Y, dY, W, None, dX)
     return product(TURN_A, W, dY, None, dX)
+
+
+# ---- all gradients in one call --------------------------------------------------------------------------------------
+
+
+def _gradient_types(real):
+    inputs, outputs = (array_in(real, 2),) * 3, (array_out(real, 2), array_out(real, 1), array_out(real, 2))
+    return *inputs, *outputs, array_out(real, 1), intp, array_in(real, 1)
+
+
+@kernel(_gradient_types, parallel=False)
+def _gradients_on_one_thread(dY, X, W, dW, db, dX, work, flags, stored):
+    """dW, db and dX by two calls of on_one_thread, whose answers are its own. flags: MEAN or 0; stored: where that is."""
+    few = dY.shape[1] <= FEW_SUMMANDS  # then rows of dW are streams, if nothing is beside them
+    flags, none = flags | TURN_X | (0 if few else EXTRA), work
+    answer = _compute(stored, 0, (dY, X, none, dW, db, work, flags, PARALLEL))
+    if answer != 0:
+        return answer
+    for t in range(dY.shape[0] if few else 0):
+        total = dY.dtype.type(0)
+        for s in range(dY.shape[1]):
+            total = fma(dY[t, s], dY.dtype.type(1), total)
+        db[t] = total / dY.dtype.type(dY.shape[1]) if flags & MEAN else total
+    if dY.shape[1] == 1:
+        return _compute(stored, 0, (dY, W, none, dX, work, work, TURN_A | TURN_Y, PARALLEL))
+    return _compute(stored, 0, (W, dY, none, dX, work, work, TURN_A, PARALLEL))
+
+
+_gradients: dict[int, tuple[Any, np.ndarray]] = {}  # by itemsize: the compiled function, and where on_one_thread is
+
+
+def gradients(flags, dY, X, W, dW, db, dX):
+    """dW, db and dX, which are new arrays. flags: MEAN or none. Returns whether this was done, as product does."""
+    own, compiled = _own.by_itemsize.get(W.itemsize), _gradients.get(W.itemsize)
+    if own is None or compiled is None:
+        if W.dtype not in DTYPES or interpreted():
+            return False
+        own = own or _own.add(W.dtype, np.empty(0, W.dtype))
+        compiled = _gradients_on_one_thread.compile(W.dtype), on_one_thread.address(W.dtype)
+        _gradients[W.itemsize] = compiled
+    entry, stored = compiled
+    try:
+        answer = entry(dY, X, W, dW, db, dX, own[1], flags, stored)
+        while answer > 0:
+            answer = entry(dY, X, W, dW, db, dX, _own.add(W.dtype, aligned(answer, W.dtype))[1], flags, stored)
+    except TypeError:
+        return False
+    if answer == LARGE:
+        return grad_w_and_b(dY, X, dW, db, flags) and grad_x(dY, W, dX)
+    return answer == 0

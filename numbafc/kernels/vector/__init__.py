@@ -11,7 +11,7 @@ from .sizes import half_vectors, lanes_in, masked_loads, most_rows, most_vectors
 from .streams import stream_1, stream_2, stream_4, stream_8
 from .table import tile, tile_table
 from .tiles import ADDS_B, MOVES, NOTHING, RELU, SLOPES, STEPS
-from .views import address, call_stored, matrix, span, turn
+from .views import address, call_stored, matrix, place, row_of, span, turn
 
 __all__ = [
     "ADDS_B",
@@ -32,6 +32,8 @@ __all__ = [
     "most_rows",
     "most_vectors",
     "next_height",
+    "place",
+    "row_of",
     "span",
     "stream_1",
     "stream_2",

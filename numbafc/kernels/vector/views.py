@@ -36,6 +36,17 @@ def address(typingctx: Any, base: Any, offset: Any) -> Any:
 
 
 @intrinsic
+def place(typingctx: Any, A: Any) -> Any:
+    """Where the first element of an array is, as a number."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        data = context.make_array(signature.args[0])(context, builder, args[0]).data
+        return builder.ptrtoint(data, I64)
+
+    return types.intp(A), codegen
+
+
+@intrinsic
 def turn(typingctx: Any, A: Any, turned: Any) -> Any:
     """The matrix, or its transpose where turned is not 0: one type for both."""
 
@@ -94,6 +105,24 @@ def matrix(typingctx: Any, A: Any, at: Any, rows: Any, columns: Any, row: Any) -
 
     n = types.intp
     return types.Array(A.dtype, 2, "A", readonly=not A.mutable)(A, n, n, n, n), codegen
+
+
+@intrinsic
+def row_of(typingctx: Any, A: Any, t: Any) -> Any:
+    """Row t of a matrix whose rows are in one piece, as a contiguous array."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        given = context.make_array(signature.args[0])(context, builder, args[0])
+        result = context.make_array(signature.return_type)(context, builder)
+        start = builder.mul(args[1], cgutils.unpack_tuple(builder, given.strides, 2)[0])
+        there = builder.gep(builder.bitcast(given.data, POINTER), [start], source_etype=I8)
+        result.data = builder.bitcast(there, given.data.type)
+        result.nitems = cgutils.unpack_tuple(builder, given.shape, 2)[1]
+        result.shape, result.strides = (cgutils.pack_array(builder, [one]) for one in (result.nitems, given.itemsize))
+        result.itemsize, result.meminfo, result.parent = given.itemsize, given.meminfo, given.parent
+        return impl_ret_borrowed(context, builder, signature.return_type, result._getvalue())
+
+    return types.Array(A.dtype, 1, "C", readonly=not A.mutable)(A, types.intp), codegen
 
 
 def call_stored(argument_types: Callable[[Any], tuple[Any, ...]]) -> Any:

@@ -1,0 +1,55 @@
+"""The norm of each sample's own gradient, in one compiled call."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numba.types import intp
+
+from .._numba import DTYPES, array_in, flat, fma, inner, interpreted, kernel
+from ..formulas import SUM_BLOCK
+from .loops import LANES
+
+
+@inner
+def _squares(X, squares, acc):
+    """squares[s] = Σ_i X[i,s]², strip by strip of samples.  X: (N, B), squares: (B,), acc: LANES. 2·N·B flops."""
+    N, B = X.shape
+    for s0 in range(0, B, LANES):
+        lanes = min(LANES, B - s0)
+        for i0 in range(0, max(N, 1), SUM_BLOCK):
+            for s in range(lanes):
+                acc[s] = 0
+            for i in range(i0, min(i0 + SUM_BLOCK, N)):
+                for s in range(lanes):
+                    acc[s] = fma(X[i, s0 + s], X[i, s0 + s], acc[s])
+            for s in range(lanes):
+                squares[s0 + s] = acc[s] if i0 == 0 else squares[s0 + s] + acc[s]
+
+
+@kernel(lambda real: (array_in(real, 2), array_in(real, 2), flat(real), flat(real), flat(real), intp), parallel=False)
+def norms_of_gradients(dY, X, norms, inputs, acc, bias):
+    """norms[s] = ‖dY[:,s]‖·sqrt(‖X[:,s]‖² + bias). inputs: (B,) and acc: LANES, to work in. 0, or 1 where no shape fits."""
+    B = X.shape[1]
+    if dY.shape[1] != B or norms.shape[0] != B or inputs.shape[0] != B or acc.shape[0] != LANES:
+        return 1
+    _squares(dY, norms, acc)
+    _squares(X, inputs, acc)
+    for s in range(B):
+        norms[s] = np.sqrt(norms[s]) * np.sqrt(inputs[s] + norms.dtype.type(1) if bias else inputs[s])
+    return 0
+
+
+def grad_norms(dY: Any, X: Any, bias: bool) -> Any:
+    """The norms, for plain arrays, or None where these do not fit."""
+    if X.dtype not in DTYPES or interpreted():
+        return None
+    B, dtype = X.shape[1] if X.ndim == 2 else 1, X.dtype
+    entry = norms_of_gradients.entries.get(dtype.itemsize) or norms_of_gradients.compile(dtype)
+    try:
+        norms = np.empty(B, dtype)
+        answer = entry(dY, X, norms, np.empty(B, dtype), np.empty(LANES, dtype), int(bias))
+    except (TypeError, MemoryError, ValueError):  # because the arrays do not fit, perhaps
+        return None
+    return norms if answer == 0 else None
