@@ -141,7 +141,7 @@ def resumed(path: Path, epochs: int | None) -> MLP:
     if epochs is not None:
         if epochs < done:
             raise ValueError(f"--epochs is the number in all, of which {path} has done {done}: ask for more, got {epochs}")
-        net.training.epochs = epochs
+        net.training = net.training.to(epochs)
     if net.training.finished:
         raise ValueError(f"nothing is left to do: {_all_done(path, net.training)}")
     return net
