@@ -285,7 +285,12 @@ def test_a_validation_loss_of_nan_is_no_better_and_said_once(monkeypatch):
         history = net.fit(X, Y, **options)
     assert len(said) == 1
     assert said[0].filename == __file__
-    assert np.isnan(history.validation_loss).tolist() == [False, True, True, True]  # and the training loss fell all the while
+    assert np.isnan(history.validation_loss).tolist() == [
+        False,
+        True,
+        True,
+        True,
+    ]  # and the training loss fell all the while
     assert (np.diff(history.loss) < 0).all()
     once = fc.MLP([4, 6, 3])
     monkeypatch.undo()

@@ -50,9 +50,8 @@ def reals_between(low: float, high: float, words: str, fix: str) -> Callable[[An
 
     def targets(y: Any, T: int, dtype: np.dtype) -> np.ndarray:
         y = reals(y, T, dtype)
-        wrong = np.argwhere((y < low) | (y > high))
-        if len(wrong):
-            sample, output = wrong[0]
+        if y.size and not (y.min() >= low and y.max() <= high):
+            sample, output = np.argwhere((y < low) | (y > high))[0]
             raise ValueError(f"y must be {words}, got {y[sample, output]} at sample {sample}, output {output}; {fix}")
         return y
 
