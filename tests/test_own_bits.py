@@ -1,4 +1,4 @@
-"""Numbers that no mathematics library and no version of NumPy decides: cosines, powers, exponentials and sums of our own."""
+"""Numbers that no mathematics library and no version of NumPy decides: cosines, powers, exponentials and sums."""
 
 import ast
 import pathlib

@@ -1,4 +1,4 @@
-"""What is said beside resume=True is what the training has, or is refused: settings, data, validation, epochs, files of old."""
+"""What is said beside resume=True is what the training has, or is refused: settings, data, validation, epochs, files."""
 
 import copy
 import inspect
@@ -87,7 +87,7 @@ def test_every_setting_of_fit_is_here():
 def test_a_setting_that_is_another_is_refused_and_nothing_changes(name, value):
     net = interrupted()
     before = state(net)
-    with pytest.raises(ValueError, match="resume|is the number in all, and 3 have begun") as refused:
+    with pytest.raises(ValueError, match=r"resume|is the number in all, and 3 have begun") as refused:
         net.fit(X, Y, resume=True, **{**{kept: RUN[kept] for kept in DATA}, name: value})
     assert len(str(refused.value)) <= 300
     assert_same_state(state(net), before)
@@ -129,7 +129,7 @@ def test_a_network_s_own_settings_are_the_run_s():
     net = fc.MLP([4, 3], label_smoothing=0.1)
     net.fit(X, Y, epochs=2)
     net.label_smoothing = 0.2
-    with pytest.raises(ValueError, match="has 0.1 for label_smoothing, got 0.2"):
+    with pytest.raises(ValueError, match=r"has 0\.1 for label_smoothing, got 0\.2"):
         net.fit(X, Y, resume=True, epochs=3)
 
 

@@ -29,7 +29,7 @@ REFUSED = [  # loss, outputs, targets, error, what the message has, what it must
     ("cross_entropy", 3, WORDS[:, np.newaxis], TypeError, "words such as 'cat'; classes, y = np.unique", "argmax"),
     ("cross_entropy", 3, np.array([0.0, 1, 2, 1]), TypeError, "dtype float64; use y.astype(int)", "mse"),
     ("cross_entropy", 3, np.array([0, 1, 2, 1], object), TypeError, "dtype object; use y.astype(int)", "mse"),
-    ("cross_entropy", 3, np.array([0.1, 0.9, 0.5, 1.0]), TypeError, "reals such as 0.1; for real targets use the loss 'mse'", "int)"),
+    ("cross_entropy", 3, np.array([0.1, 0.9, 0.5, 1.0]), TypeError, "reals such as 0.1; for real targets use", "int)"),
     ("cross_entropy", 3, np.array([0, 1, np.nan, 1]), TypeError, "got nan at sample 2; remove or fill", "int)"),
     ("cross_entropy", 3, np.array([0, 1, 2j, 1]), TypeError, "dtype complex128", "int)"),
     ("cross_entropy", 3, ONE_HOT, ValueError, "for one column per class pass y.argmax(axis=1)", "mse"),
@@ -39,7 +39,7 @@ REFUSED = [  # loss, outputs, targets, error, what the message has, what it must
     ("cross_entropy", 3, np.full((4, 2), np.nan), ValueError, "use the loss 'mse'", "argmax"),
     ("cross_entropy", 3, np.ones((4, 1, 1), int), ValueError, "got shape (4, 1, 1)", "argmax"),
     ("cross_entropy", 3, [[0, 1], [1]], ValueError, "got rows of several lengths", "argmax"),
-    ("cross_entropy", 3, np.array([1, 2, 3, 1]), ValueError, "got 3 at sample 2; classes, y = np.unique(y, return_inverse=True)", "int)"),
+    ("cross_entropy", 3, np.array([1, 2, 3, 1]), ValueError, "got 3 at sample 2; classes, y = np.unique(y,", "int)"),
     ("mse", 1, WORDS, TypeError, "words such as 'cat'; for classes use the loss 'cross_entropy'", "float"),
     ("mse", 1, np.array(["1.5", "2", "3", "4e5"]), TypeError, "words such as '1.5'; y.astype(float)", "cross_entropy"),
     ("mse", 1, np.array(["1.5", "nan", "3", "4"]), TypeError, "words such as '1.5'; for classes", "astype(float)"),
@@ -47,7 +47,7 @@ REFUSED = [  # loss, outputs, targets, error, what the message has, what it must
     ("mse", 3, np.array([0.5, 1, 2, 1]), ValueError, "one column per output of the network, got (4,)", "cross_entropy"),
     ("binary_cross_entropy", 1, np.array([-1, 1, 1, -1]), ValueError, "for labels such as -1 and 1 pass (y > 0)", "int)"),
     ("binary_cross_entropy", 1, WORDS, TypeError, "words such as 'cat'", "float"),
-    ("poisson", 1, np.array([1, 2, -0.5, 3]), ValueError, "counts, at least 0, got -0.5 at sample 2, output 0; for other reals", "int)"),
+    ("poisson", 1, np.array([1, 2, -0.5, 3]), ValueError, "got -0.5 at sample 2, output 0; for other reals", "int)"),
 ]  # fmt: skip
 
 

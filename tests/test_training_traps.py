@@ -1,4 +1,4 @@
-"""What fit and its relatives once did without a word: half a change, a lost training, weights that cancel, repeated steps."""
+"""What fit once did without a word: half a change, a lost training, weights that cancel, repeated steps."""
 
 import copy
 import pickle
