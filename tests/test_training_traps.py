@@ -143,6 +143,15 @@ def test_numbers_that_no_float_or_word_is_are_refused_with_a_sentence(call):
     assert len(str(refused.value)) <= 300
 
 
+@pytest.mark.parametrize("sizes", [[HUGE, 2], [2**40, 2**40, 1], [2**31, 2**31]])
+def test_layers_that_fit_in_no_memory_are_refused_with_a_sentence(sizes):
+    with pytest.raises(
+        MemoryError, match="layers of these sizes have .* parameters, which do not fit in memory"
+    ) as refused:
+        fc.MLP(sizes)
+    assert len(str(refused.value)) <= 300
+
+
 def test_as_many_samples_as_there_are_is_any_larger_batch():
     nets = [fc.MLP([4, 3]) for _ in range(2)]
     for net, batch in zip(nets, (23, 2**63 - 1), strict=True):

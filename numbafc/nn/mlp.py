@@ -90,7 +90,13 @@ class MLP:
         if label_smoothing and not LOSSES[loss].classifies:
             raise ValueError(f"label_smoothing goes with the loss 'cross_entropy', got it with {loss!r}; leave it out")
         self.init = checks.choice("init", init, initializers.INITIALIZERS)
-        self._parameters = np.zeros(sum(T * N + T for N, T in self._layer_shapes()), self.dtype)
+        count = sum(T * N + T for N, T in self._layer_shapes())
+        try:
+            self._parameters = np.zeros(count, self.dtype)
+        except (ValueError, OverflowError, MemoryError):
+            raise MemoryError(
+                f"layers of these sizes have {checks.shown(count)} parameters, which do not fit in memory; make them smaller"
+            ) from None
         rng = np.random.default_rng(self.seed)
         for W in self.weights:
             initializers.fill(W, init, ACTIVATIONS[activation].gain, rng)

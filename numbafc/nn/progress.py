@@ -113,18 +113,23 @@ class Progress:
             return replace(finished, best_loss=loss, best=parameters.copy(), waited=0)
         return replace(finished, waited=self.waited + 1)
 
+    def may_be_of(self, epochs: int) -> bool:
+        """Whether the minibatches so far have the rates of a training of so many epochs in all."""
+        losses, minibatches = [self.watched(record) for record in self.history], self.done * self.batches
+        minibatches += int(self.results[4])
+        lengths = self.epochs, epochs
+        return schedules.same_beginning(self.recipe.schedule, lengths, self.batches, losses, minibatches)
+
     def to(self, epochs: int) -> Progress:
         """With so many epochs in all. Raises ValueError where one run of so many would have had other bits."""
         if epochs == self.epochs:
             return self
-        minibatches = self.done * self.batches + int(self.results[4])
-        begun = -(-minibatches // self.batches)
+        begun = self.done + int(self.results[4] > 0)
         if epochs < begun:
             raise ValueError(f"epochs is the number in all, and {begun} have begun, got {epochs}; ask for {begun} or more")
-        schedule, losses = self.recipe.schedule, [self.watched(record) for record in self.history]
-        if not schedules.same_beginning(schedule, (self.epochs, epochs), self.batches, losses, minibatches):
+        if not self.may_be_of(epochs):
             raise ValueError(
-                f"{type(schedule).__name__} was to end with epoch {self.epochs}: of {epochs} epochs those done would have "
+                f"{type(self.recipe.schedule).__name__} was to end with epoch {self.epochs}: of {epochs} epochs those done would have "
                 "had other rates. Leave epochs out to go on to that end, or call fit without resume, which trains the "
                 "parameters further by a schedule of its own"
             )
