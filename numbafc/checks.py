@@ -6,6 +6,7 @@ computes on them: byte-swapped and unaligned ones. Refused: everything whose mea
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Sequence
 from typing import Any
 
@@ -96,22 +97,42 @@ def choice(name: str, value: Any, known: Iterable[str]) -> str:
     return value
 
 
-def count(name: str, value: Any, least: int = 0) -> int:
-    """The value is an integer of at least `least`. Raises TypeError or ValueError."""
+def count(name: str, value: Any, least: int = 0, below: int | None = None) -> int:
+    """The value is an integer ≥ least (and < below). Raises TypeError or ValueError."""
     if isinstance(value, bool | np.bool_) or not isinstance(value, int | np.integer):
-        raise TypeError(f"{name} must be an integer, got {type(value).__name__} ({value!r})")
+        raise TypeError(f"{name} must be an integer, got {type(value).__name__} ({shown(value)})")
     if value < least:
-        raise ValueError(f"{name} must be at least {least}, got {value}")
+        raise ValueError(f"{name} must be at least {least}, got {shown(int(value))}")
+    if below is not None and value >= below:
+        raise ValueError(f"{name} must be below {below}, got {shown(int(value))}")
     return int(value)
+
+
+def flag(name: str, value: Any) -> bool:
+    """The value is True or False, or 1 or 0: every word is true, "no" as well. Raises TypeError."""
+    if not isinstance(value, bool | np.bool_ | int | np.integer) or value not in (0, 1):
+        raise TypeError(f"{name} must be True or False, got {type(value).__name__} ({shown(value)})")
+    return bool(value)
+
+
+def shown(value: Any) -> str:
+    """A value in a message, in at most 80 characters; Python writes no integer of more than 4300 digits."""
+    if isinstance(value, int) and value.bit_length() > 200:
+        return f"an integer of {value.bit_length()} bits"
+    return f"{value!r:.80}"
 
 
 def number(name: str, value: Any, least: float, *, exclusive: bool = False, below: float = np.inf) -> float:
     """The value is a finite real number, ≥ least (> least if exclusive) and < below. Raises TypeError or ValueError."""
     if isinstance(value, bool | np.bool_) or not isinstance(value, int | float | np.integer | np.floating):
-        raise TypeError(f"{name} must be a number, got {type(value).__name__} ({value!r})")
-    if not (np.isfinite(value) and (value > least if exclusive else value >= least) and value < below):
+        raise TypeError(f"{name} must be a number, got {type(value).__name__} ({shown(value)})")
+    try:
+        finite = math.isfinite(value)
+    except OverflowError:  # an integer that no float is
+        finite = False
+    if not (finite and (value > least if exclusive else value >= least) and value < below):
         limits = f"{'above' if exclusive else 'at least'} {least:g}" + (f" and below {below:g}" if below < np.inf else "")
-        raise ValueError(f"{name} must be a finite number {limits}, got {value!r}")
+        raise ValueError(f"{name} must be a finite number {limits}, got {shown(value)}")
     return float(value)
 
 

@@ -562,7 +562,7 @@ RESUMED = ("train", "iris.csv", "--target", "kind", "--validation-split", "0.3",
 
 def test_every_option_that_resuming_needs_is_printed(here, monkeypatch):
     (here.folder / "iris.csv").write_text(IRIS)
-    settings = "--early-stopping", "9", "--optimizer", "adamw", "--schedule", "cosine", "--epochs", "8"
+    settings = "--early-stopping", "9", "--optimizer", "adamw", "--schedule", "step", "--epochs", "8"
     ok(here(*RESUMED, *settings, "--out", "whole.safetensors"))
     monkeypatch.setattr(outputs.Saver, "__call__", interrupting(1, lambda saver, record: None))
     done = here(*RESUMED, *settings, "--json")

@@ -139,14 +139,20 @@ def test_probabilities_are_positive_and_sum_to_1(seed):
 
 
 def by_hand(net, X, y, optimizer, epochs, batch_size, weight=None):
-    """fit, written down again: gradients of each minibatch, and the update of the whole run from scratch."""
-    rng = np.random.default_rng([net.seed, 1])
+    """fit, written down again: gradients of each minibatch, and the update of the whole run from scratch.
+
+    With weights a minibatch has the loss Σ w·l/(B·mean of all w).
+    """
+    rng, g, plain = np.random.default_rng([net.seed, 1]), np.empty_like(net.parameters), Regularization()
+    if weight is not None:
+        weight = weight / weight.max()
+        weight = weight / (np.cumsum(weight)[-1] / len(weight))
     theta, state = net.parameters, optimizer.init(net.parameters)
     for _ in range(epochs):
         order = rng.permutation(len(X))
         for first in range(0, len(X), batch_size):
             chosen = order[first : first + batch_size]
-            g = net.gradients(X[chosen], y[chosen], None if weight is None else weight[chosen]).parameters
+            passes.step_gradients(net, X[chosen], y[chosen], None if weight is None else weight[chosen], g, plain)
             optimizer.update(theta, g, state)
 
 

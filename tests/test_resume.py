@@ -124,7 +124,7 @@ def test_what_cannot_be_resumed_is_refused_and_nothing_changes(tmp_path):
         (lambda: net.fit(X, y, sample_weight=np.arange(SAMPLES), resume=True), "resume needs the samples, targets"),
         (lambda: net.fit(X, y, optimizer="adagrad", resume=True), r"has SGD\(.*\) for optimizer, got Adagrad"),
         (lambda: net.fit(X, y, batch_size=6, resume=True), "the training to resume has 5 for batch_size, got 6; leave it"),
-        (lambda: net.fit(X, y, dropout=0.5, resume=True), "for regularization"),
+        (lambda: net.fit(X, y, dropout=0.5, resume=True), "has 0.0 for dropout, got 0.5"),
     ):
         with pytest.raises(ValueError, match=message):
             change()

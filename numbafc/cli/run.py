@@ -107,11 +107,12 @@ class Run:
         }
 
     def _on(self) -> str | None:
-        """The command that goes on, after the last epoch with more of them; none after early stopping."""
+        """The command that goes on, after the last epoch with more of them; none after early stopping or a schedule's end."""
         now = self._progress
         if not now.finished:
             return self.again
-        return None if now.stopped else f"{self.again} --epochs {settings.more_epochs(len(now.history))}"
+        more = settings.more_epochs(len(now.history))
+        return None if now.stopped or not now.may_be_of(more) else f"{self.again} --epochs {more}"
 
     @property
     def _progress(self) -> Any:

@@ -141,7 +141,7 @@ def resumed(path: Path, epochs: int | None) -> MLP:
     if epochs is not None:
         if epochs < done:
             raise ValueError(f"--epochs is the number in all, of which {path} has done {done}: ask for more, got {epochs}")
-        net.training.epochs = epochs
+        net.training = net.training.to(epochs)
     if net.training.finished:
         raise ValueError(f"nothing is left to do: {_all_done(path, net.training)}")
     return net
@@ -154,6 +154,9 @@ def _all_done(path: Path, training: Progress) -> str:
         return (
             f"early stopping ended {path} after {done} epochs, {waited} of them no better; train anew, with other settings"
         )
+    if not training.may_be_of(more_epochs(done)):
+        kind = type(training.recipe.schedule).__name__
+        return f"{path} has done all of its {done} epochs, with which {kind} ended; train anew, with more epochs from the start"
     return f"{path} has done all of its {done} epochs; give --epochs more, such as {more_epochs(done)}"
 
 

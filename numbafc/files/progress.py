@@ -14,7 +14,7 @@ from ..nn import recipe
 from ..nn.engine import no_results
 from ..nn.mlp import MLP
 from ..nn.optimizers import OPTIMIZERS, OURS
-from ..nn.progress import EpochRecord, History, Progress
+from ..nn.progress import UNKNOWN, EpochRecord, Progress
 from ..nn.recipe import Recipe, Regularization
 from ..nn.schedules import SCHEDULES
 
@@ -49,6 +49,8 @@ def describe(progress: Progress) -> dict[str, Any]:
         "epochs": progress.epochs,
         "samples": progress.samples,
         "fingerprint": progress.fingerprint,
+        "digest": progress.digest,
+        "validation": progress.validation,
         "order": progress.order,
         "history": [list(record) for record in progress.history],
         "seconds": progress.seconds,
@@ -68,24 +70,27 @@ def restore(description: dict[str, Any], held: dict[str, np.ndarray], net: MLP) 
     )
     settings = dataclasses.replace(made, regularization=_regularization(description["regularization"]))
     samples, epochs = _count("samples", description["samples"], 1), _count("epochs", description["epochs"])
-    history = History(_record(record) for record in description["history"])
+    history = [_record(record) for record in description["history"]]
     if [record.epoch for record in history] != list(range(1, len(history) + 1)):
         raise ValueError("the history's epochs are not 1, 2, 3, …")
     progress = Progress(
-        settings,
-        epochs,
-        samples,
-        _count("fingerprint", description["fingerprint"]),
-        _state(settings, held, net),
-        _order(description["order"]),
-        history,
-        _matching("results", held["results"], no_results()),
-        _number("seconds", description["seconds"]),
-        _number("best_loss", description["best_loss"]),
-        _parameters("best", held, net),
-        _count("waited", description["waited"]),
-        _parameters("last", held, net),
-        _parameters("begun", held, net),
+        recipe=settings,
+        epochs=epochs,
+        samples=samples,
+        fingerprint=_count("fingerprint", description["fingerprint"]),
+        state=_state(settings, held, net),
+        order=_order(description["order"]),
+        digest=_digest("digest", description.get("digest")),
+        validation=_digest("validation", description.get("validation", _of_older_versions(history))),
+        records=history,
+        done=len(history),
+        results=_matching("results", held["results"], no_results()),
+        seconds=_number("seconds", description["seconds"]),
+        best_loss=_number("best_loss", description["best_loss"]),
+        best=_parameters("best", held, net),
+        waited=_count("waited", description["waited"]),
+        last=_parameters("last", held, net),
+        begun=_parameters("begun", held, net),
     )
     kept = settings.early_stopping is not None, progress.best is not None, progress.last is not None
     if list(kept) != sorted(kept, reverse=True):  # each goes with the one before it
@@ -177,6 +182,17 @@ def _count(name: str, value: Any, least: int = 0) -> int:
     if checks.count(name, value, least) >= 2**63:
         raise ValueError(f"{name} must be below 2⁶³, got {value!r:.80}")
     return int(value)
+
+
+def _digest(name: str, value: Any) -> int | None:
+    """That of some data, or None where there are none, or an older version wrote none."""
+    return value if value is None else _count(name, value, UNKNOWN)
+
+
+def _of_older_versions(history: list[EpochRecord]) -> int | None:
+    """Their validation, which left a number in each record; where there is no record yet it may be or not."""
+    measured = (r.validation_loss == r.validation_loss or r.validation_score == r.validation_score for r in history)
+    return UNKNOWN if not history or any(measured) else None
 
 
 def _flag(name: str, value: Any) -> bool:

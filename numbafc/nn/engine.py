@@ -59,13 +59,13 @@ class Data(NamedTuple):
     rows: np.ndarray  # (samples, N)
     classes: np.ndarray  # (samples,), int64
     targets: np.ndarray  # (samples·T,)
-    weight: np.ndarray  # (samples,), float64
+    weight: np.ndarray  # (samples,), float64, over their mean
     mean: np.ndarray  # (N,)
     scale: np.ndarray  # (N,)
 
 
 def no_results() -> np.ndarray:
-    """Σ loss·share, hits, Σ share, samples, batches until the last one or the one whose loss is not finite, 0."""
+    """Σ weight·loss, hits, Σ weight, samples, batches until the last one or the one whose loss is not finite, 0."""
     return np.zeros(6)
 
 
@@ -133,7 +133,7 @@ def _minibatches(
 
     numbers_at: where the settings and the numbers per sample begin in arena. calls: addresses of a product, φ, the loss and
     an update. answers: the sum of each thread's products' answers. step: how many minibatches there were before.
-    results: += Σ loss·share, hits, Σ share, samples; the number of batches done; an unexpected answer.
+    results: += Σ weight·loss, hits, Σ weight, samples; the number of batches done; an unexpected answer.
     """
     dropped, longest, longest_sample, smoothing = regularizers(regularization)
     threshold, kept = dropout.limit(dropped), arena.dtype.type(1 / (1 - dropped))
@@ -149,7 +149,7 @@ def _minibatches(
         for s in range(B):
             mass += weight[order[first + s]] if weight.size > 0 else 1.0
         for s in range(B):
-            shares[s] = (weight[order[first + s]] if weight.size > 0 else 1.0) / mass if mass > 0 else 0.0
+            shares[s] = (weight[order[first + s]] if weight.size > 0 else 1.0) / np.float64(B)
         if mass == 0:  # nobody in this batch counts
             results[4] += 1
             continue
@@ -177,7 +177,7 @@ def _minibatches(
             value += np.float64(values[s]) * np.float64(shares[s])
         if not np.isfinite(value):
             return
-        results[0] += value * mass
+        results[0] += value * np.float64(B)
         results[1] += hits
         results[2] += mass
         results[3] += B
@@ -276,7 +276,7 @@ class Engine:
         largest = max(N * T for N, T in itertools.pairwise(sizes)) * B
         self.parts = get_num_threads() if largest >= PARALLEL else 1
         self._minibatches = _parallel if self.parts > 1 else _serial
-        self.batch_size, self.data = batch_size, data
+        self.batch_size, self.data = B, data
         self.steps_a_call = max(1, int(CALL // (6 * parameters.size * B)))
         room = whole_lines(ROOM + 4 * (max(sizes) + B)) * self.parts
         arena = aligned(end + SETTINGS + 4 * B, dtype)
@@ -294,7 +294,7 @@ class Engine:
             settings[NESTEROV] = optimizer.update is updates.nesterov
             settings[DISTANCE:].view(np.int64)[0] = held[0].ctypes.data - parameters.ctypes.data if held else 0
         phi = RELU_IN_TILES if activation.name == "relu" else BY_KERNEL
-        self.numbers = end, batch_size, self.parts, soonest, phi, regularization.seed
+        self.numbers = end, B, self.parts, soonest, phi, regularization.seed
         self._minibatches.compile(dtype)
 
     def epoch(self, order: np.ndarray, rates: np.ndarray, step: int, results: np.ndarray) -> None:

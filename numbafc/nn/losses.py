@@ -19,6 +19,7 @@ from .. import checks
 from .._numba import DTYPES, Kernel, flat, flat_in, inner, kernel, named
 from ..kernels import border, elementwise
 from ..kernels.vector import span
+from .targets import class_indices, reals, reals_between
 
 
 class Loss(NamedTuple):
@@ -267,48 +268,6 @@ def _mean_of(element: Callable[[Any, Any], tuple[Any, Any]]) -> Callable[..., in
     return run
 
 
-# ---- targets --------------------------------------------------------------------------------------------------------
-
-
-def _classes(y: Any, T: int, dtype: np.dtype) -> np.ndarray:
-    """Class indices, (samples,), from 0 to T − 1. Raises TypeError or ValueError."""
-    checks.not_masked("y", y)
-    y = np.asarray(y)
-    if y.ndim != 1:
-        fix = "; for one column per class pass y.argmax(axis=1)" if y.ndim == 2 else ""
-        raise ValueError(f"y must have shape (samples,), one class index per sample, got shape {y.shape}{fix}")
-    if y.dtype.kind not in "iub":
-        raise TypeError(f"y must be class indices, integers from 0 to {T - 1}, got dtype {y.dtype}; use y.astype(int)")
-    wrong = np.flatnonzero((y < 0) | (y >= T))
-    if len(wrong):
-        raise ValueError(
-            f"y must be from 0 to {T - 1}, for the network has {T} outputs, got {y[wrong[0]]} at sample {wrong[0]}"
-        )
-    return y.astype(np.intp)
-
-
-def _real_targets(y: Any, T: int, dtype: np.dtype) -> np.ndarray:
-    """Real targets, (samples, T); (samples,) where T = 1. Raises TypeError or ValueError."""
-    y = checks.real_values("y", y, dtype)
-    if y.ndim == 1 and T == 1:
-        y = y[:, np.newaxis]
-    if y.ndim != 2 or y.shape[1] != T:
-        raise ValueError(f"y must have shape (samples, {T}), one column per output of the network, got {y.shape}")
-    return y
-
-
-def _targets_between(low: float, high: float, words: str) -> Callable[[Any, int, np.dtype], np.ndarray]:
-    def targets(y: Any, T: int, dtype: np.dtype) -> np.ndarray:
-        y = _real_targets(y, T, dtype)
-        wrong = np.argwhere((y < low) | (y > high))
-        if len(wrong):
-            sample, output = wrong[0]
-            raise ValueError(f"y must be {words}, got {y[sample, output]} at sample {sample}, output {output}")
-        return y
-
-    return targets
-
-
 def _loss(name: str, run: Callable[..., int], targets: Callable[..., np.ndarray], classifies: bool = False) -> Loss:
     make = kernel(loss_types, parallel=False, check=_check_for(classifies))
     return Loss(name, classifies, targets, make(named(run, f"loss_{name}")))
@@ -317,15 +276,19 @@ def _loss(name: str, run: Callable[..., int], targets: Callable[..., np.ndarray]
 LOSSES = {
     loss.name: loss
     for loss in (
-        _loss("cross_entropy", _cross_entropy, _classes, classifies=True),
+        _loss("cross_entropy", _cross_entropy, class_indices, classifies=True),
         _loss(
             "binary_cross_entropy",
             _mean_of(_binary_cross_entropy),
-            _targets_between(0, 1, "probabilities, from 0 to 1"),
+            reals_between(0, 1, "probabilities, from 0 to 1", "for labels such as -1 and 1 pass (y > 0)"),
         ),
-        _loss("mse", _mean_of(_mse), _real_targets),
-        _loss("mae", _mean_of(_mae), _real_targets),
-        _loss("huber", _mean_of(_huber), _real_targets),
-        _loss("poisson", _mean_of(_poisson), _targets_between(0, np.inf, "counts, at least 0")),
+        _loss("mse", _mean_of(_mse), reals),
+        _loss("mae", _mean_of(_mae), reals),
+        _loss("huber", _mean_of(_huber), reals),
+        _loss(
+            "poisson",
+            _mean_of(_poisson),
+            reals_between(0, np.inf, "counts, at least 0", "for other reals use the loss 'mse'"),
+        ),
     )
 }

@@ -9,6 +9,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from .portable import column_sums
+
 
 class Detection(NamedTuple):
     """How well each class, or label, is found. One element per class, (T,)."""
@@ -52,10 +54,10 @@ def of_reals(y: np.ndarray, predicted: np.ndarray) -> Errors:
     """
     y = y.astype(np.float64)
     error = y - predicted
-    squares = np.square(error).sum(axis=0)
-    spread = np.square(y - y.mean(axis=0)).sum(axis=0) * (y.max(axis=0) > y.min(axis=0))
+    squares = column_sums(np.square(error))
+    spread = column_sums(np.square(y - column_sums(y) / len(y))) * (y.max(axis=0) > y.min(axis=0))
     r2 = np.where(spread > 0, 1 - squares / np.where(spread > 0, spread, 1), squares == 0)
-    return Errors(r2, np.sqrt(squares / len(y)), np.abs(error).mean(axis=0))
+    return Errors(r2, np.sqrt(squares / len(y)), column_sums(np.abs(error)) / len(y))
 
 
 def _shares(found: np.ndarray, said: np.ndarray, are: np.ndarray) -> Detection:

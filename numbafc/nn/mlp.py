@@ -13,14 +13,15 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .. import checks
-from . import initializers, passes, recipe, samples
+from . import initializers, passes, portable, recipe, samples
 from .activations import ACTIVATIONS
 from .losses import LOSSES, softmax
 from .optimizers import Optimizer
 from .progress import History, Progress, begin, resumed
-from .recipe import Regularization
+from .recipe import WORD, Regularization, Usual, usual
 from .schedules import Schedule
 from .training import Callback, train
+from .views import Views
 
 CHUNK = 1024  # rows that pass through the network at a time in prediction: bounds memory, and no bit depends on it
 
@@ -52,7 +53,7 @@ class MLP:
     1/N; biases begin at 0.
 
     parameters: one flat array, for each layer W (T, N) in row-major order, then b (T,). weights, biases: lists of views
-    into it; change a layer with net.weights[0][:] = W.
+    into it; change a layer with net.weights[0][:] = W, or net.weights[0] = W, which copies as well.
     input_mean, input_scale: (features,) or None; inputs are standardised with them first (see standardize).
     target_mean, target_scale: (T,) or None; likewise for real targets.
     classes, features: names of the outputs and of the inputs, for people and files, or None.
@@ -89,7 +90,13 @@ class MLP:
         if label_smoothing and not LOSSES[loss].classifies:
             raise ValueError(f"label_smoothing goes with the loss 'cross_entropy', got it with {loss!r}; leave it out")
         self.init = checks.choice("init", init, initializers.INITIALIZERS)
-        self._parameters = np.zeros(sum(T * N + T for N, T in self._layer_shapes()), self.dtype)
+        count = sum(T * N + T for N, T in self._layer_shapes())
+        try:
+            self._parameters = np.zeros(count, self.dtype)
+        except (ValueError, OverflowError, MemoryError):
+            raise MemoryError(
+                f"layers of these sizes have {checks.shown(count)} parameters, which do not fit in memory; make them smaller"
+            ) from None
         rng = np.random.default_rng(self.seed)
         for W in self.weights:
             initializers.fill(W, init, ACTIVATIONS[activation].gain, rng)
@@ -121,7 +128,7 @@ class MLP:
             weights.append(flat[at : at + T * N].reshape(T, N))
             biases.append(flat[at + T * N : at + T * N + T])
             at += T * N + T
-        return weights, biases
+        return Views(weights), Views(biases)
 
     # ---- data in, columns out ----
 
@@ -137,9 +144,10 @@ class MLP:
             raise ValueError(
                 f"targets are standardised for {', '.join(REAL_LOSSES)}, not for {self.loss_name!r}; leave y out"
             )
+        of_targets = None if y is None else samples.mean_and_scale(samples.targets(self, y, len(X)), self.dtype)
         self.input_mean, self.input_scale = samples.mean_and_scale(X, self.dtype)
-        if y is not None:
-            self.target_mean, self.target_scale = samples.mean_and_scale(samples.targets(self, y, len(X)), self.dtype)
+        if of_targets is not None:
+            self.target_mean, self.target_scale = of_targets
 
     def columns(self, X: np.ndarray) -> np.ndarray:
         """Rows of samples as the columns the first layer takes, standardised."""
@@ -154,20 +162,20 @@ class MLP:
         X: Any,
         y: Any,
         *,
-        optimizer: str | Optimizer = "adam",
-        learning_rate: float | None = None,
-        batch_size: int = 32,
-        epochs: int = 1,
-        shuffle: bool = True,
-        validation: tuple[Any, Any] | None = None,
+        optimizer: str | Optimizer = usual("adam"),  # noqa: B008
+        learning_rate: float | None = usual(None),
+        batch_size: int = usual(32),
+        epochs: int = usual(1),
+        shuffle: bool = usual(True),
+        validation: tuple[Any, Any] | tuple[Any, Any, Any] | None = None,
         sample_weight: Any = None,
         callbacks: Iterable[Callback] = (),
-        schedule: str | Schedule = "constant",
-        early_stopping: int | None = None,
+        schedule: str | Schedule = usual("constant"),  # noqa: B008
+        early_stopping: int | None = usual(None),
         class_weight: Any = None,
-        dropout: float = 0.0,
-        clip_norm: float | None = None,
-        clip_sample_norm: float | None = None,
+        dropout: float = usual(0.0),
+        clip_norm: float | None = usual(None),
+        clip_sample_norm: float | None = usual(None),
         resume: bool = False,
     ) -> History:
         """Train on X: (samples, features) and y: (samples,) class indices, or reals (samples, T), (samples,) where T = 1.
@@ -177,8 +185,10 @@ class MLP:
         schedule        of the learning rate: a name of SCHEDULES or an instance
         batch_size      samples in a minibatch; the last one has fewer
         shuffle         in a new order each epoch
-        validation      (X, y) to measure after each epoch
-        sample_weight   (samples,), ≥ 0
+        validation      (X, y) to measure after each epoch, or (X, y, weights), whose loss is weighted. A loss that is NaN
+                        is no better than another
+        sample_weight   (samples,), ≥ 0. A minibatch of B samples has the loss Σ_s w[s]·l[s]/(B·mean of all w), so that
+                        each sample counts by its weight in whichever minibatch it is; one of weights 0 is no step
         class_weight    "balanced", that is samples/(T·samples of the class); or a weight for each class; or a dict from
                         class to weight, 1 for the others
         dropout         p from 0 to below 1, of every hidden layer (dropout.py)
@@ -188,8 +198,13 @@ class MLP:
                         parameters are then the best epoch's
         callbacks       called with each epoch's EpochRecord; a true result ends the training
         resume          go on with the fit that was interrupted, here or in the file this network is from, or to more
-                        epochs: the bits are those of a run without a break. The data must be the same; epochs is the
-                        number in all, if left out that run's; other settings are that run's
+                        epochs: the bits are those of a run without a break. The data must be the same, and validation
+                        where early stopping or the schedule looks at it; epochs is the number in all, if left out that
+                        run's; other settings are that run's, and refused if they are given and are others. Schedules
+                        that know their end, "cosine" and "one_cycle", refuse more epochs
+
+        Without resume a second fit goes on from the parameters as they are, and with the next orders of samples; all else
+        begins anew: the optimizer's state, the schedule, early stopping, and the sequence of dropout.
 
         Returns a History. Raises TypeError or ValueError for bad data, FloatingPointError with epoch and batch where
         the loss stops being finite: the parameters are then those from before that epoch. Ctrl-C leaves the parameters of
@@ -208,21 +223,18 @@ class MLP:
             "clip_norm": clip_norm,
             "clip_sample_norm": clip_sample_norm,
         }
-        asked = recipe.make(**settings, label_smoothing=self.label_smoothing, seed=self.seed)
-        epochs = checks.count("epochs", epochs)
+        said = recipe.given(settings)
+        asked = recipe.make(**said, label_smoothing=self.label_smoothing, seed=self.seed)
+        wanted = None if isinstance(epochs, Usual) else checks.count("epochs", epochs, 0, WORD)
+        functions = _callbacks(callbacks)
         given = samples.of(self, X, y, sample_weight, class_weight)
         samples.require("fit", given.X)
-        held_out = None
-        if validation is not None:
-            held_out = samples.rows(self, validation[0]), validation[1]
-            samples.targets(self, validation[1], len(held_out[0]))
-            samples.require("validation", held_out[0])
-        if resume:
-            progress = resumed(self, asked, settings, epochs, given)
+        held_out = samples.held_out(self, validation)
+        if checks.flag("resume", resume):
+            progress = resumed(self, asked, said, wanted, given, held_out)
         else:
-            self.training = None  # its arrays make room
-            progress = begin(self, asked, epochs, given)
-        return train(self, given, progress, validation=held_out, callbacks=tuple(callbacks))
+            progress = begin(self, asked, 1 if wanted is None else wanted, given, held_out)
+        return train(self, given, progress, validation=held_out, callbacks=functions)
 
     def was_trained_on(self, X: Any, y: Any, sample_weight: Any = None, class_weight: Any = None) -> bool:
         """Whether these are, all, in this order and with these weights, the samples of the training in `training`."""
@@ -255,7 +267,7 @@ class MLP:
             return (Y > 0).astype(np.intp)
         with np.errstate(all="ignore"):  # they may be infinite
             if self.loss_name == "poisson":
-                return np.exp(Y)
+                return portable.exp(Y)
             if self.target_mean is not None and self.target_scale is not None:
                 return Y * self.target_scale + self.target_mean
         return Y
@@ -275,13 +287,19 @@ class MLP:
 
     def loss(self, X: Any, y: Any, sample_weight: Any = None) -> float:
         """The weighted mean of the samples' losses; of standardised targets, if they are."""
-        Y = self.outputs(X)
-        samples.require("loss", Y)
-        targets = samples.standardised(self, samples.targets(self, y, len(Y)))
-        weight = samples.weights(sample_weight, len(Y))
+        rows, run = samples.rows(self, X), LOSSES[self.loss_name]
+        samples.require("loss", rows)
+        targets = samples.standardised(self, samples.targets(self, y, len(rows)))
+        weight = samples.weights(sample_weight, len(rows))
+        losses = np.empty(len(rows))
+        for first in range(0, len(rows), CHUNK):
+            part = slice(first, first + CHUNK)
+            Y = passes.outputs(self, self.columns(rows[part]))
+            losses[part] = run.per_sample(Y, targets[part], self.label_smoothing)
         with np.errstate(all="ignore"):  # a loss may be infinite
-            losses = LOSSES[self.loss_name].per_sample(Y.T, targets, self.label_smoothing).astype(np.float64)
-            return float(np.average(losses, weights=weight))
+            if weight is None:
+                return portable.total(losses) / len(losses)
+            return float(np.float64(portable.total(losses * weight)) / portable.total(weight))
 
     def score(self, X: Any, y: Any) -> float:
         """Accuracy for classes, and over all labels; else R² = 1 − Σ(y − ŷ)²/Σ(y − ȳ)², over all outputs."""
@@ -293,16 +311,18 @@ class MLP:
         if self.loss_name == "binary_cross_entropy":
             return float(np.mean(self._answers(Y) == (targets > 0.5)))
         with np.errstate(all="ignore"):
-            residual = np.square(targets - self._answers(Y), dtype=np.float64).sum()
-        spread = np.square(targets - targets.mean(axis=0, dtype=np.float64)).sum()
-        return float(1 - residual / spread) if spread else float(residual == 0)
+            residual = portable.total(np.square(targets - self._answers(Y), dtype=np.float64).reshape(-1))
+            deviation = targets - portable.column_sums(targets) / len(targets)
+            deviation[:, targets.max(axis=0) == targets.min(axis=0)] = 0  # which rounding may have given them
+            spread = portable.total(np.square(deviation).reshape(-1))
+            return float(1 - np.float64(residual) / spread) if spread else float(residual == 0)
 
     def gradients(self, X: Any, y: Any, sample_weight: Any = None) -> NetworkGradients:
         """The loss on all samples as one batch, and its gradient with respect to every parameter."""
         given = samples.of(self, X, y, sample_weight)
         samples.require("gradients", given.X)
-        flat = np.empty_like(self.parameters)
-        loss = passes.step_gradients(self, *given, flat, Regularization(label_smoothing=self.label_smoothing))[0]
+        flat, smooth = np.empty_like(self.parameters), Regularization(label_smoothing=self.label_smoothing)
+        loss = passes.step_gradients(self, given.X, given.targets, given.relative, flat, smooth)[0]
         return NetworkGradients(loss, flat, *self.views(flat))
 
     def save(self, path: str | PathLike[str], *, training: bool = True) -> None:
@@ -317,3 +337,15 @@ class MLP:
             f"MLP({list(self.sizes)}, activation={self.activation!r}, loss={self.loss_name!r}, "
             f"dtype={self.dtype.name!r}, seed={self.seed})"
         )
+
+
+def _callbacks(callbacks: Any) -> tuple[Callback, ...]:
+    """The functions that fit calls after each epoch. Raises TypeError."""
+    if callable(callbacks) or not isinstance(callbacks, Iterable):
+        kind = "a function" if callable(callbacks) else type(callbacks).__name__
+        raise TypeError(f"callbacks must be a list of functions of an EpochRecord, got {kind}; pass callbacks=[function]")
+    functions = tuple(callbacks)
+    for n, function in enumerate(functions):
+        if not callable(function):
+            raise TypeError(f"callbacks[{n}] must be a function of an EpochRecord, got {type(function).__name__}")
+    return functions

@@ -68,10 +68,13 @@ def step_gradients(
     regularization: Regularization,
     step: int = 0,
 ) -> tuple[float, np.ndarray]:
-    """Fill the flat gradients of the mean loss over the rows X; returns the loss and the outputs (T, B)."""
+    """Fill the flat gradients of L = Σ_s w[s]·l[s]/B over the B rows X; returns L and the outputs (T, B).
+
+    weight: w, over their mean in all that is trained on, so that L is a share of the mean loss of all; None stands for 1.
+    """
     loss, smoothing = LOSSES[net.loss_name], regularization.label_smoothing
     H, kept = training_pass(net, net.columns(X), regularization, step)
-    share = np.full(len(X), 1 / len(X)) if weight is None else weight / np.cumsum(weight)[-1]  # one sum, in order
+    share = np.full(len(X), 1 / len(X)) if weight is None else weight / len(X)
     share = share.astype(net.dtype)
     losses = loss.per_sample(H[-1], targets, smoothing).astype(np.float64)
     value = float(np.cumsum(losses * share)[-1])

@@ -8,13 +8,15 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from . import recipe
+from . import optimizers, schedules
 from .engine import no_results
 from .recipe import Recipe
-from .samples import Samples
+from .samples import HeldOut, Samples
 
 if TYPE_CHECKING:
     from .mlp import MLP
+
+UNKNOWN = -1  # validation, of which an older version wrote nothing
 
 
 class EpochRecord(NamedTuple):
@@ -49,10 +51,13 @@ class Progress:
     recipe: Recipe
     epochs: int  # asked for
     samples: int
-    fingerprint: int  # of the data
+    fingerprint: int  # of the data, for older versions
     state: dict[str, Any]  # the optimizer's
     order: Mapping[str, Any]  # of the generator of shuffles, when the epoch that is not finished began
-    history: History = field(default_factory=History)  # of the finished epochs
+    digest: int | None = None  # of the data; older versions wrote none
+    validation: int | None = None  # likewise of the samples held out; None where there are none
+    records: list[EpochRecord] = field(default_factory=list)  # the first `done` are those of the finished epochs
+    done: int = 0
     results: np.ndarray = field(default_factory=no_results)  # of the epoch that is not finished
     seconds: float = 0.0  # in it
     best_loss: float = np.inf
@@ -63,7 +68,14 @@ class Progress:
 
     def is_of(self, given: Samples) -> bool:
         """Whether these samples are those of the training."""
-        return (self.samples, self.fingerprint) == (len(given.X), given.fingerprint)
+        if self.samples != len(given.X):
+            return False
+        return self.fingerprint == given.old_fingerprint if self.digest is None else self.digest == given.digest
+
+    @property
+    def history(self) -> History:
+        """The records of the finished epochs, copied."""
+        return History(self.records[: self.done])
 
     @property
     def batches(self) -> int:
@@ -78,49 +90,121 @@ class Progress:
     @property
     def finished(self) -> bool:
         """Whether nothing is left to do: no epoch, nor to bring back the best."""
-        ended = len(self.history) >= self.epochs or self.stopped
+        ended = self.done >= self.epochs or self.stopped
         return ended and (self.best is None or self.last is not None)
 
-    def watched(self) -> list[float]:
-        """The losses that schedules and early stopping look at."""
-        return [r.loss if np.isnan(r.validation_loss) else r.validation_loss for r in self.history]
+    def watched(self, record: EpochRecord) -> float:
+        """The loss that schedules and early stopping look at: validation's, even NaN, where there is validation."""
+        return record.loss if self.validation is None else record.validation_loss
 
     def after(self, record: EpochRecord, parameters: np.ndarray, order: Mapping[str, Any]) -> Progress:
-        """With one more epoch finished."""
-        history, fresh = History([*self.history, record]), no_results()
-        done = replace(self, history=history, order=order, results=fresh, seconds=0.0, begun=None)
+        """With one more epoch finished.
+
+        The list of records is shared, and grows: a copy for each epoch would take a time that is quadratic in them. Until
+        the result is in self's place, a record too many is behind the first `done`.
+        """
+        self.records[self.done :] = [record]
+        done = self.done + 1
+        finished = replace(self, done=done, order=order, results=no_results(), seconds=0.0, begun=None)
         if self.recipe.early_stopping is None:
-            return done
-        loss = done.watched()[-1]
-        if loss < self.best_loss:
-            return replace(done, best_loss=loss, best=parameters.copy(), waited=0)
-        return replace(done, waited=self.waited + 1)
+            return finished
+        loss = self.watched(record)
+        if loss < self.best_loss:  # NaN is not
+            return replace(finished, best_loss=loss, best=parameters.copy(), waited=0)
+        return replace(finished, waited=self.waited + 1)
+
+    def may_be_of(self, epochs: int) -> bool:
+        """Whether the minibatches so far have the rates of a training of so many epochs in all."""
+        losses, minibatches = [self.watched(record) for record in self.history], self.done * self.batches
+        minibatches += int(self.results[4])
+        lengths = self.epochs, epochs
+        return schedules.same_beginning(self.recipe.schedule, lengths, self.batches, losses, minibatches)
+
+    def to(self, epochs: int) -> Progress:
+        """With so many epochs in all. Raises ValueError where one run of so many would have had other bits."""
+        if epochs == self.epochs:
+            return self
+        begun = self.done + int(self.results[4] > 0)
+        if epochs < begun:
+            raise ValueError(f"epochs is the number in all, and {begun} have begun, got {epochs}; ask for {begun} or more")
+        if not self.may_be_of(epochs):
+            raise ValueError(
+                f"{type(self.recipe.schedule).__name__} was to end with epoch {self.epochs}: of {epochs} epochs those done would have "
+                "had other rates. Leave epochs out to go on to that end, or call fit without resume, which trains the "
+                "parameters further by a schedule of its own"
+            )
+        return replace(self, epochs=epochs)
 
 
-def begin(net: MLP, asked: Recipe, epochs: int, given: Samples) -> Progress:
-    """Of a training whose first minibatch is to come."""
-    state, order = asked.optimizer.init(net.parameters), net.order.bit_generator.state
-    return Progress(asked, epochs, len(given.X), given.fingerprint, state, order)
+def begin(net: MLP, asked: Recipe, epochs: int, given: Samples, held_out: HeldOut | None) -> Progress:
+    """Of a training whose first minibatch is to come. net.training makes room for it, where nothing can fail any more."""
+    order, batches = net.order.bit_generator.state, -(-len(given.X) // asked.batch_size)
+    if epochs and not schedules.is_ours(asked.schedule):
+        schedules.checked(asked.schedule.factors(1, epochs, batches, []), batches)
+    numbers = given.fingerprint, given.digest, None if held_out is None else held_out.digest
+    if type(asked.optimizer) in optimizers.OURS:
+        net.training = None
+    state = asked.optimizer.init(net.parameters)
+    return Progress(asked, epochs, len(given.X), numbers[0], state, order, digest=numbers[1], validation=numbers[2])
 
 
-def resumed(net: MLP, asked: Recipe, settings: Mapping[str, Any], epochs: int, given: Samples) -> Progress:
-    """The progress to go on from. Raises ValueError where there is none, or it is that of another training."""
+def resumed(
+    net: MLP, asked: Recipe, said: Mapping[str, Any], epochs: int | None, given: Samples, held_out: HeldOut | None
+) -> Progress:
+    """The progress to go on from. said: the settings that fit was given, which make `asked`; epochs: None if it was not.
+
+    Raises ValueError where there is none, or it is that of another training.
+    """
     if net.training is None:
         raise ValueError(
             "there is no training to resume: this network was not trained, its last training diverged, or its file was "
             "saved without it; call fit without resume"
         )
-    if not net.training.is_of(given):
+    theirs = net.training
+    if not theirs.is_of(given):
         raise ValueError(
             "resume needs the samples, targets and weights that the training began with, and these are others "
-            f"({len(given.X)} samples now, {net.training.samples} then); give the same, or call fit without resume"
+            f"({len(given.X)} samples now, {theirs.samples} then); give the same, or call fit without resume"
         )
-    theirs, usual = net.training.recipe, recipe.make(label_smoothing=net.label_smoothing, seed=net.seed)
-    for name in ("optimizer", "schedule", "batch_size", "shuffle", "early_stopping", "regularization"):
-        mine = getattr(asked, name)
-        if mine not in (getattr(usual, name), getattr(theirs, name)):
+    if theirs.digest is None and given.weight is not None:
+        raise ValueError(
+            "the training to resume is of an older version, which divided a minibatch by its sum of weights, not by their "
+            "mean over all samples; call fit without resume, which trains these parameters further"
+        )
+    _require_settings(asked, theirs.recipe, said)
+    validation = _validation(theirs, held_out)
+    goes_on = theirs if epochs is None else theirs.to(epochs)
+    return replace(goes_on, validation=validation, records=goes_on.history)  # a list of its own, which grows
+
+
+def _require_settings(asked: Recipe, theirs: Recipe, said: Mapping[str, Any]) -> None:
+    """What fit is given beside resume, and what the network has, is what the training has. Raises ValueError."""
+    for name in (*said, "label_smoothing", "seed"):
+        mine, then = asked.setting(name), theirs.setting(name)
+        if name == "learning_rate":
+            if "optimizer" in said:  # which has it
+                continue
+            if said[name] is None:  # the usual one of that optimizer
+                mine = getattr(type(theirs.optimizer), name, None)
+        if mine is not then and mine != then:
             raise ValueError(
-                f"the training to resume has {getattr(theirs, name)} for {name}, got {mine}; leave it out, or call fit "
+                f"the training to resume has {then!r:.80} for {name}, got {mine!r:.80}; leave it out, or call fit "
                 "without resume"
             )
-    return replace(net.training, epochs=net.training.epochs if epochs == 1 else epochs)
+
+
+def _validation(theirs: Progress, held_out: HeldOut | None) -> int | None:
+    """The digest of what is held out now. Raises ValueError where another decides what becomes of the training."""
+    now = None if held_out is None else held_out.digest
+    settings = theirs.recipe
+    if settings.early_stopping is None and not schedules.watches(settings.schedule):
+        return now
+    if theirs.validation == UNKNOWN and (now is not None or theirs.done == 0):
+        return now
+    if now != theirs.validation:
+        then = "none" if theirs.validation is None else "others" if now is not None else "some"
+        raise ValueError(
+            "early stopping or the schedule of the training to resume looks at the losses after each epoch, and so at its "
+            f"validation samples, of which there were {then}; give the same validation, or call fit without resume"
+        )
+    return now

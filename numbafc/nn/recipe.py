@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple, TypeVar, cast
 
 from .. import checks
 from .._numba import inner
@@ -11,6 +11,29 @@ from . import optimizers, schedules
 from .dropout import folded
 from .optimizers import Optimizer
 from .schedules import Schedule
+
+_T = TypeVar("_T")
+WORD = 2**63  # counts are below it, so that compiled code and files hold them
+
+
+class Usual:
+    """A default that fit can tell from the same value given. It shows as the value."""
+
+    def __init__(self, value: Any) -> None:
+        self.value = value
+
+    def __repr__(self) -> str:
+        return repr(self.value)
+
+
+def usual(value: _T) -> _T:
+    """The default of a setting, with the type of its values."""
+    return cast(_T, Usual(value))
+
+
+def given(settings: dict[str, Any]) -> dict[str, Any]:
+    """Those settings that are no defaults."""
+    return {name: value for name, value in settings.items() if not isinstance(value, Usual)}
 
 
 class Regularization(NamedTuple):
@@ -45,6 +68,15 @@ class Recipe:
     early_stopping: int | None
     regularization: Regularization
 
+    def setting(self, name: str) -> Any:
+        """A setting as fit names it. A learning rate is the optimizer's; None stands for no clipping."""
+        if name == "learning_rate":
+            return getattr(self.optimizer, name, None)
+        if name in Regularization._fields:
+            value = getattr(self.regularization, name)
+            return None if name.startswith("clip_") and value == 0 else value
+        return getattr(self, name)
+
 
 def make(
     *,
@@ -71,9 +103,9 @@ def make(
     return Recipe(
         step,
         rates,
-        checks.count("batch_size", batch_size, 1),
-        bool(shuffle),
-        None if early_stopping is None else checks.count("early_stopping", early_stopping, 1),
+        checks.count("batch_size", batch_size, 1, WORD),
+        checks.flag("shuffle", shuffle),
+        None if early_stopping is None else checks.count("early_stopping", early_stopping, 1, WORD),
         Regularization(
             dropout=checks.number("dropout", dropout, 0, below=1),
             **lengths,

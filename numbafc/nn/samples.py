@@ -8,11 +8,14 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from .. import checks
+from . import portable
 from .losses import LOSSES
 from .weights import class_weights
 
 if TYPE_CHECKING:
     from .mlp import MLP
+
+ROWS = 1024  # of which a digest takes a copy, where they are not contiguous
 
 
 class Samples(NamedTuple):
@@ -23,11 +26,56 @@ class Samples(NamedTuple):
     weight: np.ndarray | None  # (samples,), in float64: no sum of them overflows
 
     @property
+    def relative(self) -> np.ndarray | None:
+        """The weights over their mean, exactly 1 where all are equal: a minibatch's gradient is their share of its size.
+
+        One sum, in order. A power of two times all weights changes no bit, and no sum of them overflows.
+        """
+        if self.weight is None or len(self.weight) == 0:
+            return self.weight
+        largest = self.weight.max()
+        if (self.weight == largest).all():
+            return np.ones(len(self.weight))
+        part = self.weight / largest
+        mean: np.ndarray = part / (np.cumsum(part)[-1] / len(part))
+        return mean
+
+    @property
+    def digest(self) -> int:
+        """A number that changes with any bit of the samples, read at a gigabyte a second."""
+        value = 0
+        for array in (self.X, self.targets, *(() if self.weight is None else (self.weight,))):
+            for first in range(0, len(array), ROWS):
+                value = zlib.crc32(np.ascontiguousarray(array[first : first + ROWS]).data, value)
+        return value
+
+    @property
     def fingerprint(self) -> int:
-        """A number that changes with the samples: all targets and weights, and at most some thousand rows."""
+        """What older versions know of the samples: all targets and weights, and at most some thousand rows.
+
+        They divided a minibatch by its own weights, so they must not take weights for those of a training of theirs.
+        """
+        return self.old_fingerprint if self.weight is None else zlib.crc32(b"over their mean", self.old_fingerprint)
+
+    @property
+    def old_fingerprint(self) -> int:
+        """What older versions wrote."""
         some = np.ascontiguousarray(self.X[:: max(1, len(self.X) // 1024)])
-        value = zlib.crc32(np.ascontiguousarray(self.targets).tobytes(), zlib.crc32(some.tobytes()))
-        return value if self.weight is None else zlib.crc32(self.weight.tobytes(), value)
+        value = zlib.crc32(np.ascontiguousarray(self.targets).data, zlib.crc32(some.data))
+        return value if self.weight is None else zlib.crc32(np.ascontiguousarray(self.weight).data, value)
+
+
+class HeldOut(NamedTuple):
+    """What a network is measured on after each epoch."""
+
+    X: np.ndarray
+    targets: np.ndarray  # in their own units
+    weight: np.ndarray | None
+
+    @property
+    def digest(self) -> int:
+        """A number that changes with any bit of them."""
+        return Samples(*self).digest
 
 
 def of(net: MLP, X: Any, y: Any, sample_weight: Any = None, class_weight: Any = None) -> Samples:
@@ -42,12 +90,26 @@ def of(net: MLP, X: Any, y: Any, sample_weight: Any = None, class_weight: Any = 
     return Samples(X, standardised(net, y), weight)
 
 
-def rows(net: MLP, X: Any) -> np.ndarray:
+def held_out(net: MLP, validation: Any) -> HeldOut | None:
+    """What fit is given to measure, checked: (X, y), or (X, y, weights). Raises TypeError or ValueError."""
+    if validation is None:
+        return None
+    if not isinstance(validation, tuple | list) or len(validation) not in (2, 3):
+        sized = isinstance(validation, tuple | list)
+        got = f"{type(validation).__name__} of {len(validation)}" if sized else type(validation).__name__
+        raise TypeError(f"validation must be a tuple (X, y), or (X, y, weights), got {got}; pass validation=(X, y)")
+    X, y, *weight = validation
+    X = rows(net, X, "the X of validation")
+    require("validation", X)
+    return HeldOut(X, targets(net, y, len(X)), weights(weight[0] if weight else None, len(X)))
+
+
+def rows(net: MLP, X: Any, name: str = "X") -> np.ndarray:
     """X: (samples, N) in the network's dtype. Raises TypeError or ValueError."""
-    X = checks.real_values("X", X, net.dtype)
+    X = checks.real_values(name, X, net.dtype)
     if X.ndim != 2 or X.shape[1] != net.sizes[0]:
         raise ValueError(
-            f"X must have shape (samples, {net.sizes[0]}), one sample per row, got {X.shape}; "
+            f"{name} must have shape (samples, {net.sizes[0]}), one sample per row, got {X.shape}; "
             "for a single sample pass X[np.newaxis, :]"
         )
     return X
@@ -83,12 +145,11 @@ def weights(sample_weight: Any, samples: int) -> np.ndarray | None:
 
 def mean_and_scale(A: np.ndarray, dtype: np.dtype) -> tuple[np.ndarray, np.ndarray]:
     """The mean and the standard deviation of each column, 1 where it does not vary."""
-    A = np.ascontiguousarray(A)  # so that columns are summed row by row, in one order
-    deviation = A.std(axis=0, dtype=np.float64)
+    mean, deviation = portable.mean_and_deviation(A)
     varies = A.max(axis=0) > A.min(axis=0)  # rounding alone can give a constant a deviation
     scale = deviation.astype(dtype)  # which may be 0 where the deviation is not
     scale[~varies | (scale == 0)] = 1
-    return A.mean(axis=0, dtype=np.float64).astype(dtype), scale
+    return mean.astype(dtype), scale
 
 
 def require(name: str, rows: np.ndarray) -> None:

@@ -7,17 +7,26 @@ the epoch in the training and the losses so far, so a training can be repeated.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, ClassVar, Protocol
 
 import numpy as np
 
 from .. import checks
+from . import portable
+
+Factors = Callable[[int, int, int, Sequence[float]], Any]  # (epoch, epochs, batches, losses)
+MOST = 2**63  # epochs and the like are below it
 
 
 class Schedule(Protocol):
-    """What training needs."""
+    """What training needs.
+
+    Those here say whether factors depend on `epochs` (knows_end), so that a training cannot be resumed to more of them, and
+    whether on the losses (watches), so that it is resumed with the same validation. Of a schedule of somebody's the factors
+    for both numbers of epochs are compared, and it is taken to watch.
+    """
 
     def factors(self, epoch: int, epochs: int, batches: int, losses: Sequence[float]) -> np.ndarray:
         """(batches,), of epoch `epoch` (from 1) out of `epochs`; losses: of the epochs before, validation's if there is."""
@@ -33,6 +42,9 @@ def _settle(schedule: Any, **settings: float) -> None:
 class Constant:
     """Always 1."""
 
+    knows_end: ClassVar[bool] = False
+    watches: ClassVar[bool] = False
+
     def factors(self, epoch: int, epochs: int, batches: int, losses: Sequence[float]) -> np.ndarray:
         return np.ones(batches)
 
@@ -41,17 +53,19 @@ class Constant:
 class Step:
     """gamma^⌊(epoch − 1)/every⌋: times gamma after each `every` epochs. 0 < gamma ≤ 1. Raises TypeError or ValueError."""
 
+    knows_end: ClassVar[bool] = False
+    watches: ClassVar[bool] = False
     every: int = 10
     gamma: float = 0.1
 
     def __post_init__(self) -> None:
         gamma = checks.number("gamma", self.gamma, 0, exclusive=True)
-        _settle(self, every=checks.count("every", self.every, 1), gamma=gamma)
+        _settle(self, every=checks.count("every", self.every, 1, MOST), gamma=gamma)
         if self.gamma > 1:
             raise ValueError(f"gamma must be at most 1, got {self.gamma!r}")
 
     def factors(self, epoch: int, epochs: int, batches: int, losses: Sequence[float]) -> np.ndarray:
-        return np.full(batches, self.gamma ** ((epoch - 1) // self.every))
+        return np.full(batches, portable.power(self.gamma, (epoch - 1) // self.every))
 
 
 @dataclass(frozen=True)
@@ -63,6 +77,8 @@ class Cosine:
     warm_up: m's share of all minibatches, from 0 to below 1. final: the last factor, ≥ 0. Raises TypeError or ValueError.
     """
 
+    knows_end: ClassVar[bool] = True
+    watches: ClassVar[bool] = False
     warm_up: float = 0.0
     final: float = 0.0
 
@@ -73,13 +89,10 @@ class Cosine:
     def factors(self, epoch: int, epochs: int, batches: int, losses: Sequence[float]) -> np.ndarray:
         everything = epochs * batches
         rising = round(self.warm_up * everything)
-
-        def factor(n: int) -> float:
-            if n <= rising:
-                return n / rising
-            return self.final + (1 - self.final) * (1 + math.cos(math.pi * (n - rising) / (everything - rising))) / 2
-
-        return np.array([factor((epoch - 1) * batches + n) for n in range(1, batches + 1)])
+        n = (epoch - 1) * batches + np.arange(1.0, batches + 1)
+        up, down = n[n <= rising], n[n > rising]
+        cosine = portable.cos_of_pi(down - rising, everything - rising)
+        return np.append(up / max(rising, 1), self.final + (1 - self.final) * (1 + cosine) / 2)
 
 
 @dataclass(frozen=True)
@@ -89,6 +102,8 @@ class OneCycle:
     rise: the share of all minibatches that go up, above 0 and below 1. start, final: ≥ 0. Raises TypeError or ValueError.
     """
 
+    knows_end: ClassVar[bool] = True
+    watches: ClassVar[bool] = False
     rise: float = 0.3
     start: float = 0.04
     final: float = 4e-6
@@ -101,11 +116,11 @@ class OneCycle:
         last = max(epochs * batches - 1, 1)
         top = self.rise * last
 
-        def factor(n: int) -> float:
-            low, share = (self.start, n / top) if n <= top else (self.final, (last - n) / (last - top))
-            return low + (1 - low) * (1 - math.cos(math.pi * share)) / 2
+        def rising(low: float, n: np.ndarray, all_: float) -> np.ndarray:
+            return low + (1 - low) * (1 - portable.cos_of_pi(n, all_)) / 2
 
-        return np.array([factor((epoch - 1) * batches + n) for n in range(batches)])
+        n = (epoch - 1) * batches + np.arange(float(batches))
+        return np.append(rising(self.start, n[n <= top], top), rising(self.final, last - n[n > top], last - top))
 
 
 @dataclass(frozen=True)
@@ -115,23 +130,40 @@ class OnPlateau:
     0 < factor < 1, patience ≥ 1. Less: below the best by a share of more than 1e-4. Raises TypeError or ValueError.
     """
 
+    knows_end: ClassVar[bool] = False
+    watches: ClassVar[bool] = True
     factor: float = 0.1
     patience: int = 10
 
     def __post_init__(self) -> None:
         factor = checks.number("factor", self.factor, 0, exclusive=True, below=1)
-        _settle(self, factor=factor, patience=checks.count("patience", self.patience, 1))
+        _settle(self, factor=factor, patience=checks.count("patience", self.patience, 1, MOST))
 
     def factors(self, epoch: int, epochs: int, batches: int, losses: Sequence[float]) -> np.ndarray:
-        best, waited, times = math.inf, 0, 0
-        for loss in losses:
-            if loss < best - 1e-4 * abs(best) if best < math.inf else loss < math.inf:
-                best, waited = loss, 0
-            else:
-                waited += 1
-                if waited == self.patience:
+        return self.following()(epoch, epochs, batches, losses)
+
+    def following(self) -> Factors:
+        """`factors` for one training: of losses that have grown since the last call, only the new ones are looked at."""
+        best, waited, times, seen = math.inf, 0, 0, 0
+
+        def factors(epoch: int, epochs: int, batches: int, losses: Sequence[float]) -> np.ndarray:
+            nonlocal best, waited, times, seen
+            for loss in losses[seen:]:
+                if less(loss, best):
+                    best, waited = loss, 0
+                elif waited + 1 < self.patience:
+                    waited += 1
+                else:
                     waited, times = 0, times + 1
-        return np.full(batches, self.factor**times)
+            seen = len(losses)
+            return np.full(batches, portable.power(self.factor, times))
+
+        return factors
+
+
+def less(loss: float, best: float) -> bool:
+    """Whether a loss is below the best by a share of more than 1e-4. NaN is not."""
+    return loss < best - 1e-4 * abs(best) if best < math.inf else loss < math.inf
 
 
 SCHEDULES: dict[str, Any] = {
@@ -161,3 +193,39 @@ def make(schedule: str | Schedule) -> Schedule:
     if isinstance(schedule, type) or not hasattr(schedule, "factors"):
         raise TypeError(f"schedule must be a name of {', '.join(SCHEDULES)}, or an instance with factors, got {schedule!r}")
     return schedule
+
+
+def following(schedule: Schedule) -> Factors:
+    """The factors of one training, epoch after epoch, in a time that does not grow with the epochs before.
+
+    The losses are a list that grows: a schedule of somebody's is given a copy.
+    """
+    if isinstance(schedule, OnPlateau) and is_ours(schedule):
+        return schedule.following()
+    if is_ours(schedule):
+        return schedule.factors
+    return lambda epoch, epochs, batches, losses: schedule.factors(epoch, epochs, batches, list(losses))
+
+
+def is_ours(schedule: Schedule) -> bool:
+    """Whether a schedule is one of SCHEDULES, not of a class that somebody made from them."""
+    return type(schedule) in SCHEDULES.values()
+
+
+def watches(schedule: Schedule) -> bool:
+    """Whether the factors depend, or may depend, on the losses."""
+    return not is_ours(schedule) or bool(schedule.watches)  # type: ignore[attr-defined]
+
+
+def same_beginning(
+    schedule: Schedule, epochs: tuple[int, int], batches: int, losses: Sequence[float], minibatches: int
+) -> bool:
+    """Whether the first minibatches have the same factors in a training of so many epochs and of so many."""
+    if is_ours(schedule) and not schedule.knows_end:  # type: ignore[attr-defined]
+        return True
+    for epoch in range(1, -(-minibatches // batches) + 1):
+        one, other = (checked(schedule.factors(epoch, n, batches, list(losses[: epoch - 1])), batches) for n in epochs)
+        done = minibatches - (epoch - 1) * batches
+        if not np.array_equal(one[:done], other[:done]):
+            return False
+    return True

@@ -8,19 +8,20 @@ from __future__ import annotations
 
 import copy
 import time
+import warnings
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from .._numba import interpreted
-from . import optimizers, passes, schedules
+from . import interrupts, optimizers, passes, schedules
 from .activations import ACTIVATIONS
 from .engine import Data, Engine
 from .losses import LOSSES, split_targets
 from .progress import EpochRecord, History, Progress
 from .recipe import Recipe
-from .samples import Samples
+from .samples import HeldOut, Samples
 
 if TYPE_CHECKING:
     from .mlp import MLP
@@ -35,28 +36,40 @@ def train(
     given: Samples,
     progress: Progress,
     *,
-    validation: tuple[np.ndarray, Any] | None,
+    validation: HeldOut | None,
     callbacks: tuple[Callback, ...],
 ) -> History:
     """Train net on checked samples, from where progress is to its last epoch. net.training is always up to date."""
-    recipe, net.training = progress.recipe, progress
+    recipe = progress.recipe
     ours = type(recipe.optimizer) in optimizers.OURS
     run = compiled_epochs if ours and not interpreted() else python_epochs
-    train_epoch = run(net, *given, recipe, progress.state)
+    train_epoch = run(net, given.X, given.targets, given.relative, recipe, progress.state)
+    factors, losses, silent = schedules.following(recipe.schedule), [progress.watched(r) for r in progress.history], False
+    net.training = progress
     if progress.last is not None:
         net.parameters[:] = progress.last
         progress.last = None
     net.order.bit_generator.state = progress.order
-    for epoch in range(len(progress.history) + 1, progress.epochs + 1):
+    for epoch in range(progress.done + 1, progress.epochs + 1):
         if progress.stopped:
             break
-        order, rate = _one_epoch(net, progress, train_epoch, epoch)
-        held_out = (net.loss(*validation), net.score(*validation)) if validation else (np.nan, np.nan)
+        rates = factors(epoch, progress.epochs, progress.batches, losses)
+        order, rate = _one_epoch(net, progress, train_epoch, epoch, rates)
+        held_out = (net.loss(*validation), net.score(*validation[:2])) if validation else (np.nan, np.nan)
         loss, hits, mass, seen = progress.results.tolist()[:4]
         score = hits / seen if LOSSES[net.loss_name].classifies else float("nan")
         record = EpochRecord(epoch, loss / mass, score, *held_out, progress.seconds, progress.samples, rate)
         progress = net.training = progress.after(record, net.parameters, order.bit_generator.state)
         net.order.bit_generator.state = progress.order
+        losses.append(progress.watched(record))
+        if validation and np.isnan(record.validation_loss) and not silent:
+            silent = True
+            warnings.warn(
+                f"the validation loss of epoch {epoch} is NaN, which early stopping and schedules take for no better; look "
+                "for numbers beyond all others in the validation data",
+                RuntimeWarning,
+                stacklevel=3,
+            )
         stops = [callback(record) for callback in callbacks]  # every callback sees every epoch
         if any(stops):
             break
@@ -66,7 +79,9 @@ def train(
     return progress.history
 
 
-def _one_epoch(net: MLP, progress: Progress, train_epoch: EpochFunction, epoch: int) -> tuple[np.random.Generator, float]:
+def _one_epoch(
+    net: MLP, progress: Progress, train_epoch: EpochFunction, epoch: int, factors: Any
+) -> tuple[np.random.Generator, float]:
     """Train an epoch to its end. Returns the generator of shuffles as it is then, and the last learning rate.
 
     Raises FloatingPointError, with the parameters from before the epoch.
@@ -77,7 +92,6 @@ def _one_epoch(net: MLP, progress: Progress, train_epoch: EpochFunction, epoch: 
         progress.begun = net.parameters.copy()
     order = copy.deepcopy(net.order)  # which stays where the epoch began until it is finished, as a file has it
     samples = order.permutation(progress.samples) if recipe.shuffle else np.arange(progress.samples)
-    factors = recipe.schedule.factors(epoch, progress.epochs, batches, progress.watched())
     rates = float(getattr(recipe.optimizer, "learning_rate", np.nan)) * schedules.checked(factors, batches)
     try:
         train_epoch(samples, rates, (epoch - 1) * batches, progress.results)
@@ -119,7 +133,11 @@ def _standardisation(net: MLP) -> tuple[np.ndarray, np.ndarray]:
 def python_epochs(
     net: MLP, X: np.ndarray, targets: np.ndarray, weight: np.ndarray | None, recipe: Recipe, state: dict[str, Any]
 ) -> EpochFunction:
-    """The same, written down: the specification of the engine, and what runs optimizers that are not ours."""
+    """The same, written down: the specification of the engine, and what runs optimizers that are not ours.
+
+    A step is made and counted before Ctrl-C is heard: none is repeated or left out by whoever goes on from there. An
+    exception of update itself leaves its step uncounted, in whatever state update leaves parameters and state.
+    """
     gradients, step, batch_size = np.empty_like(net.parameters), recipe.optimizer, recipe.batch_size
     classifies = LOSSES[net.loss_name].classifies
     now = copy.copy(step) if type(step) in optimizers.OURS else step
@@ -128,8 +146,8 @@ def python_epochs(
         for batch in range(int(results[4]), len(rates)):
             chosen = samples[batch * batch_size : (batch + 1) * batch_size]
             batch_weight = None if weight is None else weight[chosen]
-            share = float(len(chosen)) if batch_weight is None else float(np.cumsum(batch_weight)[-1])
-            if share == 0:  # nobody in this batch counts
+            mass = float(len(chosen)) if batch_weight is None else float(np.cumsum(batch_weight)[-1])
+            if mass == 0:  # nobody in this batch counts
                 results[4] += 1
                 continue
             with np.errstate(all="ignore"):  # divergence is found by its loss
@@ -140,8 +158,9 @@ def python_epochs(
                     return
                 if now is not step:
                     object.__setattr__(now, "learning_rate", float(rates[batch]))  # 0 is no setting, but may be a rate
-                now.update(net.parameters, gradients, state)
-            hits = np.count_nonzero(Y.argmax(axis=0) == targets[chosen]) if classifies else 0
-            results += (loss * share, hits, share, len(chosen), 1, 0)
+                hits = np.count_nonzero(Y.argmax(axis=0) == targets[chosen]) if classifies else 0
+                with interrupts.deferred():
+                    now.update(net.parameters, gradients, state)
+                    results += (loss * len(chosen), hits, mass, len(chosen), 1, 0)
 
     return epoch

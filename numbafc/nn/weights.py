@@ -20,7 +20,9 @@ def class_weights(class_weight: Any, classes: np.ndarray, T: int) -> np.ndarray:
     if isinstance(class_weight, Mapping):
         for c, value in class_weight.items():
             if not 0 <= checks.count("a class of class_weight", c) < T:
-                raise ValueError(f"class_weight has classes from 0 to {T - 1}, for the network has {T} outputs, got {c}")
+                raise ValueError(
+                    f"class_weight has classes from 0 to {T - 1}, for the network has {T} outputs, got {checks.shown(c)}"
+                )
             weight[c] = checks.number(f"class_weight[{c}]", value, 0)
     else:
         given = checks.real_values("class_weight", class_weight, np.dtype(np.float64))
