@@ -24,19 +24,52 @@ from .. import checks
 from ..nn.mlp import MLP, writers
 from . import progress
 from .invalid import InvalidFile
-from .replacing import write_whole
+from .replacing import require_writable, write_whole
 
 FORMAT = 2  # one number up for whatever an older reader would misunderstand
 READABLE = 1, 2  # 1 had no targets' standardisation, training, label_smoothing and init
+SUFFIX = ".safetensors"
+# What other programs would take for another format. Any other suffix, or none, is the user's own affair.
+OF_OTHERS = frozenset(
+    ".onnx .npy .npz .csv .tsv .txt .json .toml .yaml .yml .xml .html .md .py .ipynb .pt .pth .ckpt .pkl .pickle .joblib .h5 "
+    ".hdf5 .keras .tflite .pb .gguf .mat .parquet .arrow .feather .xlsx .png .svg .pdf .jpg .gz .zip .tar .idx".split()
+)
 
 
 def save(net: MLP, path: str | PathLike[str], training: bool = True) -> None:
-    """Write the network, whole or not at all. Raises OSError; ImportError where safetensors is missing."""
+    """Write the network, whole or not at all.
+
+    Raises OSError where the file cannot be written, ValueError for a name of another format or a network that load would
+    refuse: the file that was there stays. ImportError where safetensors is missing.
+    """
+    require_suffix(path)
+    write_whole(path, content(net, training))
+
+
+def require_savable(path: str | PathLike[str]) -> None:
+    """Whether a network could be saved there now: for a look before long work. Raises OSError or ValueError."""
+    require_suffix(path)
+    require_writable(path)
+
+
+def require_suffix(path: str | PathLike[str]) -> None:
+    """The name is not that of another format. Raises ValueError."""
+    suffix = Path(path).suffix
+    if suffix.lower() in OF_OTHERS:
+        raise ValueError(
+            f"a network is written as {SUFFIX}, but {str(path)!r:.100} ends in {suffix}, which is another format; "
+            f"name it {Path(path).stem!r:.60} with {SUFFIX}"
+        )
+
+
+def content(net: MLP, training: bool = True) -> bytes:
+    """The file of a network. Raises ValueError for one that load would refuse; ImportError without safetensors."""
     tensors, description = contents(net, training)
     metadata = {"numbafc": json.dumps(description)}  # one entry: safetensors shuffles several, and bytes would differ
     # safetensors 0.8 writes wrong data for arrays that are not in C order: always hand it such.
     ordered = {name: np.ascontiguousarray(tensor) for name, tensor in tensors.items()}
-    write_whole(path, _safetensors().numpy.save(ordered, metadata))
+    made: bytes = _safetensors().numpy.save(ordered, metadata)
+    return made
 
 
 def contents(net: MLP, training: bool) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
