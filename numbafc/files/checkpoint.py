@@ -26,6 +26,7 @@ from . import progress
 from .invalid import InvalidFile
 from .opening import enough_memory, regular, require_memory, size_of
 from .replacing import require_writable, write_whole
+from .shown import shortened
 
 FORMAT = 2  # one number up for whatever an older reader would misunderstand
 READABLE = 1, 2  # 1 had no targets' standardisation, training, label_smoothing and init
@@ -95,24 +96,28 @@ def content(net: MLP, training: bool = True) -> bytes:
         text = json.dumps(description)
         _require_same(_restore(json.loads(text), tensors), net)
     except CONTRADICTIONS as error:
-        raise ValueError(f"this network cannot be saved, for no file of it could be loaded: {_words(error)}") from error
+        raise ValueError(
+            f"this network cannot be saved, for no file of it could be loaded: {shortened(_words(error), 200)}"
+        ) from error
     # safetensors 0.8 writes wrong data for arrays that are not in C order: always hand it such.
     ordered = {name: np.ascontiguousarray(tensor) for name, tensor in tensors.items()}
     made: bytes = _safetensors().numpy.save(ordered, {ENTRY: text})
     if int.from_bytes(made[:8], "little") > LONGEST_HEADER:
         raise ValueError(
             f"this network cannot be saved, for no file of it could be loaded: its names and its history take "
-            f"{len(text)} bytes, of which a file may have {LONGEST_HEADER}; shorten the names, or save it with training=False"
+            f"{len(text)} bytes, of which a file may have {LONGEST_HEADER}; shorten them, or pass training=False"
         )
     return made
 
 
 def _require_same(back: MLP, net: MLP) -> None:
     """What is no array comes back as it was. Raises ValueError."""
-    for name in OF_THE_CONSTRUCTOR + ("classes", "features"):
+    for name in (*OF_THE_CONSTRUCTOR, "classes", "features"):
         was, would_be = getattr(net, name), getattr(back, name)
         if was != would_be:
             raise ValueError(f"{name} is {was!r:.80}, and would be {would_be!r:.80}")
+    if net.parameters.size != back.parameters.size:
+        raise ValueError(f"sizes {net.sizes!r:.80} have {back.parameters.size} parameters, not {net.parameters.size}")
     for (name, *pair), (_, *other) in zip(_standardisations(net), _standardisations(back), strict=True):
         if [one is None for one in pair] != [one is None for one in other]:
             raise ValueError(f"{name}_mean and {name}_scale go together")

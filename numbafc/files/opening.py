@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import io
 import os
 import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from os import PathLike
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, TextIO
 
 from .invalid import MOST_OF_PATH, InvalidFile
 from .shown import shortened
 
 MACHINE = Path("/proc/meminfo")
 CONTAINER = Path("/sys/fs/cgroup/memory.max"), Path("/sys/fs/cgroup/memory/memory.limit_in_bytes")
+NOT_REGULAR = "is not a regular file, but a pipe or a device; copy what comes out of it into a file"
 SMALL = 1 << 24  # bytes for which nobody asks
 
 
@@ -26,11 +28,16 @@ def regular(path: Path) -> BinaryIO:
         if stat.S_ISDIR(kind):
             raise IsADirectoryError(21, "Is a directory", os.fspath(path))
         if not stat.S_ISREG(kind):
-            raise InvalidFile(path, "is not a regular file, but a pipe or a device; copy what comes out of it into a file")
+            raise InvalidFile(path, NOT_REGULAR)
         return os.fdopen(handle, "rb")
     except BaseException:
         os.close(handle)
         raise
+
+
+def text(path: Path) -> TextIO:
+    """The same in UTF-8, with the ends of its lines as they are."""
+    return io.TextIOWrapper(regular(path), encoding="utf-8-sig", newline="")
 
 
 def size_of(file: BinaryIO) -> int:

@@ -1,4 +1,4 @@
-"""What may be set on a network after it was made: checked and converted then, so that fit, predict and save see one thing."""
+"""What may be set on a network after it was made: checked and converted then, for fit, predict and save alike."""
 
 from __future__ import annotations
 
@@ -46,8 +46,12 @@ class Standardisation(Attribute):
             losses = ", ".join(REAL_LOSSES)
             raise ValueError(f"{self.name} goes with the losses {losses}, not with {net.loss_name!r}; leave it None")
         length = net.sizes[0] if self.of == "input" else net.sizes[-1]
-        numbers = checks.real_values(self.name, value, net.dtype)
-        if numbers.size != 1 and numbers.shape != (length,) or numbers.ndim > 1:
+        given = checks.real_values(self.name, value, np.dtype(np.float64))
+        with np.errstate(over="ignore"):
+            numbers = given.astype(net.dtype)
+        if not np.isfinite(numbers).all():
+            raise ValueError(f"{self.name} must be finite in {net.dtype}, got {given[~np.isfinite(numbers)][0]}")
+        if (numbers.size != 1 and numbers.shape != (length,)) or numbers.ndim > 1:
             raise ValueError(
                 f"{self.name} must have shape ({length},), one number for each {self.of}, or be one number for all, got "
                 f"shape {numbers.shape}"
