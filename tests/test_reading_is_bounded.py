@@ -1,5 +1,7 @@
-"""What a file says costs no more than what it holds: no pipe is waited for, no device read without end, no memory taken that is
-not there, nothing grows with the square of a file; and a refusal is one short printable line, whatever the file has in it."""
+"""What a file says costs no more than what it holds, and a refusal is one short printable line, whatever the file has in it.
+
+No pipe is waited for, no device read without end, no memory taken that is not there, and nothing grows with a file's square.
+"""
 
 import gzip
 import importlib
@@ -276,7 +278,7 @@ def test_a_library_that_panics_is_a_sentence(tmp_path, monkeypatch):
             raise self.error
 
     monkeypatch.setattr(checkpoint, "_safetensors", lambda: Library(panic("called `Option::unwrap()` on None")))
-    with pytest.raises(InvalidFile, match="m: not a readable safetensors file .safetensors failed: called `Option"):
+    with pytest.raises(InvalidFile, match=r"m: not a readable safetensors file .safetensors failed: called `Option"):
         fc.load(tmp_path / "m")
     monkeypatch.setattr(checkpoint, "_safetensors", lambda: Library(KeyboardInterrupt()))
     with pytest.raises(KeyboardInterrupt):
@@ -330,7 +332,7 @@ def test_one_long_cell_does_not_widen_all(tmp_path):
     np.savez(tmp_path / "x.npz", X=np.ones((2001, 1)), y=words)  # here the file itself is as large
     assert datasets.load(tmp_path / "x.npz").classes == ("a", "b" * 1000)
     np.savez(tmp_path / "x.npz", X=np.ones((2001, 1)), y=np.array(["a"] * 2000 + ["b" * 1001]))
-    with pytest.raises(InvalidFile, match="a target of at most 1000 characters at row 2000 .from 0., got 1001"):
+    with pytest.raises(InvalidFile, match=r"a target of at most 1000 characters at row 2000 .from 0., got 1001"):
         datasets.load(tmp_path / "x.npz")
 
 
