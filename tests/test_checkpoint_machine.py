@@ -132,7 +132,7 @@ class Training(RuleBasedStateMachine):
     @rule(steps=st.integers(0, STEPS + 1))
     def be_killed_while_saving(self, steps):
         """And start again from the file, which is the one before or the new one."""
-        steps_of_all = STEPS + len([name for name in os.listdir(self.folder) if name.startswith(".")])
+        steps_of_all = STEPS + len(list(self.folder.glob(".*")))
         assert steps_of_all <= STEPS + 1  # what is left does not grow
         try:
             with Dying(steps):

@@ -1,6 +1,6 @@
-"""What a file says costs no more than what it holds, and a refusal is one short printable line, whatever the file has in it.
+"""What a file says costs no more than what it holds, and a refusal is one short printable line, whatever is in the file.
 
-No pipe is waited for, no device read without end, no memory taken that is not there, and nothing grows with a file's square.
+No pipe is waited for, no device read without end, no memory taken that is not there; nothing grows with a file's square.
 """
 
 import gzip

@@ -1,4 +1,4 @@
-"""Where files are written: their modes, names of any length, mounted files, folders of any mode, what the killed leave behind.
+"""Where files are written: their modes, names of any length, mounted files, folders of any mode, what the killed leave.
 
 And where a network goes when its place cannot be written.
 """
