@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from .. import checks
+from . import frames
 from .losses import LOSSES
 from .weights import class_weights
 
@@ -44,7 +45,7 @@ def of(net: MLP, X: Any, y: Any, sample_weight: Any = None, class_weight: Any = 
 
 def rows(net: MLP, X: Any) -> np.ndarray:
     """X: (samples, N) in the network's dtype. Raises TypeError or ValueError."""
-    X = checks.real_values("X", X, net.dtype)
+    X = checks.real_values("X", frames.by_name(X, net.features), net.dtype)
     if X.ndim != 2 or X.shape[1] != net.sizes[0]:
         raise ValueError(
             f"X must have shape (samples, {net.sizes[0]}), one sample per row, got {X.shape}; "
