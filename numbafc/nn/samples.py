@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from .. import checks
-from . import portable
+from . import frames, portable
 from .losses import LOSSES
 from .weights import class_weights
 
@@ -106,7 +106,7 @@ def held_out(net: MLP, validation: Any) -> HeldOut | None:
 
 def rows(net: MLP, X: Any, name: str = "X") -> np.ndarray:
     """X: (samples, N) in the network's dtype. Raises TypeError or ValueError."""
-    X = checks.real_values(name, X, net.dtype)
+    X = checks.real_values(name, frames.by_name(X, net.features), net.dtype)
     if X.ndim != 2 or X.shape[1] != net.sizes[0]:
         raise ValueError(
             f"{name} must have shape (samples, {net.sizes[0]}), one sample per row, got {X.shape}; "

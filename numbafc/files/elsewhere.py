@@ -1,0 +1,72 @@
+"""Where a network goes when the place it was to have cannot be written: to a new file in another folder, never over one."""
+
+from __future__ import annotations
+
+import itertools
+import tempfile
+from collections.abc import Iterator
+from os import PathLike
+from pathlib import Path
+
+from ..nn.mlp import MLP
+from .checkpoint import SUFFIX, content, require_suffix, save
+from .replacing import write_whole
+
+NAMES = 1000  # that are tried in a folder
+
+
+def save_somewhere(net: MLP, path: str | PathLike[str], training: bool = True) -> Path:
+    """Save a network to its file or, where that cannot be written, to a new one elsewhere (save_elsewhere).
+
+    Returns the path that was written: Path(path), or another one. Raises OSError, or ValueError for a network that cannot
+    be saved anywhere.
+    """
+    try:
+        save(net, path, training)
+    except OSError as error:
+        return save_elsewhere(net, path, training, error)
+    except ValueError as error:
+        try:
+            require_suffix(path)
+        except ValueError:
+            return save_elsewhere(net, path, training, error)
+        raise
+    return Path(path)
+
+
+def save_elsewhere(net: MLP, path: str | PathLike[str], training: bool = True, error: Exception | None = None) -> Path:
+    """Save a network to a new file: in the current folder, else the home folder, else the one for temporary files.
+
+    Its name is the path's with "-elsewhere" and, where that is taken, a number; no file is replaced. Returns the absolute
+    path. Raises the given error, or OSError, where none of these can be written; ValueError as save_somewhere.
+    """
+    written = content(net, training)
+    for folder in _folders():
+        try:
+            return _new_file(folder, Path(path), written)
+        except OSError as reason:
+            error = error or reason
+    raise error or OSError("there is no folder to save a network to")
+
+
+def _folders() -> Iterator[Path]:
+    for find in (Path.cwd, Path.home, tempfile.gettempdir):
+        try:
+            yield Path(find()).absolute()
+        except (OSError, RuntimeError):  # removed, or there is none
+            continue
+
+
+def _new_file(folder: Path, like: Path, written: bytes) -> Path:
+    """Write a file with the first free name. Raises OSError."""
+    stem = like.name.removesuffix(SUFFIX).replace("\0", "")[:50]  # whatever its letters, no name is too long
+    for n in itertools.count(1):
+        place = folder / f"{stem}-elsewhere{f'-{n}' if n > 1 else ''}{SUFFIX}"
+        try:
+            write_whole(place, written, new=True)
+        except FileExistsError:
+            if n == NAMES:
+                raise
+        else:
+            break
+    return place
