@@ -317,11 +317,6 @@ BAD = [
     (["train", "missing.csv", "--json"], "missing.csv: No such file or directory"),
     (["train", "--resume", "missing.safetensors"], "missing.safetensors: No such file or directory"),
     (["train", "--resume", "m.safetensors"], "m.safetensors: there is no training in it to resume; it was saved without"),
-    (
-        ["train", "--resume", "m.safetensors", "--hidden", "128", "--learning-rate", "1", "--seed", "0"],
-        "with --resume the model's file says what --hidden, --seed and --learning-rate would; leave them out",
-    ),
-    (["train", "--resume", "m.safetensors", "--dtype", "float32"], "what --dtype would; leave it out"),
     (["evaluate", "words.csv", "digits"], "words.csv: not a readable safetensors file"),
     (["evaluate", "missing.safetensors", "digits", "--json"], "missing.safetensors: No such file or directory"),
     (["evaluate", "m.safetensors", "words.csv"], "words.csv: expected a number at row 1, column 0"),
