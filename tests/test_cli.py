@@ -380,7 +380,8 @@ def test_a_full_disk_is_said_of_the_file_that_was_asked_for(here, monkeypatch):
         (("predict", "m.safetensors", "digits", "--out", "p.csv"), "p.csv"),
     ):
         done = here(*arguments)
-        assert (done.returncode, done.stderr) == (2, f"numbafc: {path}: No space left on device\n")
+        last = done.stderr.splitlines()[-1]  # a slow machine may have tried before
+        assert (done.returncode, last.startswith(f"numbafc: {path}: No space left on device;")) == (2, True)
     assert [path.name for path in here.folder.iterdir()] == ["m.safetensors"]
 
 
@@ -417,7 +418,8 @@ def test_a_later_divergence_keeps_the_last_good_parameters(here):
     assert (done.returncode, epoch > 2) == (1, True)
     net = fc.load("r.safetensors")
     assert np.isfinite(net.parameters).all()
-    ok(here("train", "r.npz", *options[:-1], str(epoch - 1), "--out", "before.safetensors"))
+    before = here("train", "r.npz", *options[:-1], str(epoch - 1), "--out", "before.safetensors")
+    assert (before.returncode, "before.safetensors has that network" in before.stderr) == (1, True)  # it is worse than none
     assert_same_bits(net.parameters, fc.load("before.safetensors").parameters, "parameters")
 
 
@@ -434,7 +436,8 @@ def test_help_has_examples_and_is_not_cut_off(here, monkeypatch):
     monkeypatch.setenv("COLUMNS", "80")
     for command in ("train", "evaluate", "predict"):
         assert re.search(rf"^  Examples:\n\n  numbafc {command}\b", ok(here(command, "--help")), re.M)
-    commands = ok(here("--help")).partition("Commands:")[2]
+    commands, _, codes = ok(here("--help")).partition("Commands:")[2].partition("\n  Exit codes:\n")
+    assert "\n  130  Ctrl-C" in codes
     assert len(commands.split("\n")) == 6
     assert "..." not in commands
     monkeypatch.setenv("COLUMNS", "200")

@@ -25,9 +25,9 @@ class Commands(TyperGroup):
     def invoke(self, context: Any) -> Any:
         try:
             return super().invoke(context)
-        except (SystemExit, typer.Exit, typer.Abort, endings.UsageError):
+        except endings.UsageError:
             raise
-        except BaseException as error:
+        except BaseException as error:  # typer.Exit, too: Ctrl-C anywhere else comes back as its code alone
             raise endings.Ended(error) from error
 
 
