@@ -79,7 +79,7 @@ REFUSED = {
     "nothing, hugely": (header(14, 2**32 - 1, 2**32 - 1, 2**32 - 1, 0), "expected sizes of at least 1"),
     "overflow": (
         header(14, *[2**32 - 1] * 60) + b"\0" * 99,
-        f"claims shape .*, {8 * (2**32 - 1) ** 60} bytes, but the file",
+        r"claims shape \(4294967295, 4294967295, .*….* bytes, but the file holds at most 343$",
     ),
     "claims": (header(8, 60000, 28, 28) + b"\0" * 99, r"claims shape \(60000, 28, 28\), 47040000 bytes, .* at most 115"),
     "truncated": (WHOLE[:-1], r"expected 24 bytes for shape \(4, 3, 2\), got 23"),

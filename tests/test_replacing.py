@@ -1,5 +1,7 @@
-"""Where files are written: the modes that they get, names of any length, mounted files, folders of any mode, what the killed
-leave behind, and where a network goes when its place cannot be written."""
+"""Where files are written: their modes, names of any length, mounted files, folders of any mode, what the killed leave behind.
+
+And where a network goes when its place cannot be written.
+"""
 
 import errno
 import os
@@ -127,7 +129,7 @@ def refusals(path, replaced=()):
     """The words with which a place is refused before the work; they are those with which it is refused afterwards."""
     words = []
     for call in (require_writable, lambda path: replacing.write_whole(path, NEW)):
-        with pytest.raises(OSError, match=".") as error:
+        with pytest.raises(OSError, match=r".") as error:
             call(path)
         assert error.value.filename == str(path)
         words.append(error.value.strerror)

@@ -12,8 +12,10 @@ from typing import IO, Any
 import numpy as np
 
 from .invalid import InvalidFile
+from .opening import regular, require_memory, size_of
 
 MOST_COMPRESSION = 1100  # deflate cannot do better than 1032 : 1
+SHOWN = 20  # names in a message
 
 
 @contextmanager
@@ -29,18 +31,19 @@ def _named(path: Path) -> Iterator[None]:
 
 def read_npy(path: Path) -> np.ndarray:
     """The array in an npy file."""
-    with _named(path), path.open("rb") as file:
-        return _read(path, file, path.stat().st_size, "the array")
+    with _named(path), regular(path) as file:
+        return _read(path, file, size_of(file), "the array")
 
 
 def read_npz(path: Path, names: Sequence[str]) -> dict[str, np.ndarray]:
     """The named arrays in an npz file."""
-    with _named(path), zipfile.ZipFile(path) as archive:
+    with _named(path), regular(path) as whole, zipfile.ZipFile(whole) as archive:
         members = {member.filename.removesuffix(".npy"): member for member in archive.infolist()}
         found: dict[str, np.ndarray] = {}
         for name in names:
             if name not in members:
-                raise InvalidFile(path, f"expected the arrays {', '.join(names)}, found {', '.join(members) or 'none'}")
+                found_names = ", ".join(list(members)[:SHOWN]) or "none"
+                raise InvalidFile(path, f"expected the arrays {', '.join(names)}, found {found_names}")
             if members[name].file_size > MOST_COMPRESSION * max(members[name].compress_size, 1):
                 raise InvalidFile(path, f"{name} claims {members[name].file_size} bytes, more than the file can hold")
             with archive.open(members[name]) as file:
@@ -58,6 +61,7 @@ def _read(path: Path, file: IO[bytes], size: int, name: str) -> np.ndarray:
     nbytes = math.prod(shape) * dtype.itemsize
     if nbytes > size:
         raise InvalidFile(path, f"{name} claims shape {shape}, {nbytes} bytes, but the file holds {size}")
+    require_memory(path, nbytes, f"{name} of shape {shape}")
     data = file.read(nbytes)
     if len(data) != nbytes:
         raise InvalidFile(path, f"{name} ends after {len(data)} of {nbytes} bytes")

@@ -17,9 +17,13 @@ from .. import checks
 from . import readers
 from .invalid import InvalidFile
 from .naming import in_order
-from .tables import NUMBER, Columns
+from .opening import enough_memory, require_memory
+from .shown import printable
+from .tables import LONGEST_LABEL, NUMBER, Columns
 
 MAX_CLASSES = 1000  # more different whole numbers than this are a quantity, not a label
+SHOWN = 20  # classes in a message
+ROWS = 4096  # that are looked at in one go
 
 
 class Dataset(NamedTuple):
@@ -39,7 +43,7 @@ class Dataset(NamedTuple):
     def describe(self) -> str:
         """One line: what was read."""
         target = _summary(self.classes) if self.classes is not None else "real targets"
-        return f"{self.name}: {len(self.X)} samples, {self.X.shape[1]} features, {target}, {self.X.dtype}"
+        return f"{printable(self.name)}: {len(self.X)} samples, {self.X.shape[1]} features, {target}, {self.X.dtype}"
 
     def split(self, share: float, seed: int) -> tuple[Dataset, Dataset]:
         """Two parts, the second with `share` of the samples (at least one each), drawn with the seed."""
@@ -80,7 +84,14 @@ def load(
     other names are refused. Raises InvalidFile, or OSError where the file cannot be read.
     """
     path, dtype = Path(path), checks.real_dtype(dtype)
-    X, y, columns = readers.find(path).read(path, target=target, labels=labels)
+    with enough_memory(path):
+        return _load(path, dtype, name or path.name, task, features, {"target": target, "labels": labels})
+
+
+def _load(
+    path: Path, dtype: np.dtype, name: str, task: str, features: Sequence[str] | None, options: dict[str, Any]
+) -> Dataset:
+    X, y, columns = readers.find(path).read(path, **options)
     if X.ndim != 2 or 0 in X.shape:
         raise InvalidFile(path, f"expected X of shape (samples, features), none of them 0, got {X.shape}")
     if y.ndim == 0 or len(y) != len(X):
@@ -89,7 +100,7 @@ def load(
     names = None if columns is None else columns.names(X.shape[1])
     if names is not None and features is not None and len(names) == len(features):
         numbers, names = in_order(path, numbers, names, features), tuple(features)
-    return Dataset(name or path.name, numbers, *_targets(path, y, task, dtype, columns), names)
+    return Dataset(name, numbers, *_targets(path, y, task, dtype, columns), names)
 
 
 def load_samples(
@@ -106,10 +117,11 @@ def load_samples(
     model's, as features is in load.
     """
     path = Path(path)
-    X, columns = readers.find(path).samples(path, features, target)
-    if X.ndim != 2 or X.shape[1] != features:
-        raise InvalidFile(path, f"expected {features} features, as the model has, got shape {X.shape}")
-    numbers = _numbers(path, "X", X, checks.real_dtype(dtype), columns)
+    with enough_memory(path):
+        X, columns = readers.find(path).samples(path, features, target)
+        if X.ndim != 2 or X.shape[1] != features:
+            raise InvalidFile(path, f"expected {features} features, as the model has, got shape {X.shape}")
+        numbers = _numbers(path, "X", X, checks.real_dtype(dtype), columns)
     return numbers if columns is None else in_order(path, numbers, columns.names(features), names)
 
 
@@ -118,7 +130,8 @@ def encode(labels: np.ndarray, classes: tuple[str, ...], path: str | PathLike[st
     index = {label: position for position, label in enumerate(classes)}
     unknown = sorted({str(label) for label in labels} - index.keys())
     if unknown:
-        raise InvalidFile(path, f"label {unknown[0]!r} is not one of the model's classes, {', '.join(classes)}")
+        known = ", ".join(classes[:SHOWN]) + (", …" if len(classes) > SHOWN else "")
+        raise InvalidFile(path, f"label {unknown[0]!r:.80} is not one of the model's classes, {known}")
     return np.array([index[str(label)] for label in labels], np.intp)
 
 
@@ -126,19 +139,21 @@ def _summary(classes: tuple[str, ...]) -> str:
     """How many classes there are, and the first and the last of them."""
     count = f"{len(classes)} {'class' if len(classes) == 1 else 'classes'}"
     named = [label if len(label) <= 20 else f"{label[:19]}…" for label in classes[:1] + classes[1:][-1:]]
-    return f"{count} ({(', ' if len(classes) < 3 else ' … ').join(named)})"
+    return printable(f"{count} ({(', ' if len(classes) < 3 else ' … ').join(named)})")
 
 
 def _numbers(path: Path, name: str, array: np.ndarray, dtype: np.dtype, columns: Columns | None) -> np.ndarray:
     """The array in that dtype, all finite."""
     if array.dtype.kind not in "fiub":
         raise InvalidFile(path, f"expected {name} to hold real numbers, got dtype {array.dtype}")
+    require_memory(path, array.size * dtype.itemsize, f"{name} of shape {array.shape} in {dtype}")
     with np.errstate(over="ignore"):  # what the dtype cannot hold is reported as not finite, with its place
         numbers = array.astype(dtype)
-    bad = np.argwhere(~np.isfinite(numbers))
-    if len(bad):
-        got, place = array[tuple(bad[0])], _place(columns, *bad[0])
-        raise InvalidFile(path, f"{name} must be finite in {dtype}, got {got} at {place}")
+    for first in range(0, len(numbers) if array.dtype.kind == "f" else 0, ROWS):
+        bad = np.argwhere(~np.isfinite(numbers[first : first + ROWS]))
+        if len(bad):
+            at = first + bad[0][0], *bad[0][1:]
+            raise InvalidFile(path, f"{name} must be finite in {dtype}, got {array[at]} at {_place(columns, *at)}")
     return numbers
 
 
@@ -153,7 +168,7 @@ def _targets(
     path: Path, y: np.ndarray, task: str, dtype: np.dtype, columns: Columns | None
 ) -> tuple[np.ndarray, tuple[str, ...] | None]:
     """y as class indices with their labels, or as reals."""
-    words = y.dtype.kind in "SU"
+    words = y.dtype.kind in "SUO"  # O: words of a table
     if words:
         y = _words(path, y, task, columns)
     elif y.dtype.kind not in "fiub":
@@ -167,7 +182,7 @@ def _targets(
         return reals, None
     if y.ndim != 1:
         raise InvalidFile(path, f"expected one class per sample, y of shape (samples,), got {y.shape}")
-    found, indices = np.unique(y.astype(np.int64) if y.dtype.kind in "fb" else y, return_inverse=True)
+    found, indices = _distinct(y.astype(np.int64) if y.dtype.kind in "fb" else y)
     if len(found) > MAX_CLASSES:
         fix = f"mend the word {_first_word(y, columns)} and " if words else ""
         got = f"{len(found)} different values; for a quantity {fix}pass --loss mse"
@@ -175,18 +190,45 @@ def _targets(
     return indices.astype(np.intp), tuple(str(label) for label in found)
 
 
+def _distinct(y: np.ndarray) -> tuple[Sequence[Any], np.ndarray]:
+    """The different elements in order, and the index of each."""
+    if y.dtype.kind != "O":
+        numbers, indices = np.unique(y, return_inverse=True)
+        return numbers.tolist(), indices
+    words = sorted(set(y.tolist()))
+    index = {word: position for position, word in enumerate(words)}
+    return words, np.array([index[word] for word in y.tolist()])
+
+
 def _words(path: Path, y: np.ndarray, task: str, columns: Columns | None) -> np.ndarray:
-    """y as text, none of it empty; refused for regression."""
-    try:
-        text = np.char.decode(y, "utf-8") if y.dtype.kind == "S" else y
-    except UnicodeDecodeError as error:
-        raise InvalidFile(path, f"expected y to hold text in UTF-8 ({error})") from None
+    """y as Python's text, none of it empty; refused for regression."""
+    text = y if y.dtype.kind == "O" else _text(path, y, columns)
     empty = np.argwhere(text == "")
     if len(empty):
         place = _place(columns, *empty[0])
         raise InvalidFile(path, f"expected a target at {place}, got an empty one; fill it or remove the row")
     if task == "regression":
         raise InvalidFile(path, f"expected real targets for regression, got the word {_first_word(text, columns)}")
+    return text
+
+
+def _text(path: Path, y: np.ndarray, columns: Columns | None) -> np.ndarray:
+    """NumPy's text as Python's. What is no text is refused: NumPy's holds any numbers, and Python breaks at some."""
+    if y.dtype.kind == "U":
+        numbers = np.dtype("u4").newbyteorder(y.dtype.byteorder)
+        codes = np.ascontiguousarray(y).view(numbers).reshape(*y.shape, -1)
+        wrong = np.argwhere(((codes > 0x10FFFF) | ((codes >= 0xD800) & (codes < 0xE000))).any(axis=-1))
+        if len(wrong):
+            raise InvalidFile(path, f"expected y to hold text at {_place(columns, *wrong[0])}, got what is no character")
+    text = np.empty(y.shape, object)
+    try:
+        text.flat[:] = [word.decode() if isinstance(word, bytes) else word for word in y.ravel().tolist()]
+    except UnicodeDecodeError as error:
+        raise InvalidFile(path, f"expected y to hold text in UTF-8 ({error})") from None
+    for at, word in np.ndenumerate(text):
+        if len(word) > LONGEST_LABEL:
+            got = f"at {_place(columns, *at)}, got {len(word)}"
+            raise InvalidFile(path, f"expected a target of at most {LONGEST_LABEL} characters {got}")
     return text
 
 

@@ -19,6 +19,7 @@ import numpy as np
 
 from .arrays import MOST_COMPRESSION
 from .invalid import InvalidFile
+from .opening import regular, require_memory, size_of
 
 TYPES = {0x08: "u1", 0x09: "i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
 MOST_AXES = 64  # of a NumPy array
@@ -47,6 +48,7 @@ def read(path: Path) -> np.ndarray:
         nbytes = math.prod(shape) * dtype.itemsize
         if nbytes > most:
             raise InvalidFile(path, f"its header claims shape {shape}, {nbytes} bytes, but the file holds at most {most}")
+        require_memory(path, nbytes, f"an array of shape {shape}")
         data = bytearray()
         while len(data) < nbytes and (piece := stream.read(min(PIECE, nbytes - len(data)))):
             data += piece
@@ -70,8 +72,8 @@ def names_of_labels(images: str) -> list[str]:
 @contextmanager
 def _unpacked(path: Path) -> Iterator[tuple[Stream, int]]:
     """The file's bytes, out of gzip if they are in it, and how many there can be at most."""
-    with path.open("rb") as file:
-        size = path.stat().st_size
+    with regular(path) as file:
+        size = size_of(file)
         packed = file.read(2) == b"\x1f\x8b"
         file.seek(0)
         if not packed:

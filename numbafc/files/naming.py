@@ -19,12 +19,13 @@ def in_order(path: Path, X: np.ndarray, found: Sequence[str] | None, expected: S
     """
     if found is None or expected is None or list(found) == list(expected):
         return X
-    if sorted(found) != sorted(expected) or len(set(found)) < len(found):
-        missing = [name for name in expected if name not in found] or expected
-        others = [name for name in found if name not in expected] or found
+    place, known = {name: column for column, name in enumerate(found)}, set(expected)
+    if len(found) != len(expected) or place.keys() != known or len(known) < len(found):
+        missing = [name for name in expected if name not in place] or expected
+        others = [name for name in found if name not in known] or found
         fix = "name the columns as the model does, and the target's with --target if it is not the last"
         raise InvalidFile(path, f"expected columns {_words(missing)}, as the model has, got {_words(others)}; {fix}")
-    return X[:, [found.index(name) for name in expected]]
+    return X[:, [place[name] for name in expected]]
 
 
 def _words(names: Sequence[str]) -> str:

@@ -11,6 +11,7 @@ import numpy as np
 
 from . import arrays, idx, tables
 from .invalid import InvalidFile
+from .opening import NOT_REGULAR
 from .tables import Columns
 
 
@@ -34,6 +35,8 @@ class Reader(NamedTuple):
 def find(path: Path) -> Reader:
     """The reader of a file. Raises InvalidFile."""
     kind = path.suffix.lower()
+    if path.exists() and not path.is_file() and not path.is_dir():
+        raise InvalidFile(path, NOT_REGULAR)
     if kind not in READERS and idx.is_idx(path):
         kind = "IDX"
     if kind not in READERS:

@@ -7,10 +7,11 @@ import re
 from collections.abc import Iterator, Sequence
 from itertools import islice
 from pathlib import Path
-from typing import NamedTuple
+from typing import NamedTuple, TextIO
 
 import numpy as np
 
+from . import opening
 from .invalid import InvalidFile
 
 
@@ -55,8 +56,12 @@ def find_column(path: Path, target: str | None, header: list[str] | None, column
     try:
         column = int(target)
     except ValueError:
-        names = f"one of {', '.join(header)}" if header is not None else "a column's number, for there is no header"
-        raise InvalidFile(path, f"no column is named {target!r}; expected {names}") from None
+        names = (
+            f"one of {', '.join(header[:SHOWN])}{', …' if len(header) > SHOWN else ''}"
+            if header is not None
+            else "a column's number, for there is no header"
+        )
+        raise InvalidFile(path, f"no column is named {target!r:.100}; expected {names}") from None
     if not -columns <= column < columns:
         raise InvalidFile(path, f"there is no column {column}; expected one from {-columns} to {columns - 1}")
     return column % columns
@@ -69,12 +74,13 @@ def read_table(path: Path, target: str | None) -> tuple[np.ndarray, np.ndarray, 
     if width < 2:
         raise InvalidFile(path, "expected at least one feature and the target, separated by commas, got one column")
     columns = features_first(width, column, header, path)
-    cells = [row[column].strip() for row in _rows(path, columns)]
+    seen: dict[str, str] = {}  # one object for equal cells
+    cells = [seen.setdefault(cell, cell) for cell in (row[column].strip() for row in _rows(path, columns))]
     for row, cell in enumerate(cells):
         if len(cell) > LONGEST_LABEL:
             place = columns.place(row)
             raise InvalidFile(path, f"expected a target of at most {LONGEST_LABEL} characters at {place}, got {len(cell)}")
-    return _load(path, columns, width - 1), _labels(cells), columns
+    return _load(path, columns, width - 1, len(cells)), _labels(cells), columns
 
 
 def read_features(path: Path, features: int, target: str | None) -> tuple[np.ndarray, Columns]:
@@ -84,20 +90,21 @@ def read_features(path: Path, features: int, target: str | None) -> tuple[np.nda
         raise InvalidFile(path, f"expected {features} features, as the model has, got {width} columns")
     last = find_column(path, target, header, width) if width > features else features - 1
     columns = features_first(width, last, header, path)
-    for _ in _rows(path, columns):
-        pass  # their widths are compared
-    return _load(path, columns, features), columns
+    rows = sum(1 for _ in _rows(path, columns))  # their widths are compared
+    return _load(path, columns, features, rows), columns
 
 
 # A number as people write numbers. Not so 007, which is a name.
 NUMBER = re.compile(r"[+-]?(?=\.?\d)(0|[1-9]\d*)?(\.\d*)?(e[+-]?\d+)?|[+-]?(nan|inf|infinity)", re.ASCII | re.IGNORECASE)
 LONGEST_LABEL = 1000  # characters
+LONGEST_LINE = 1 << 26
+SHOWN = 10  # names in a message
 
 
 def _labels(cells: list[str]) -> np.ndarray:
-    """The cells as integers or reals where all of them are, else as words."""
+    """The cells as integers or reals where all of them are, else as words, Python's: NumPy's are all as long as one."""
     if not all(NUMBER.fullmatch(cell) for cell in cells):
-        return np.array(cells)
+        return np.array(cells, object)
     try:
         return np.array([int(cell) for cell in cells], np.int64)
     except (ValueError, OverflowError):
@@ -142,14 +149,22 @@ def _lines(path: Path) -> Iterator[list[str]]:
 def _numbered(path: Path) -> Iterator[tuple[int, list[str]]]:
     """The same, with the number from 1 of the line where each begins: a cell in quotes may go over several."""
     try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
-            reader, line = csv.reader(file), 1
+        with opening.text(path) as file:
+            reader, line = csv.reader(_bounded(path, file)), 1
             for cells in reader:
                 if cells:
                     yield line, cells
                 line = reader.line_num + 1
     except (UnicodeDecodeError, csv.Error) as error:
         raise InvalidFile(path, f"not a readable csv file ({error})") from None
+
+
+def _bounded(path: Path, file: TextIO) -> Iterator[str]:
+    """The lines of a file; the longest one would else be as long as the file, which may have holes."""
+    while line := file.readline(LONGEST_LINE + 1):
+        if len(line) > LONGEST_LINE:
+            raise InvalidFile(path, f"not a readable csv file (a line of more than {LONGEST_LINE} characters)")
+        yield line
 
 
 def _rows(path: Path, columns: Columns) -> Iterator[list[str]]:
@@ -166,10 +181,11 @@ def _rows(path: Path, columns: Columns) -> Iterator[list[str]]:
         yield cells
 
 
-def _load(path: Path, columns: Columns, features: int) -> np.ndarray:
+def _load(path: Path, columns: Columns, features: int, rows: int) -> np.ndarray:
     """The first so many of the columns, all rows, as numbers, (samples, features)."""
+    opening.require_memory(path, 8 * rows * features, f"a table of {rows} rows and {features} features")
     try:
-        with path.open(newline="", encoding="utf-8-sig") as file:
+        with opening.text(path) as file:
             if columns.header is not None:
                 next(filter(None, csv.reader(file)))
             used = columns.numbers[:features]

@@ -15,9 +15,10 @@ import numpy as np
 from .. import checks
 from . import initializers, passes, recipe, samples
 from .activations import ACTIVATIONS
+from .attributes import REAL_LOSSES, Names, Order, Seed, Standardisation, Training, shuffles
 from .losses import LOSSES, softmax
 from .optimizers import Optimizer
-from .progress import History, Progress, begin, resumed
+from .progress import History, begin, resumed
 from .recipe import Regularization
 from .schedules import Schedule
 from .training import Callback, train
@@ -26,8 +27,6 @@ CHUNK = 1024  # rows that pass through the network at a time in prediction: boun
 
 # files/checkpoint.py, a room above this one, puts its writer here.
 writers: dict[str, Callable[[MLP, str | PathLike[str], bool], None]] = {}
-
-REAL_LOSSES = "mse", "mae", "huber"  # whose targets are real numbers of any size
 
 
 class NetworkGradients(NamedTuple):
@@ -57,8 +56,14 @@ class MLP:
     target_mean, target_scale: (T,) or None; likewise for real targets.
     classes, features: names of the outputs and of the inputs, for people and files, or None.
     training: how far the last fit has come (see training.py), or None; fit(resume=True) goes on from there.
-    Raises TypeError or ValueError.
+    What is set later is checked and converted then (attributes.py). Raises TypeError or ValueError.
     """
+
+    seed = Seed()
+    input_mean, input_scale = Standardisation("input", "mean"), Standardisation("input", "scale")
+    target_mean, target_scale = Standardisation("target", "mean"), Standardisation("target", "scale")
+    classes, features = Names("output"), Names("input")
+    training, order = Training(), Order()
 
     def __init__(
         self,
@@ -77,14 +82,9 @@ class MLP:
         self.activation = checks.choice("activation", activation, ACTIVATIONS)
         self.loss_name = checks.choice("loss", loss, LOSSES)
         self.dtype = checks.real_dtype(dtype)
-        self.seed = checks.count("seed", seed)
-        self.input_mean: np.ndarray | None = None
-        self.input_scale: np.ndarray | None = None
-        self.target_mean: np.ndarray | None = None
-        self.target_scale: np.ndarray | None = None
-        self.classes: tuple[str, ...] | None = None
-        self.features: tuple[str, ...] | None = None
-        self.training: Progress | None = None
+        self.seed = seed
+        self.input_mean = self.target_mean = None
+        self.classes = self.features = self.training = None
         self.label_smoothing = checks.number("label_smoothing", label_smoothing, 0, below=1)
         if label_smoothing and not LOSSES[loss].classifies:
             raise ValueError(f"label_smoothing goes with the loss 'cross_entropy', got it with {loss!r}; leave it out")
@@ -93,7 +93,7 @@ class MLP:
         rng = np.random.default_rng(self.seed)
         for W in self.weights:
             initializers.fill(W, init, ACTIVATIONS[activation].gain, rng)
-        self.order = np.random.default_rng([self.seed, 1])  # of samples: its own stream, whatever the sizes
+        self.order = shuffles(self.seed)
 
     @property
     def parameters(self) -> np.ndarray:
