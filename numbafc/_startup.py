@@ -1,19 +1,20 @@
 """The first second of the command `numbafc`, in which NumPy and Numba are imported, and its last: each ends with one line.
 
-`python -m numbafc` imports the package before any line of the command runs. So this module comes first of all. It does
-nothing where numbafc is a library of another program.
+`python -m numbafc` imports the package before any line of the command runs. So this module comes first of all, and imports
+nothing but what Python has loaded, until it hears Ctrl-C. It does nothing where numbafc is a library of another program.
 """
 
 from __future__ import annotations
 
+import _signal  # signal imports enum
 import os
-import re
-import signal
 import sys
-from collections.abc import Callable, Mapping
-from pathlib import Path
-from types import FrameType, TracebackType
-from typing import NoReturn
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable, Mapping
+    from types import FrameType, TracebackType
+    from typing import NoReturn
 
 BAD_INPUT, FAULT, INTERRUPTED = 2, 70, 130
 TRACEBACK = "NUMBAFC_TRACEBACK"  # this variable, set to anything, shows the traceback of whatever went wrong
@@ -32,7 +33,7 @@ RULES: dict[str, tuple[Callable[[str], bool], str]] = {
         "the words tbb omp workqueue in any order",
     ),
     "NUMBA_CPU_FEATURES": (
-        lambda value: re.fullmatch(r"([+-][\w.-]+(,[+-][\w.-]+)*)?", value) is not None,
+        lambda value: all(word[:1] in ("+", "-") for word in value.split(",")) or not value,
         "names with + or - before each, separated by commas, such as -avx512f",
     ),
 }
@@ -42,14 +43,15 @@ def is_command() -> bool:
     """Whether this process is the command, and numbafc no library of another program."""
     first = sys.argv[0] if getattr(sys, "argv", None) else ""
     if first == "-m":  # while the package of `python -m numbafc` is imported
-        return re.search(r" -\w*m ?numbafc ", f"{' '.join(sys.orig_argv)} ") is not None
-    return Path(first).stem == "numbafc"
+        words = sys.orig_argv
+        return "-m" in words and words[words.index("-m") + 1 :][:1] == ["numbafc"]
+    return first.replace("\\", "/").rpartition("/")[2].removesuffix(".exe") == "numbafc"
 
 
 def begin() -> None:
     """Ctrl-C, and what fails, end the process with one line from now on. A variable that Numba cannot use ends it now."""
-    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # a background job of a shell ignores Ctrl-C
-        signal.signal(signal.SIGINT, on_interrupt)
+    if _signal.getsignal(_signal.SIGINT) is _signal.default_int_handler:  # a background job of a shell ignores Ctrl-C
+        _signal.signal(_signal.SIGINT, on_interrupt)
     sys.excepthook = on_failure
     if not sys.warnoptions:
         import warnings
@@ -77,6 +79,8 @@ def on_interrupt(number: int, frame: FrameType | None) -> NoReturn:
 
 def on_failure(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> NoReturn:
     """What ends the process, in one sentence."""
+    import re
+
     if os.environ.get(TRACEBACK):
         sys.__excepthook__(kind, error, trace)
     words = " ".join(str(error).split())

@@ -10,6 +10,7 @@ import traceback
 import warnings
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import typer
@@ -48,6 +49,7 @@ def exit_code(command: Callable[[], Any]) -> int:
             _require_size("LINES")
             with _interrupts(), _warnings_in_a_line():
                 _require_processor()
+                _say_what_is_slow()
                 code = command()
         except Ended as ended:
             raise ended.args[0] from None
@@ -163,4 +165,16 @@ def _require_processor() -> None:
         raise ValueError(
             f"the environment variable {name} must name what LLVM knows, such as {such}, got {unknown!r:.80}; mend it, or "
             "unset it"
+        )
+
+
+def _say_what_is_slow() -> None:
+    """Variables that Numba and numbafc can live with, and that somebody may have forgotten."""
+    if _numba.interpreted():
+        warnings.warn("NUMBA_DISABLE_JIT is set: nothing is compiled, and all takes many times as long", stacklevel=1)
+    asked, folder = os.environ.get("NUMBA_CACHE_DIR"), _numba.cache_folder()
+    if asked and folder and not Path(folder).absolute().is_relative_to(Path(asked).absolute()):
+        warnings.warn(
+            f"NUMBA_CACHE_DIR is {asked!r:.80}, which cannot be written; compiled kernels are kept in {folder}",
+            stacklevel=1,
         )

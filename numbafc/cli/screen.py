@@ -19,6 +19,8 @@ import numpy as np
 from rich.cells import cell_len
 from rich.console import Console
 
+from ..files.shown import printable, shortened
+
 for stream in (sys.stdout, sys.stderr):
     if isinstance(stream, io.TextIOWrapper):
         stream.reconfigure(errors="replace")  # a terminal without "²" loses that sign, not the training
@@ -27,18 +29,9 @@ MOST = 300  # characters of a sentence
 LABEL = 40  # columns of a name in a table
 
 
-def printable(text: str) -> str:
-    """The text with what cannot be printed written as Python would."""
-    if text.isprintable():
-        return text
-    return "".join(one if one.isprintable() else ascii(one)[1:-1] for one in text)
-
-
 def sentence(text: str, most: int = MOST) -> str:
-    """A sentence for people: printable, and where it is long without its middle. Its end has the mend."""
-    text = printable(text if len(text) < 10 * most else f"{text[: 5 * most]}{text[-5 * most :]}")
-    end = most // 3
-    return text if len(text) <= most else f"{text[: most - end - 1]}…{text[-end:]}"
+    """A sentence for people: printable, and where it is long without its middle; its end has the mend."""
+    return shortened(text, most)
 
 
 def label(name: str) -> str:

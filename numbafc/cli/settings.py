@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import itertools
-import os
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,7 @@ from ..checks import choice, count, number
 from ..files import datasets
 from ..files.checkpoint import load
 from ..files.invalid import InvalidFile
+from ..files.opening import free_memory
 from ..nn import ACTIVATIONS, LOSSES, MLP, OPTIMIZERS, SCHEDULES
 from ..nn.initializers import INITIALIZERS
 from ..nn.progress import Progress
@@ -114,11 +114,11 @@ def network(dataset: datasets.Dataset, given: dict[str, Any]) -> MLP:
 def require_room(sizes: list[int], itemsize: int) -> None:
     """Refuse more parameters than this machine has memory for. Raises MemoryError before any is taken."""
     parameters = sum(N * T + T for N, T in itertools.pairwise(sizes))
-    nbytes, has = COPIES * parameters * itemsize, os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    if nbytes > has:
+    nbytes, free = COPIES * parameters * itemsize, free_memory()
+    if nbytes > (LARGEST if free is None else free):
         raise MemoryError(
             f"--hidden makes {_rounded(parameters)} parameters, of which a training has {COPIES} copies or more: "
-            f"{_rounded(nbytes >> 30)} GiB, and this machine has {has >> 30}; ask for smaller layers"
+            f"{_rounded(nbytes >> 20)} MiB, and {_rounded((free or LARGEST) >> 20)} are free; ask for smaller layers"
         )
 
 
