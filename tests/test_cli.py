@@ -11,30 +11,16 @@ import signal
 import struct
 import subprocess
 import sys
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from commands import IRIS, interrupting, numbafc, ok
 from helpers import assert_same_bits, run_python
 from rich.console import Console
 
 import numbafc as fc
-from numbafc.cli import app, outputs
+from numbafc.cli import outputs
 from numbafc.cli.display import Display
-
-IRIS = "width,length,kind\n" + "".join(f"{k + n / 50},{k * 2 - n / 40},{'abc'[k]}\n" for n in range(20) for k in range(3))
-
-
-def numbafc(*arguments, cwd, timeout=300, **environment):
-    return subprocess.run(
-        [sys.executable, "-m", "numbafc", *map(str, arguments)],
-        cwd=cwd,
-        env={**os.environ, "COLUMNS": "200", "NO_COLOR": "1", **environment},
-        capture_output=True,
-        text=True,
-        timeout=timeout,
-        check=False,
-    )
 
 
 @pytest.fixture(scope="module")
@@ -42,30 +28,6 @@ def trained(tmp_path_factory):
     """A folder in which `numbafc train` ran, without arguments, and what it printed."""
     folder = tmp_path_factory.mktemp("train")
     return folder, numbafc("train", cwd=folder)
-
-
-@pytest.fixture
-def here(tmp_path, monkeypatch, capfd):
-    """The command in this process, in a folder of its own: here(arguments) is as a finished process, here.folder."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("COLUMNS", "200")
-    threads = fc.get_num_threads()
-
-    def run(*arguments):
-        with pytest.raises(SystemExit) as ended:
-            app(list(map(str, arguments)), prog_name="numbafc")
-        out, err = capfd.readouterr()
-        return SimpleNamespace(returncode=ended.value.code, stdout=out, stderr=err)
-
-    run.folder = tmp_path
-    yield run
-    fc.set_num_threads(threads)
-
-
-def ok(done):
-    """What a command that went well has printed."""
-    assert (done.returncode, done.stderr) == (0, ""), done
-    return done.stdout
 
 
 def test_train_is_the_main_job(trained):
@@ -541,18 +503,6 @@ def test_ctrl_c_saves_what_was_learnt_and_resuming_gives_the_bits_of_one_run(her
     assert f"resumed after epoch {len(net.training.history)} of {epochs}" in printed
     ok(here("train", "--epochs", epochs, "--dropout", "0.1", "--out", "whole.safetensors"))
     assert_same_bits(fc.load("digits.safetensors").parameters, fc.load("whole.safetensors").parameters, "parameters")
-
-
-def interrupting(times, what):
-    """A function that does what `what` does, after so many signals of Ctrl-C at its first call."""
-    signals = [signal.SIGINT] * times
-
-    def interrupted(*arguments, **options):
-        while signals:
-            signal.raise_signal(signals.pop())
-        return what(*arguments, **options)
-
-    return interrupted
 
 
 RESUMED = ("train", "iris.csv", "--target", "kind", "--validation-split", "0.3", "--class-weight", "balanced")

@@ -95,7 +95,7 @@ def _sentence(error: BaseException) -> str:
 def _words(error: BaseException) -> str:
     if isinstance(error, UsageError):
         context = getattr(error, "ctx", None)
-        return _one_line(error.format_message()) + (f"; see {context.command_path} --help" if context else "")
+        return _one_line(error.format_message()).rstrip(".") + (f"; see {context.command_path} --help" if context else "")
     if isinstance(error, OSError) and error.filename is not None:
         name = os.fsdecode(error.filename) if isinstance(error.filename, str | bytes) else str(error.filename)
         return f"{screen.sentence(name, 150)}: {error.strerror or _of_number(error) or type(error).__name__}"

@@ -12,7 +12,8 @@ import math
 import os
 import shlex
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
@@ -53,8 +54,18 @@ def say(*lines: str, err: bool = False) -> None:
     """Print lines for people."""
     stream = sys.stderr if err else sys.stdout
     if stream is not None:  # closed, as by >&-
-        stream.write("".join(f"{printable(line)}\n" for line in lines))
-        stream.flush()
+        with _of_the_output():
+            stream.write("".join(f"{printable(line)}\n" for line in lines))
+            stream.flush()
+
+
+@contextmanager
+def _of_the_output() -> Iterator[None]:
+    """Errors that say of which file they are."""
+    try:
+        yield
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, "the output") from None  # BrokenPipeError stays one
 
 
 class Lines:
@@ -118,9 +129,10 @@ def print_data(rows: Iterable[str]) -> None:
     if sys.stdout.isatty() or not hasattr(sys.stdout, "buffer"):
         say(*(row.removesuffix("\n") for row in rows))
         return
-    sys.stdout.flush()
-    sys.stdout.buffer.write(encoded(rows))
-    sys.stdout.buffer.flush()
+    with _of_the_output():
+        sys.stdout.flush()
+        sys.stdout.buffer.write(encoded(rows))
+        sys.stdout.buffer.flush()
 
 
 def encoded(rows: Iterable[str]) -> bytes:
