@@ -7,6 +7,7 @@
 Formulas: numbafc.formulas. Layer: numbafc.layer. Jacobians: numbafc.jacobian. Networks: numbafc.nn.
 """
 
+from . import _startup  # noqa: F401  before all else
 from ._numba import get_num_threads, set_num_threads
 from ._version import __version__
 from .files import InvalidFile, load

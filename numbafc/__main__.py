@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import sys
 
+from . import _startup
+
 
 def main() -> None:
     """Run the command line."""
@@ -14,11 +16,11 @@ def main() -> None:
         if missing not in ("typer", "rich"):
             raise
         sys.stderr.write(f"numbafc: the command line needs {missing}: pip install 'numbafc[cli]'\n")
-        raise SystemExit(2) from None
-    except KeyboardInterrupt:  # while Numba is imported
-        sys.stderr.write("numbafc: interrupted\n")
-        raise SystemExit(130) from None
-    app()
+        raise SystemExit(_startup.BAD_INPUT) from None
+    try:
+        app()
+    finally:
+        _startup.finish()
 
 
 if __name__ == "__main__":

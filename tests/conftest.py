@@ -16,3 +16,22 @@ settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci" if os.environ.ge
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """The count of compiled signatures comes last: it is about the whole suite."""
     items.sort(key=lambda item: "test_signatures" in item.nodeid)
+
+
+@pytest.fixture
+def here(tmp_path, monkeypatch, capfd):
+    """The command in this process, in a folder of its own: here(arguments) is as a finished process, here.folder."""
+    import commands  # late: it brings the command line's extra with it
+
+    import numbafc
+
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("COLUMNS", "200")
+    threads = numbafc.get_num_threads()
+
+    def run(*arguments):
+        return commands.run(capfd, *arguments)
+
+    run.folder = tmp_path
+    yield run
+    numbafc.set_num_threads(threads)

@@ -11,30 +11,16 @@ import signal
 import struct
 import subprocess
 import sys
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from commands import IRIS, interrupting, numbafc, ok
 from helpers import assert_same_bits, run_python
 from rich.console import Console
 
 import numbafc as fc
-from numbafc.cli import app, outputs
+from numbafc.cli import outputs
 from numbafc.cli.display import Display
-
-IRIS = "width,length,kind\n" + "".join(f"{k + n / 50},{k * 2 - n / 40},{'abc'[k]}\n" for n in range(20) for k in range(3))
-
-
-def numbafc(*arguments, cwd, timeout=300, **environment):
-    return subprocess.run(
-        [sys.executable, "-m", "numbafc", *map(str, arguments)],
-        cwd=cwd,
-        env={**os.environ, "COLUMNS": "200", "NO_COLOR": "1", **environment},
-        capture_output=True,
-        text=True,
-        timeout=timeout,
-        check=False,
-    )
 
 
 @pytest.fixture(scope="module")
@@ -42,30 +28,6 @@ def trained(tmp_path_factory):
     """A folder in which `numbafc train` ran, without arguments, and what it printed."""
     folder = tmp_path_factory.mktemp("train")
     return folder, numbafc("train", cwd=folder)
-
-
-@pytest.fixture
-def here(tmp_path, monkeypatch, capfd):
-    """The command in this process, in a folder of its own: here(arguments) is as a finished process, here.folder."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("COLUMNS", "200")
-    threads = fc.get_num_threads()
-
-    def run(*arguments):
-        with pytest.raises(SystemExit) as ended:
-            app(list(map(str, arguments)), prog_name="numbafc")
-        out, err = capfd.readouterr()
-        return SimpleNamespace(returncode=ended.value.code, stdout=out, stderr=err)
-
-    run.folder = tmp_path
-    yield run
-    fc.set_num_threads(threads)
-
-
-def ok(done):
-    """What a command that went well has printed."""
-    assert (done.returncode, done.stderr) == (0, ""), done
-    return done.stdout
 
 
 def test_train_is_the_main_job(trained):
@@ -317,11 +279,6 @@ BAD = [
     (["train", "missing.csv", "--json"], "missing.csv: No such file or directory"),
     (["train", "--resume", "missing.safetensors"], "missing.safetensors: No such file or directory"),
     (["train", "--resume", "m.safetensors"], "m.safetensors: there is no training in it to resume; it was saved without"),
-    (
-        ["train", "--resume", "m.safetensors", "--hidden", "128", "--learning-rate", "1", "--seed", "0"],
-        "with --resume the model's file says what --hidden, --seed and --learning-rate would; leave them out",
-    ),
-    (["train", "--resume", "m.safetensors", "--dtype", "float32"], "what --dtype would; leave it out"),
     (["evaluate", "words.csv", "digits"], "words.csv: not a readable safetensors file"),
     (["evaluate", "missing.safetensors", "digits", "--json"], "missing.safetensors: No such file or directory"),
     (["evaluate", "m.safetensors", "words.csv"], "words.csv: expected a number at row 1, column 0"),
@@ -385,7 +342,8 @@ def test_a_full_disk_is_said_of_the_file_that_was_asked_for(here, monkeypatch):
         (("predict", "m.safetensors", "digits", "--out", "p.csv"), "p.csv"),
     ):
         done = here(*arguments)
-        assert (done.returncode, done.stderr) == (2, f"numbafc: {path}: No space left on device\n")
+        last = done.stderr.splitlines()[-1]  # a slow machine may have tried before
+        assert (done.returncode, last.startswith(f"numbafc: {path}: No space left on device;")) == (2, True)
     assert [path.name for path in here.folder.iterdir()] == ["m.safetensors"]
 
 
@@ -422,7 +380,8 @@ def test_a_later_divergence_keeps_the_last_good_parameters(here):
     assert (done.returncode, epoch > 2) == (1, True)
     net = fc.load("r.safetensors")
     assert np.isfinite(net.parameters).all()
-    ok(here("train", "r.npz", *options[:-1], str(epoch - 1), "--out", "before.safetensors"))
+    before = here("train", "r.npz", *options[:-1], str(epoch - 1), "--out", "before.safetensors")
+    assert (before.returncode, "before.safetensors has that network" in before.stderr) == (1, True)  # it is worse than none
     assert_same_bits(net.parameters, fc.load("before.safetensors").parameters, "parameters")
 
 
@@ -439,7 +398,8 @@ def test_help_has_examples_and_is_not_cut_off(here, monkeypatch):
     monkeypatch.setenv("COLUMNS", "80")
     for command in ("train", "evaluate", "predict"):
         assert re.search(rf"^  Examples:\n\n  numbafc {command}\b", ok(here(command, "--help")), re.M)
-    commands = ok(here("--help")).partition("Commands:")[2]
+    commands, _, codes = ok(here("--help")).partition("Commands:")[2].partition("\n  Exit codes:\n")
+    assert "\n  130  Ctrl-C" in codes
     assert len(commands.split("\n")) == 6
     assert "..." not in commands
     monkeypatch.setenv("COLUMNS", "200")
@@ -543,18 +503,6 @@ def test_ctrl_c_saves_what_was_learnt_and_resuming_gives_the_bits_of_one_run(her
     assert f"resumed after epoch {len(net.training.history)} of {epochs}" in printed
     ok(here("train", "--epochs", epochs, "--dropout", "0.1", "--out", "whole.safetensors"))
     assert_same_bits(fc.load("digits.safetensors").parameters, fc.load("whole.safetensors").parameters, "parameters")
-
-
-def interrupting(times, what):
-    """A function that does what `what` does, after so many signals of Ctrl-C at its first call."""
-    signals = [signal.SIGINT] * times
-
-    def interrupted(*arguments, **options):
-        while signals:
-            signal.raise_signal(signals.pop())
-        return what(*arguments, **options)
-
-    return interrupted
 
 
 RESUMED = ("train", "iris.csv", "--target", "kind", "--validation-split", "0.3", "--class-weight", "balanced")

@@ -14,6 +14,7 @@ FILES = sorted(PACKAGE.rglob("*.py"))
 
 # From the ground up: a room imports only rooms above it in this list, and itself.
 ROOMS = (
+    "_startup",
     "_version",
     "_numba",
     "formulas",

@@ -13,7 +13,7 @@ environment.py  the processor, and what decides how fast this process is
 from .arrays import is_array
 from .bits import as_integer, as_real
 from .cache import cache_folder
-from .environment import environment, target
+from .environment import environment, target, unknown_to_llvm
 from .fma import fma
 from .kernel import DTYPES, Kernel, array_in, array_out, flat, flat_in, kernel
 from .lowering import cgutils, impl_ret_borrowed
@@ -46,4 +46,5 @@ __all__ = [
     "set_num_threads",
     "stay_apart",
     "target",
+    "unknown_to_llvm",
 ]

@@ -2,15 +2,38 @@
 
 from __future__ import annotations
 
-from typing import Annotated
+import functools
+import sys
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperGroup
 
 from .. import __version__
-from . import evaluate, info, predict, train
-from .endings import in_one_sentence
+from . import endings, evaluate, info, predict, train
+
+
+class Commands(TyperGroup):
+    """The commands, each of which ends as endings.py has it."""
+
+    def main(self, *arguments: Any, **options: Any) -> Any:
+        run = functools.partial(super().main, *arguments, **options | {"standalone_mode": False})
+        if not options.get("standalone_mode", True):
+            return run()
+        sys.exit(endings.exit_code(run))
+
+    def invoke(self, context: Any) -> Any:
+        try:
+            return super().invoke(context)
+        except endings.UsageError:
+            raise
+        except BaseException as error:  # typer.Exit, too: Ctrl-C anywhere else comes back as its code alone
+            raise endings.Ended(error) from error
+
 
 app = typer.Typer(
+    cls=Commands,
+    epilog=f"Exit codes:\n\n\b\n{endings.CODES.strip()}",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -40,4 +63,4 @@ def _epilog(examples: str) -> str | None:
 
 for module in (train, evaluate, predict, info):
     name = module.__name__.rpartition(".")[2]
-    app.command(name, epilog=_epilog(module.EXAMPLES))(in_one_sentence(getattr(module, name)))
+    app.command(name, epilog=_epilog(module.EXAMPLES))(getattr(module, name))

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+import signal
+from collections.abc import Callable, Iterable
 
 import numpy as np
 from rich.console import Console, RenderableType
@@ -10,11 +11,14 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Column
 
 from ..nn import MLP, EpochRecord
+from . import screen
+from .interrupts import Stop
 from .screen import decimal
 from .sources import score_name
 
 BAR, WIDE = 12, 100  # columns of the bar, and of a terminal that has room for one
 TIME, SPEED = 7, 17  # columns of the time left, 1:23:45, and of 1234567 samples/s
+NARROW, NARROWER = 60, 30  # columns of a terminal that has room for the speed, and for the time
 WAITING = "training; kernels that are not in the cache yet are compiled first, for some seconds, and kept"
 
 
@@ -27,28 +31,32 @@ def minibatches(net: MLP) -> int:
 class Display(Progress):
     """The progress of a network's training. The value is a callback for fit."""
 
-    def __init__(self, net: MLP, epochs: int, console: Console) -> None:
+    def __init__(self, net: MLP, epochs: int, console: Console, say: Callable[[str], None] = screen.say) -> None:
         self.net, self.epochs, self.score = net, epochs, score_name(net)
+        self.moves = console.is_interactive  # neither a pipe nor a terminal that cannot
+        self.say, self.heard = say, True
         self.first = minibatches(net)
         self.record: EpochRecord | None = None
-        done = "{task.fields[done]}/{task.fields[epochs]}"
-        width = 2 * len(str(epochs)) + 1
-        bar = [BarColumn(bar_width=BAR)] if console.width >= WIDE else []
-        # what is left to the line when the others are as wide as they get, and a space is between each two
-        self.room = console.width - width - (BAR + 1) * len(bar) - (TIME + 1) - (SPEED + 1) - 1
-        super().__init__(
-            TextColumn(done, table_column=Column(no_wrap=True, min_width=width)),
-            *bar,
-            TimeRemainingColumn(compact=True, table_column=Column(no_wrap=True, min_width=TIME)),
-            TextColumn("{task.fields[speed]}", table_column=Column(no_wrap=True)),
-            TextColumn("{task.description}", table_column=Column(no_wrap=True)),
-            console=console,
-            disable=not console.is_terminal,
+        width, has = 2 * len(str(epochs)) + 1, console.width
+        done = TextColumn(
+            "{task.fields[done]}/{task.fields[epochs]}", markup=False, table_column=Column(no_wrap=True, min_width=width)
         )
+        bar = [BarColumn(bar_width=BAR)] if has >= WIDE else []
+        time = (
+            [TimeRemainingColumn(compact=True, table_column=Column(no_wrap=True, min_width=TIME))]
+            if has >= NARROWER
+            else []
+        )
+        speed = [TextColumn("{task.fields[speed]}", table_column=Column(no_wrap=True))] if has >= NARROW else []
+        # what is left to the line when the others are as wide as they get, and a space is between each two
+        others = (BAR + 1) * len(bar) + (TIME + 1) * len(time) + (SPEED + 1) * len(speed)
+        self.room = max(has - width - others - 1, 0)
+        line = TextColumn("{task.description}", table_column=Column(no_wrap=True))
+        super().__init__(done, *bar, *time, *speed, line, console=console, disable=not self.moves)
         history = [] if net.training is None else net.training.history
         self.task = self.add_task("compiling", total=None, epochs=epochs, done=len(history), speed="")
-        if not console.is_terminal:
-            console.print(WAITING)
+        if not self.moves:
+            say(WAITING)
 
     def get_renderables(self) -> Iterable[RenderableType]:
         """What is on the screen, several times a second: how far the network is now, in the middle of an epoch too."""
@@ -67,6 +75,16 @@ class Display(Progress):
         known = np.isfinite(record.score)
         short = f"{loss}, {self.score} " + (f"{record.score:.3f}, " if known else "") + validation
         self.update(self.task, description=short[: self.room], speed=speed, done=record.epoch)
-        if not self.console.is_terminal:
+        if not self.moves and self.heard:
             line = f"{loss}, {self.score} " + (f"train {record.score:.3f} " if known else "") + validation
-            self.console.print(f"epoch {record.epoch}/{self.epochs}: {line}, {speed}")
+            self._say(f"epoch {record.epoch}/{self.epochs}: {line}, {speed}")
+
+    def _say(self, line: str) -> None:
+        """A line: if it cannot be written, the training goes on; if nobody reads it any more, it ends."""
+        try:
+            self.say(line)
+        except BrokenPipeError:
+            raise Stop(signal.SIGPIPE, "nobody reads the output any more") from None
+        except OSError as error:
+            self.heard = False
+            screen.say(f"numbafc: warning: the output cannot be written, {error.strerror}; the training goes on", err=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from rich.cells import cell_len
 
 from ..files import datasets
 from ..files.checkpoint import load
@@ -49,7 +50,7 @@ def evaluate(
             f"trained on {seen} of these {whole['samples']} samples; on the {apart['samples']} others: "
             f"loss {screen.decimal(apart['loss'])}, {score_name(net)} {screen.decimal(apart['score'])}"
         )
-    screen.TEXT.print("\n".join([*lines, *_aligned(table)]))
+    screen.say(*lines, *_aligned(table))
 
 
 def _measured(net: MLP, dataset: datasets.Dataset) -> dict[str, Any]:
@@ -63,7 +64,10 @@ def _others(net: MLP, dataset: datasets.Dataset) -> datasets.Dataset | None:
     if count <= 0:
         return None
     training, others = dataset.split(count / len(dataset.X), net.seed)
-    return others if net.was_trained_on(training.X, training.y) else None
+    weights = (
+        (None, "balanced") if LOSSES[net.loss_name].classifies else (None,)
+    )  # --class-weight, of which a file says nothing
+    return others if any(net.was_trained_on(training.X, training.y, class_weight=weight) for weight in weights) else None
 
 
 def _table(net: MLP, dataset: datasets.Dataset) -> tuple[str, dict[str, Any]]:
@@ -84,9 +88,9 @@ def _records(table: dict[str, Any]) -> list[dict[str, Any]]:
 def _aligned(table: dict[str, Any]) -> list[str]:
     """The table in lines: names to the left, numbers to the right."""
     columns = [[HEADINGS.get(name, name), *map(_cell, column)] for name, column in table.items()]
-    widths = [max(map(len, column)) for column in columns]
+    widths = [max(map(cell_len, column)) for column in columns]
     rows = zip(*columns, strict=True)
-    return ["  ".join([row[0].ljust(widths[0]), *map(str.rjust, row[1:], widths[1:])]) for row in rows]
+    return ["  ".join([screen.padded(row[0], widths[0]), *map(str.rjust, row[1:], widths[1:])]) for row in rows]
 
 
 HEADINGS = {"r2": "R²", "rmse": "RMSE", "mae": "MAE"}
@@ -95,4 +99,4 @@ HEADINGS = {"r2": "R²", "rmse": "RMSE", "mae": "MAE"}
 def _cell(value: Any) -> str:
     if isinstance(value, np.floating):
         return "–" if np.isnan(value) else screen.decimal(float(value))
-    return str(value)
+    return screen.label(str(value))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from .. import __version__, _numba
-from .screen import TEXT
+from .screen import say
 
 EXAMPLES = ""
 
@@ -14,4 +14,4 @@ def info() -> None:
     Versions, threads, CPU features, cache.
     """
     for name, value in {"numbafc": __version__, **_numba.environment()}.items():
-        TEXT.print(f"{name.replace('_', ' '):16}{' '.join(value) if isinstance(value, list) else value}")
+        say(f"{name.replace('_', ' '):16}{' '.join(value) if isinstance(value, list) else value}")

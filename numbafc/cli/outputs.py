@@ -2,56 +2,49 @@
 
 from __future__ import annotations
 
-import os
-import signal
 import time
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from pathlib import Path
-from types import FrameType
 
-from ..nn import MLP, EpochRecord
+from ..files import require_savable, require_writable
+from ..nn import EpochRecord
 
 SECONDS = 30  # between two saves, at least
 
 
-def check_writable(option: str, path: Path, *inputs: Path | None) -> None:
+def check_writable(option: str, path: Path, *inputs: Path | None, model: bool = False) -> None:
     """Refuse a file that cannot or must not be written before the work, not after it. Raises OSError or ValueError."""
-    folder = Path(os.path.realpath(path)).parent
-    special = path.exists() and not path.is_file()
-    if special or not folder.is_dir() or not os.access(path if path.exists() else folder, os.W_OK):
-        raise OSError(f"{path} cannot be written: expected a file in a folder that exists and is writable")
     for other in inputs:
         if other is not None and path.exists() and other.exists() and path.samefile(other):
             raise ValueError(f"{option} {path} is the file that is read; give the output a name of its own")
+    try:
+        (require_savable if model else require_writable)(path)
+    except OSError as error:
+        reason = f"expected a file in a folder that exists and is writable ({error.strerror or error})"
+        raise OSError(f"{path} cannot be written: {reason}") from None
 
 
 class Saver:
-    """Saves a network between epochs, now and then: a killed process loses little. The value is a callback for fit."""
+    """Saves a network between epochs, now and then: a killed process loses little. The value is a callback for fit.
 
-    def __init__(self, net: MLP, path: Path) -> None:
-        self.net, self.path, self.saved_at = net, path, time.monotonic()
+    A save that fails is said, once until one works again, and costs the training nothing.
+    """
+
+    def __init__(self, save: Callable[[], Path], say: Callable[[str], None]) -> None:
+        self.save, self.say, self.saved_at, self.failed = save, say, time.monotonic(), False
 
     def __call__(self, record: EpochRecord) -> None:
-        if time.monotonic() - self.saved_at >= SECONDS:
-            self.net.save(self.path)
-            self.saved_at = time.monotonic()
-
-
-@contextmanager
-def one_interrupt() -> Iterator[None]:
-    """Ctrl-C raises KeyboardInterrupt once; pressed again, while what was learnt is being saved, it is not heard."""
-    usual = signal.getsignal(signal.SIGINT)
-
-    def interrupt(number: int, frame: FrameType | None) -> None:
-        signal.signal(signal.SIGINT, signal.SIG_IGN)
-        raise KeyboardInterrupt
-
-    if usual is not signal.default_int_handler:  # a background job of a shell ignores Ctrl-C
-        yield
-        return
-    signal.signal(signal.SIGINT, interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGINT, usual)
+        if time.monotonic() - self.saved_at < SECONDS:
+            return
+        try:
+            path = self.save()
+        except OSError as error:
+            if not self.failed:
+                reason = f"{error.filename or 'the model'}: {error.strerror or error}"
+                self.say(f"warning: cannot save on the way, {reason}; the training goes on")
+            self.failed = True
+        else:
+            if self.failed:
+                self.say(f"saved {path} on the way; it works again")
+            self.failed = False
+        self.saved_at = time.monotonic()

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import csv
-import io
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Annotated
 
 import typer
@@ -15,7 +15,7 @@ from ..files.replacing import write_whole
 from ..nn import LOSSES
 from . import options
 from .outputs import check_writable
-from .screen import TEXT
+from .screen import encoded, print_data, say
 from .sources import class_names, is_digits, require_features, score_name
 
 EXAMPLES = """
@@ -35,7 +35,8 @@ def predict(
 ) -> None:
     """Print a model's prediction for each sample.
 
-    One per line. A column with targets may be there; it is not used.
+    One per line. A column with targets may be there; it is not used. In a file or a pipe these are a csv in UTF-8 with the
+    labels as they are; on a terminal what cannot be printed in a label is written as \\x1b is.
     """
     net = load(model)
     if probabilities and score_name(net) != "accuracy":
@@ -49,14 +50,14 @@ def predict(
         check_writable("--out", out, data, model)
     rows = net.predict_proba(X) if probabilities else net.predict(X).reshape(len(X), -1)
     names = net.classes if LOSSES[net.loss_name].classifies and not probabilities else None
-    table = io.StringIO()
-    writer = csv.writer(table, lineterminator="\n")
+    table: list[str] = []
+    writer = csv.writer(SimpleNamespace(write=table.append), lineterminator="\n")
     if probabilities:
         writer.writerow(class_names(net))
     # a number of the dtype has in str as few digits as tell it from its neighbours
     writer.writerows([str(number) if names is None else names[number] for number in row] for row in rows)
     if out is None:
-        typer.echo(table.getvalue(), nl=False)
+        print_data(table)
     else:
-        write_whole(out, table.getvalue().encode())
-        TEXT.print(f"wrote {len(X)} predictions to {out}")
+        write_whole(out, encoded(table))
+        say(f"wrote {len(X)} predictions to {out}")

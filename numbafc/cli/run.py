@@ -2,26 +2,33 @@
 
 from __future__ import annotations
 
-import shlex
+import math
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
+import typer
 
+from .._startup import INTERRUPTED
 from ..files import datasets
+from ..files.checkpoint import load
 from ..files.invalid import InvalidFile
 from ..nn import MLP
 from ..nn.mlp import REAL_LOSSES
-from . import curves, settings
+from ..nn.weights import class_weights
+from . import curves, resuming, screen, settings
 from .display import Display, minibatches
-from .outputs import Saver, check_writable, one_interrupt
-from .sources import Source, require_targets, score_name
+from .interrupts import one_stop
+from .outputs import Saver, check_writable
+from .places import Place, SavedElsewhere, save_for_good
+from .sources import Source, file_word, require_targets, score_name
+
+SOME = 10_000  # samples, drawn by the split: enough to see that a network is worse than none
 
 
 @dataclass
 class Run:
-    """A network, the samples to train it on and to validate it on, the settings of fit, and the model's file."""
+    """A network, the samples to train it on and to validate it on, the settings of fit, and where the model goes."""
 
     source: Source
     net: MLP
@@ -29,62 +36,127 @@ class Run:
     training: datasets.Dataset
     held_out: datasets.Dataset
     asked: dict[str, Any]
-    path: Path
-    again: str  # the command that resumes it
+    place: Place
+    words: list[str]  # of the command that resumes it, but for the file
+    path: Path  # of the model: where it will go, then where it is
+    replaced: bool = False
+    stopped: int = 0  # the exit code of a training that was asked to end before it did
+    trouble: Exception | None = None  # with the model, which is saved all the same
 
-    def describe(self) -> str:
-        """What is read, what is trained, and on how much of it."""
+    def describe(self) -> list[str]:
+        """What is read, what is trained, on how much of it, and where the model goes if that is no matter of course."""
         layers = "-".join(map(str, self.net.sizes))
-        words = [
+        lines = [
             self.dataset.describe(),
-            f"layers {layers}, {self.net.activation}, {self.net.loss_name}, {self.net.parameters.size} parameters",
+            screen.sentence(
+                f"layers {layers}, {self.net.activation}, {self.net.loss_name}, {self.net.parameters.size} parameters"
+            ),
             f"{len(self.training.X)} samples to train on, {len(self.held_out.X)} for validation",
         ]
         if self.net.training is not None:
-            words.append(f"resumed after {_place(self.net)}")
-        return "\n".join(words)
+            lines.append(f"resumed after {_place(self.net)}")
+        if self.stays is not None:
+            lines.append(f"{self.stays} is of another training and stays; this model goes to {self.path}, or say --out")
+        return lines
 
-    def fit(self, console: Console) -> bool:
-        """Train with a display, and save. Whether it came to its end: Ctrl-C before the first step is raised again."""
-        before, finished = minibatches(self.net), False
+    @property
+    def stays(self) -> Path | None:
+        """The file that has the name this model would have, and is not replaced."""
+        return self.place.path if self.path != self.place.path and self.place.path.exists() else None
+
+    def fit(self, lines: screen.Lines) -> None:
+        """Train with a display, and save. Ctrl-C before the first step is raised again."""
+        before, ended = minibatches(self.net), False
         validation = self.held_out.X, self.held_out.y
-        with one_interrupt(), Display(self.net, self.asked["epochs"], console) as display:
-            callbacks = display, Saver(self.net, self.path)
+        with one_stop(), Display(self.net, self.asked["epochs"], lines.console(), lines.say) as display:
+            callbacks = display, Saver(lambda: self.place.save(self.net, self._of_a_part()), _aside)
             try:
                 self.net.fit(self.training.X, self.training.y, validation=validation, callbacks=callbacks, **self.asked)
-                finished = True
-                self.net.save(self.path)
-            except KeyboardInterrupt:
+                ended = True
+                self._save_whole()
+            except KeyboardInterrupt as stop:
+                if ended:  # it is heard once
+                    self._save_whole()
+                    return
                 if minibatches(self.net) == before:
                     raise
-                self.net.save(self.path)
+                self.stopped = getattr(stop, "code", INTERRUPTED)
+                self._save(self._of_a_part())
             except FloatingPointError as error:
                 if display.record is None or "resume" in self.asked:  # a file to resume stays one
                     raise
-                self.net.save(self.path)
+                self._save(self._of_a_part())
                 raise FloatingPointError(f"{error}; {self.path} has those parameters") from None
-        return finished
+            except BaseException as error:
+                if minibatches(self.net) > before and not ended:
+                    self._save(self._of_a_part())
+                    error.add_note(f"what was learnt until then is saved in {self.path}")
+                raise
+
+    def _save_whole(self) -> None:
+        worse = self._worse()
+        if worse is None:
+            self._save(self.place.whole())
+            self.place.clear(self.path)
+            return
+        after, before = worse
+        self._save(self.place.spare())
+        kept = f"; {self.place.path} stays as it was" if self.stays is not None else ""
+        self.trouble = self.trouble or FloatingPointError(
+            f"training diverged: the loss of what it was trained on is {after:.6g}, and was {before:.6g} before the first "
+            f"step; {self.path} has that network{kept}; try a smaller learning rate"
+        )
+
+    def _of_a_part(self) -> Path:
+        return self.place.part() if self._worse() is None else self.place.spare()
+
+    def _save(self, path: Path) -> None:
+        """Save the model there, or elsewhere where that fails."""
+        self.replaced = path.exists() and not self.place.is_mine(path)
+        try:
+            self.path = save_for_good(self.place, self.net, path)
+        except SavedElsewhere as error:
+            self.path, self.trouble, self.replaced = error.path, error, False
+
+    def _worse(self) -> tuple[float, float] | None:
+        """The loss of samples it was trained on, now and before the first step, if that is not less than this."""
+        X, y = self.training.X[:SOME], self.training.y[:SOME]
+        weight = self.asked["class_weight"] and class_weights(self.asked["class_weight"], y, self.net.sizes[-1])
+        try:
+            before, after = (net.loss(X, y, sample_weight=weight) for net in (settings.untrained(self.net), self.net))
+        except MemoryError:  # for another network: nobody can tell
+            return None
+        return (after, before) if math.isfinite(before) and not after <= before else None
 
     def uses(self) -> list[str]:
         """What can be done with the model."""
-        model, source = str(self.path), self.source
-        evaluate = shlex.join(["numbafc", "evaluate", model, *source.arguments])
-        predict = shlex.join(["numbafc", "predict", model, *source._replace(labels=None).arguments])
-        return [evaluate, predict, f"numbafc.load({model!r}) in Python"]
+        model, source = file_word(self.path), self.source
+        evaluate = screen.command("numbafc", "evaluate", model, *source.arguments)
+        predict = screen.command("numbafc", "predict", model, *source._replace(labels=None).arguments)
+        return [evaluate, predict, f"numbafc.load({str(self.path)!r}) in Python"]
+
+    @property
+    def again(self) -> str:
+        """The command that resumes it."""
+        return screen.command(*self.words, "--resume", file_word(self.path))
 
     def draw(self, path: Path) -> bool:
         """Draw the learning curve; whether there is one."""
         history = self._progress.history
         if history:
-            curves.draw(path, history, score_name(self.net), self.dataset.name)
+            curves.draw(path, history, score_name(self.net), screen.printable(self.dataset.name))
         return bool(history)
 
-    def result(self, finished: bool) -> dict[str, Any]:
+    def result(self) -> dict[str, Any]:
         """What came of it, for programs."""
         net, history, samples, seconds = self.net, self._progress.history, *self._work()
         validation = self.held_out.X, self.held_out.y
+        finished = not self.stopped
         return {
             "model": str(self.path),
+            "replaced": self.replaced,
+            "stays": None if self.stays is None else str(self.stays),
+            "trouble": None if self.trouble is None else str(self.trouble),
             "data": str(self.source.data),
             "samples": len(self.dataset.X),
             "features": self.dataset.X.shape[1],
@@ -131,20 +203,29 @@ class Run:
         return [f"kept the parameters of epoch {len(now.history) - now.waited}, the best of {len(now.history)}"]
 
 
+def _aside(line: str) -> None:
+    screen.say(f"numbafc: {screen.sentence(line)}", err=True)
+
+
 def begin(source: Source, given: dict[str, Any], out: Path | None) -> Run:
     """A training of a new network. given: the options by their names."""
     dataset = source.read(settings.task(given["loss"]), given["dtype"])
     net = settings.network(dataset, given)
     require_targets(dataset, net, source.data)
+    given = given | {"batch_size": min(given["batch_size"], max(len(dataset.X), 1))}  # which is one batch
     run = _run(source, net, dataset, given, {**settings.training(given), "epochs": given["epochs"]}, out)
     run.net.standardize(run.training.X, run.training.y if net.loss_name in REAL_LOSSES else None)
     return run
 
 
-def go_on(source: Source, given: dict[str, Any], resume: Path, epochs: int | None, out: Path | None) -> Run:
+def go_on(source: Source, context: typer.Context, resume: Path, epochs: int | None, out: Path | None) -> Run:
     """The training in a model's file, to so many epochs in all, or to where it was to go."""
+    given = context.params
     net = settings.resumed(resume, epochs)
     settings.refuse_for_reals(given, net.loss_name)
+    resuming.require_equal(context, net, resume)
+    if settings.is_given(context, "loss") and given["loss"] == "auto":
+        resuming.require_auto(source.read("auto", net.dtype), net, resume)
     run = _run(source, net, source.read_for(net), given, {"resume": True}, out or resume)
     if not net.was_trained_on(run.training.X, run.training.y, class_weight=given["class_weight"]):
         raise ValueError(
@@ -160,13 +241,30 @@ def _run(
 ) -> Run:
     if len(dataset.X) < 2:
         raise InvalidFile(source.data, "training needs at least 2 samples, one of them to validate on")
-    path = out or Path(f"{Path(dataset.name).stem}.safetensors")
-    check_writable("--out", path, *source.files)
     repeated = {name: given[name] for name, usual in settings.OF_DATA.items() if given[name] != usual}
     words = [word for name, value in repeated.items() for word in (settings.option(name), str(value))]
-    again = shlex.join(["numbafc", "train", *source.arguments, *words, "--resume", str(path)])
     parts = dataset.split(given["validation_split"], net.seed)
-    return Run(source, net, dataset, *parts, {**of_fit, "class_weight": given["class_weight"]}, path, again)
+    of_fit["class_weight"] = given["class_weight"]
+    place = Place(
+        out or Path(f"{Path(dataset.name).stem}.safetensors"),
+        out is not None,
+        lambda path: _is_same(path, net, parts[0], of_fit),
+    )
+    path = place.whole()
+    check_writable("--out", path, *source.files, model=True)
+    return Run(source, net, dataset, *parts, of_fit, place, ["numbafc", "train", *source.arguments, *words], path)
+
+
+def _is_same(path: Path, net: MLP, training: datasets.Dataset, of_fit: dict[str, Any]) -> bool:
+    """Whether a file has a network of the same training: its data, its settings, as many epochs."""
+    try:
+        other = load(path)
+        weight = of_fit["class_weight"]
+        if other.training is None or not other.was_trained_on(training.X, training.y, class_weight=weight):
+            return False
+    except (OSError, ValueError, TypeError, MemoryError):
+        return False
+    return resuming.of_network(net) == resuming.of_network(other) and resuming.is_recipe(of_fit, net, other.training)
 
 
 def _place(net: MLP) -> str:

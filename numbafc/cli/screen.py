@@ -1,30 +1,87 @@
-"""What is printed: lines for people, or one JSON object for programs."""
+"""What is printed: lines for people, one JSON object for programs, or data. Each text goes through `say` or `print_…`.
+
+Lines for people are lines, whatever is in a label, a header or a file's name: what cannot be printed, an escape sequence
+or a line's end, stands there as Python would write it. JSON and data are exact.
+"""
 
 from __future__ import annotations
 
 import io
 import json
 import math
+import os
+import shlex
 import sys
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
-import typer
+from rich.cells import cell_len
 from rich.console import Console
+
+from ..files.shown import printable, shortened
 
 for stream in (sys.stdout, sys.stderr):
     if isinstance(stream, io.TextIOWrapper):
         stream.reconfigure(errors="replace")  # a terminal without "²" loses that sign, not the training
-TEXT = Console(soft_wrap=True, highlight=False, markup=False)
+
+MOST = 300  # characters of a sentence
+LABEL = 40  # columns of a name in a table
 
 
-def lines(as_json: bool) -> Console:
-    """Where lines for people go: beside JSON, to a terminal that shows errors, or nowhere."""
-    if not as_json:
-        return TEXT
-    errors = Console(stderr=True, soft_wrap=True, highlight=False, markup=False)
-    errors.quiet = not errors.is_terminal
-    return errors
+def sentence(text: str, most: int = MOST) -> str:
+    """A sentence for people: printable, and where it is long without its middle; its end has the mend."""
+    return shortened(text, most)
+
+
+def label(name: str) -> str:
+    """A name in a table."""
+    shown = printable(name[: 2 * LABEL])
+    if cell_len(shown) <= LABEL and len(name) <= 2 * LABEL:
+        return shown
+    while cell_len(shown) >= LABEL:
+        shown = shown[:-1]
+    return f"{shown}…"
+
+
+def padded(text: str, width: int) -> str:
+    """The text in so many columns of a terminal, on which some letters take two."""
+    return text + " " * (width - cell_len(text))
+
+
+def say(*lines: str, err: bool = False) -> None:
+    """Print lines for people."""
+    stream = sys.stderr if err else sys.stdout
+    if stream is not None:  # closed, as by >&-
+        with _of_the_output():
+            stream.write("".join(f"{printable(line)}\n" for line in lines))
+            stream.flush()
+
+
+@contextmanager
+def _of_the_output() -> Iterator[None]:
+    """Errors that say of which file they are."""
+    try:
+        yield
+    except OSError as error:
+        raise OSError(error.errno, error.strerror, "the output") from None  # BrokenPipeError stays one
+
+
+class Lines:
+    """Where lines for people go: to the screen, beside JSON to a terminal that shows errors, or nowhere."""
+
+    def __init__(self, as_json: bool = False) -> None:
+        self.err, self.quiet = as_json, as_json and not (sys.stderr is not None and sys.stderr.isatty())
+
+    def say(self, *lines: str) -> None:
+        """Print lines."""
+        if not self.quiet:
+            say(*lines, err=self.err)
+
+    def console(self) -> Console:
+        """The same place, for what moves."""
+        return Console(stderr=self.err, quiet=self.quiet, soft_wrap=True, highlight=False, markup=False, emoji=False)
 
 
 def decimal(value: float, digits: int = 4) -> str:
@@ -32,9 +89,27 @@ def decimal(value: float, digits: int = 4) -> str:
     return f"{value:.{digits}f}" if abs(value) < 1000 else f"{value:.6g}"
 
 
+def command(*words: str) -> str:
+    """A command that a shell takes back to these words, and that can be printed."""
+    return " ".join(_quoted(word) for word in words)
+
+
+def _quoted(word: str) -> str:
+    if word.isprintable():
+        return shlex.quote(word)
+    told = {"\\": r"\\", "'": r"\'"}
+    letters = (told.get(one, one) if one.isprintable() else _in_bytes(one) for one in word)
+    return f"$'{''.join(letters)}'"
+
+
+def _in_bytes(letter: str) -> str:
+    return "".join(f"\\x{byte:02x}" for byte in os.fsencode(letter))
+
+
 def print_json(result: dict[str, Any]) -> None:
     """The one object. What no JSON can hold, NaN and infinity, is null."""
-    typer.echo(json.dumps(_plain(result), allow_nan=False))
+    text = json.dumps(_plain(result), allow_nan=False)  # ASCII
+    say(text.replace("\x7f", r"\u007f"))
 
 
 def _plain(value: Any) -> Any:
@@ -45,3 +120,21 @@ def _plain(value: Any) -> Any:
     if isinstance(value, np.generic):
         value = value.item()
     return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def print_data(rows: Iterable[str]) -> None:
+    """Rows of a file, each with its end: exact, in UTF-8, for a program or a file; on a terminal lines for people."""
+    if sys.stdout is None:
+        return
+    if sys.stdout.isatty() or not hasattr(sys.stdout, "buffer"):
+        say(*(row.removesuffix("\n") for row in rows))
+        return
+    with _of_the_output():
+        sys.stdout.flush()
+        sys.stdout.buffer.write(encoded(rows))
+        sys.stdout.buffer.flush()
+
+
+def encoded(rows: Iterable[str]) -> bytes:
+    """Rows as a file has them."""
+    return "".join(rows).encode(errors="backslashreplace")  # half a pair of UTF-16, which no encoding has

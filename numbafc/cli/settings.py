@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,7 @@ from ..checks import choice, count, number
 from ..files import datasets
 from ..files.checkpoint import load
 from ..files.invalid import InvalidFile
+from ..files.opening import free_memory
 from ..nn import ACTIVATIONS, LOSSES, MLP, OPTIMIZERS, SCHEDULES
 from ..nn.initializers import INITIALIZERS
 from ..nn.progress import Progress
@@ -32,8 +34,11 @@ NAMES = {
     "class_weight": ("balanced",),
 }
 OF_DATA: dict[str, Any] = {"validation_split": 0.2, "class_weight": None}  # what no file remembers, and its default
+COPIES = 2  # of the parameters: these, and those before the epoch
 OF_CLASSES = "label_smoothing", "class_weight"
 COUNTS = {"batch_size": 1, "epochs": 1, "seed": 0, "early_stopping": 1, "threads": 1}
+LARGEST = 2**63 - 1  # that a file holds
+WITHOUT_LIMIT = "batch_size", "seed"  # more than there are samples is one batch
 NUMBERS: dict[str, tuple[float, dict[str, Any]]] = {
     "validation_split": (0, {"exclusive": True, "below": 1}),
     "learning_rate": (0, {"exclusive": True}),
@@ -59,6 +64,8 @@ def check(given: dict[str, Any]) -> None:
             choice(option(name), value, NAMES[name])
         if name in COUNTS:
             count(option(name), value, COUNTS[name])
+            if value > LARGEST and name not in (*WITHOUT_LIMIT, "threads"):
+                raise ValueError(f"{option(name)} must be below 2⁶³, got {value}")
         if name in NUMBERS:
             least, limits = NUMBERS[name]
             number(option(name), value, least, **limits)
@@ -89,8 +96,10 @@ def network(dataset: datasets.Dataset, given: dict[str, Any]) -> MLP:
     if loss == "auto":
         loss = "mse" if dataset.classes is None else "cross_entropy"
     refuse_for_reals(given, loss)
+    sizes = [dataset.X.shape[1], *hidden_sizes(given["hidden"]), outputs]
+    require_room(sizes, np.dtype(given["dtype"]).itemsize)
     net = MLP(
-        [dataset.X.shape[1], *hidden_sizes(given["hidden"]), outputs],
+        sizes,
         given["activation"],
         loss,
         given["dtype"],
@@ -100,6 +109,31 @@ def network(dataset: datasets.Dataset, given: dict[str, Any]) -> MLP:
     )
     net.classes, net.features = dataset.classes, dataset.features
     return net
+
+
+def require_room(sizes: list[int], itemsize: int) -> None:
+    """Refuse more parameters than this machine has memory for. Raises MemoryError before any is taken."""
+    parameters = sum(N * T + T for N, T in itertools.pairwise(sizes))
+    nbytes, free = COPIES * parameters * itemsize, free_memory()
+    if nbytes > (LARGEST if free is None else free):
+        raise MemoryError(
+            f"--hidden makes {_rounded(parameters)} parameters, of which a training has {COPIES} copies or more: "
+            f"{_rounded(nbytes >> 20)} MiB, and {_rounded((free or LARGEST) >> 20)} are free; ask for smaller layers"
+        )
+
+
+def _rounded(number: int) -> str:
+    return str(number) if number < 10**15 else "more than 10¹⁵"
+
+
+def untrained(net: MLP) -> MLP:
+    """The network as it was before its first step."""
+    first = MLP(
+        net.sizes, net.activation, net.loss_name, net.dtype, net.seed, label_smoothing=net.label_smoothing, init=net.init
+    )
+    first.input_mean, first.input_scale = net.input_mean, net.input_scale
+    first.target_mean, first.target_scale = net.target_mean, net.target_scale
+    return first
 
 
 def refuse_for_reals(given: dict[str, Any], loss: str) -> None:
@@ -114,16 +148,6 @@ def training(given: dict[str, Any]) -> dict[str, Any]:
     own = {name: given[name] for name in ("learning_rate", "weight_decay") if given[name] is not None}
     rest = {name: given[name] for name in OF_TRAINING if name not in ("optimizer", "learning_rate", "weight_decay")}
     return {"optimizer": OPTIMIZERS[given["optimizer"]](**own), **rest}
-
-
-def refuse_beside_resume(context: typer.Context) -> None:
-    """Refuse options on the command line that say what the file to resume says. Raises ValueError."""
-    said = [name for name in (*OF_NETWORK, *OF_TRAINING) if is_given(context, name)]
-    if said:
-        names = " and ".join(filter(None, (", ".join(map(option, said[:-1])), option(said[-1]))))
-        raise ValueError(
-            f"with --resume the model's file says what {names} would; leave {'it' if len(said) == 1 else 'them'} out"
-        )
 
 
 def is_given(context: typer.Context, name: str) -> bool:

@@ -29,8 +29,9 @@ class Source(NamedTuple):
     @property
     def arguments(self) -> list[str]:
         """As they are given to a command."""
-        named = {"--target": self.target, "--labels": self.labels}
-        return [str(self.data), *(str(word) for pair in named.items() if pair[1] is not None for word in pair)]
+        target = [] if self.target is None else ["--target", self.target]
+        labels = [] if self.labels is None else ["--labels", file_word(self.labels)]
+        return [file_word(self.data), *target, *labels]
 
     def read(self, task: str, dtype: Any, features: tuple[str, ...] | None = None) -> datasets.Dataset:
         """The data set in a file, or the embedded one. features: a model's names of them."""
@@ -53,6 +54,11 @@ class Source(NamedTuple):
         dataset = _encoded(dataset, net, self.data)
         require_targets(dataset, net, self.data)
         return dataset
+
+
+def file_word(path: Path) -> str:
+    """A file's name as it is given to a command, which would take one that begins with - for an option."""
+    return f"./{path}" if str(path).startswith("-") else str(path)
 
 
 def require_features(X: np.ndarray, net: MLP, path: Path) -> None:

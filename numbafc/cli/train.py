@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import typer
 
 from .. import _numba
 from . import curves, options, screen, settings
-from .endings import INTERRUPTED
+from .endings import NOBODY_READS
 from .outputs import check_writable
-from .run import begin, go_on
+from .run import Run, begin, go_on
 from .sources import DIGITS, Source, score_name
 
 EXAMPLES = """
@@ -52,37 +54,58 @@ def train(
     """Train a network, by default on the digits.
 
     Without options it has one hidden layer of 128 units and learns for 20 epochs. Some samples are held out, to validate
-    on. Ctrl-C keeps what was learnt until then, and --resume goes on with it: to the bits of a run without a break.
+    on. Ctrl-C keeps what was learnt until then, and --resume goes on with it: to the bits of a run without a break. Other
+    settings than the file's are refused beside it. Without --out no model of another training is replaced: the new one is
+    NAME-2 then.
     """
     settings.check(context.params)
-    source, show = Source(data, target, labels), screen.lines(as_json)
+    source, show = Source(data, target, labels), screen.Lines(as_json)
     try:
         if resume is None:
             run = begin(source, context.params, out)
         else:
-            settings.refuse_beside_resume(context)
-            run = go_on(source, context.params, resume, epochs if settings.is_given(context, "epochs") else None, out)
+            run = go_on(source, context, resume, epochs if settings.is_given(context, "epochs") else None, out)
         if plot is not None:
             curves.check(plot)
             check_writable("--plot", plot, *source.files, resume, run.path)
         if threads is not None:
             _numba.set_num_threads(threads)
-        show.print(run.describe())
-        verb = "replaced" if run.path.exists() and run.path != resume else "saved"
-        finished = run.fit(show)
-    except KeyboardInterrupt:
-        raise KeyboardInterrupt("interrupted before the first step; nothing is saved") from None
-    for line in run.verdict():
-        show.print(line)
-    show.print(f"{verb} {run.path}; use it:" if finished else f"interrupted; saved {run.path}; resume with:")
-    for use in run.uses() if finished else [run.again]:
-        show.print(f"  {use}")
-    if plot is not None and run.draw(plot):
-        show.print(f"drew {plot}")
-    result = run.result(finished)
-    if finished:
-        show.print(f"validation {score_name(run.net)} {screen.decimal(result['validation_score'])}")
+        show.say(*run.describe())
+        run.fit(show)
+    except KeyboardInterrupt as error:
+        error.args = ("interrupted before the first step; nothing is saved",)
+        raise
+    try:
+        _tell(run, show, plot, as_json)
+    except (KeyboardInterrupt, OSError) as error:
+        error.add_note(f"the model is saved in {run.path}")
+        raise
+    if run.trouble is not None:
+        raise run.trouble
+    if run.stopped:
+        raise typer.Exit(run.stopped)
+
+
+def _tell(run: Run, show: screen.Lines, plot: Path | None, as_json: bool) -> None:
+    """What came of it, and what can be done with it."""
+    if run.stopped == NOBODY_READS:
+        screen.say(f"numbafc: nobody reads the output any more; saved {run.path}; resume with: {run.again}", err=True)
+        return
+    done, troubles = not run.stopped, []
+    show.say(*run.verdict())
+    verb = "replaced" if run.replaced else "saved"
+    show.say(f"{verb} {run.path}; use it:" if done else f"interrupted; {verb} {run.path}; resume with:")
+    show.say(*(f"  {use}" for use in (run.uses() if done else [run.again])))
+    if plot is not None:
+        try:
+            if run.draw(plot):
+                show.say(f"drew {plot}")
+        except Exception as error:  # when all else is told
+            troubles.append(error)
+    result = run.result()
+    if done:
+        show.say(f"validation {score_name(run.net)} {screen.decimal(result['validation_score'])}")
     if as_json:
         screen.print_json(result)
-    if not finished:
-        raise typer.Exit(INTERRUPTED)
+    for trouble in troubles:
+        raise trouble

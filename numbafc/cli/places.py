@@ -1,0 +1,87 @@
+"""Which file a model goes to: the one that was asked for, but never over a good model of another training.
+
+Without --out the file has the data set's name. Another training's model may have it already: that of a data set of the same
+name in another folder, or of other settings. Then the next free one of NAME, NAME-2, NAME-3, … is taken. A file of the same
+training, with the same data and settings, is replaced by a whole model only, which has the same bits.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import itertools
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+from ..files import save_elsewhere
+from ..nn import MLP
+
+
+class Place:
+    """Where the model of a run goes. named: by --out, or the file that is resumed: it is replaced."""
+
+    def __init__(self, path: Path, named: bool, is_same: Callable[[Path], bool]) -> None:
+        self.path, self.named, self._is_same = path, named, is_same
+        self._mine: set[Path] = set()  # written in this run
+
+    def whole(self) -> Path:
+        """Of a training that came to its end."""
+        return self._first(lambda path: path in self._mine or self._is_same(path))
+
+    def part(self) -> Path:
+        """Of one that is not at its end."""
+        return self._first(lambda path: path in self._mine)
+
+    def spare(self) -> Path:
+        """Of one that went wrong: a new file."""
+        return next(path for path in _names(self.path) if not _is_there(path))
+
+    def _first(self, may_replace: Callable[[Path], bool]) -> Path:
+        if self.named:
+            return self.path
+        return next(path for path in _names(self.path) if not _is_there(path) or may_replace(path))
+
+    def is_mine(self, path: Path) -> bool:
+        """Whether this run wrote the file."""
+        return path in self._mine
+
+    def save(self, net: MLP, path: Path) -> Path:
+        """Save the network there. The file."""
+        net.save(path)
+        self._mine.add(path)
+        return path
+
+    def clear(self, path: Path) -> None:
+        """Remove what the run saved on its way, now that its model is in this file."""
+        for other in self._mine - {path}:
+            with contextlib.suppress(OSError):
+                other.unlink()
+        self._mine = {path}
+
+
+class SavedElsewhere(OSError):
+    """A model could not be saved where it was to be. path: where it is."""
+
+    def __init__(self, path: Path, reason: OSError) -> None:
+        super().__init__(
+            f"{reason.filename or 'the model'}: {reason.strerror or reason}; the model is saved in {path} instead"
+        )
+        self.path = path
+
+
+def save_for_good(place: Place, net: MLP, path: Path) -> Path:
+    """Save the network there or, where that fails, elsewhere. Raises SavedElsewhere then, or the OSError."""
+    try:
+        return place.save(net, path)
+    except OSError as error:
+        raise SavedElsewhere(save_elsewhere(net, path, error=error), error) from None
+
+
+def _names(path: Path) -> Iterator[Path]:
+    yield path
+    for n in itertools.count(2):
+        yield path.with_name(f"{path.stem}-{n}{path.suffix}")
+
+
+def _is_there(path: Path) -> bool:
+    """Whether anything has the name, a link to nowhere too."""
+    return path.exists() or path.is_symlink()
