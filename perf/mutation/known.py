@@ -1,0 +1,114 @@
+"""Which tests belong to which file, which kernels a change is in, and which changes alter no result, with the reason."""
+
+from __future__ import annotations
+
+import ast
+import re
+from collections.abc import Iterable
+
+T = "tests/test_{}.py".format
+# Tests that take long and tell what others tell, too: two more instruction sets, memory, the time until Ctrl-C is seen.
+SLOW = [
+    f"--deselect={T('engine')}::{name}"
+    for name in (
+        "test_training_needs_little_memory",
+        "test_a_call_is_a_moment_so_that_an_interrupt_is_seen",
+        "test_threads_and_instruction_sets_change_no_bit",
+    )
+]
+TRAINING = [T("interrupted_and_diverged"), T("boundaries"), T("nn"), T("resume"), T("schedules"), T("regularization")]
+COMPILED = [*TRAINING, T("metrics"), T("engine"), *SLOW]
+MODELS = [T("files"), T("hostile_checkpoints"), T("resume"), T("interrupted_and_diverged"), T("saving")]
+DATA = [T("boundaries"), T("files"), T("idx"), T("cli")]
+
+TESTS = {
+    "formulas.py": [T("boundaries"), T("layer"), T("jacobian"), T("planted_bugs")],
+    "kernels/loops.py": [T("boundaries"), T("layer"), T("strategies")],
+    "nn/activations.py": COMPILED,
+    "nn/arena.py": COMPILED,
+    "nn/clipping.py": [T("regularization"), *COMPILED],
+    "nn/dropout.py": [T("regularization"), *COMPILED],
+    "nn/engine.py": COMPILED,
+    "nn/initializers.py": [T("boundaries"), T("nn"), T("regularization")],
+    "nn/losses.py": [T("boundaries"), T("nn"), T("regularization"), T("engine"), *SLOW],
+    "nn/metrics.py": [T("metrics"), T("cli")],
+    "nn/mlp.py": [T("boundaries"), T("nn"), T("interrupted_and_diverged"), T("files"), T("regularization"), T("schedules")],
+    "nn/optimizers.py": [T("nn"), T("interrupted_and_diverged"), T("resume"), T("engine"), *SLOW],
+    "nn/parts.py": COMPILED,
+    "nn/passes.py": [T("boundaries"), T("nn"), T("regularization"), T("engine"), *SLOW],
+    "nn/progress.py": [T("interrupted_and_diverged"), T("schedules"), T("resume"), T("nn"), T("files"), T("cli")],
+    "nn/recipe.py": [T("schedules"), T("nn"), T("regularization"), T("resume"), T("engine"), *SLOW],
+    "nn/samples.py": [T("boundaries"), T("nn"), T("regularization"), T("resume"), T("engine"), *SLOW],
+    "nn/schedules.py": [T("boundaries"), T("schedules"), T("nn"), T("resume")],
+    "nn/training.py": [*TRAINING, T("engine"), *SLOW],
+    "nn/updates.py": [T("engine"), T("nn"), *SLOW],
+    "nn/weights.py": [T("regularization"), T("nn")],
+    "files/arrays.py": DATA,
+    "files/checkpoint.py": MODELS,
+    "files/datasets.py": DATA,
+    "files/idx.py": [T("idx"), T("files")],
+    "files/invalid.py": [T("files")],
+    "files/naming.py": DATA,
+    "files/progress.py": [*MODELS, T("schedules")],
+    "files/readers.py": [T("files"), T("idx"), T("cli")],
+    "files/replacing.py": [T("boundaries"), T("files"), T("saving")],
+    "files/tables.py": DATA,
+}
+
+# Functions that are compiled without a decorator, and the modules whose kernels have a file's code in them.
+KERNELS = {"_minibatches", "_cross_entropy", "_mean_of", "_activation"}
+USERS = {
+    "formulas.py": ["numbafc.kernels.loops", "numbafc.kernels.products", "numbafc.nn.engine"],
+    "nn/arena.py": ["numbafc.nn.engine"],
+    "nn/clipping.py": ["numbafc.nn.engine"],
+    "nn/dropout.py": ["numbafc.nn.engine"],
+    "nn/parts.py": ["numbafc.nn.engine"],
+    "nn/recipe.py": ["numbafc.nn.engine"],
+    "nn/updates.py": ["numbafc.nn.engine"],
+}
+CONSTANTS = {"nn/activations.py": ["numbafc.nn.engine"], **USERS}  # whose constants others have compiled
+
+
+def stale(file: str, source: str, line: int) -> list[str]:
+    """The modules whose kernels a change in that line is compiled into."""
+    module = f"numbafc.{file.removesuffix('.py').replace('/', '.')}"
+    for node in ast.parse(source).body:
+        first = min([node.lineno, *(decorator.lineno for decorator in getattr(node, "decorator_list", []))])
+        if not first <= line <= (node.end_lineno or node.lineno):
+            continue
+        if isinstance(node, ast.FunctionDef):
+            compiled = node.decorator_list or node.name in KERNELS
+            return [module, *USERS.get(file, [])] if compiled else []
+        if isinstance(node, ast.ClassDef):
+            return []
+    return [module, *CONSTANTS.get(file, [])]
+
+
+# (file, what the line must match, the reason): changes here alter how long something takes, where it stops to look for
+# Ctrl-C, or how much memory it needs, and no result.
+SPEED = [
+    ("kernels/loops.py", r"^(LANES|PARALLEL) = ", "a strip's width, and from when threads are used"),
+    ("kernels/loops.py", r"get_num_threads|if threads > 1", "whether threads are used"),
+    ("nn/engine.py", r"^(PARALLEL|GATHERED|CALL) = ", "from when threads are used; how long a call is"),
+    ("nn/engine.py", r">= PARALLEL|>= GATHERED|CALL //|largest = |self\.minibatches = ", "whether threads are used"),
+    ("nn/engine.py", r"room = whole_lines", "how much room there is, never less than a product needs"),
+    ("nn/arena.py", r"^ROOM = ", "how much room a product has at most"),
+    ("nn/mlp.py", r"^CHUNK = ", "how many rows are predicted at a time"),
+    ("nn/clipping.py", r"^LANES = ", "see EQUIVALENT: part of the definition, and in the test's own words"),
+    ("files/idx.py", r"^PIECE = ", "bytes read at a time"),
+    ("files/naming.py", r"^SHOWN = ", "names in a message"),
+]
+
+# (file, a changed line as it is then, without spaces at its ends; the reason): the same for every input.
+EQUIVALENT: list[tuple[str, str, str]] = []
+
+
+def is_speed(file: str, text: str) -> str | None:
+    """The reason why no result depends on a line."""
+    return next((why for name, pattern, why in SPEED if name == file and re.search(pattern, text)), None)
+
+
+def is_equivalent(file: str, changed: Iterable[str]) -> str | None:
+    """The reason why a changed line says the same."""
+    lines = {line.strip() for line in changed}
+    return next((why for name, line, why in EQUIVALENT if name == file and line in lines), None)
