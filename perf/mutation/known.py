@@ -4,26 +4,33 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from pathlib import Path
 
 T = "tests/test_{}.py".format
+
+
+def without(file: str, *names: str) -> list[str]:
+    """Options for pytest: a file's tests that are not run."""
+    return [f"--deselect={T(file)}::{name}" for name in names]
+
+
 # Tests that take long and tell what others tell, too: two more instruction sets, memory, the time until Ctrl-C is seen.
-SLOW = [
-    f"--deselect={T('engine')}::{name}"
-    for name in (
-        "test_training_needs_little_memory",
-        "test_a_call_is_a_moment_so_that_an_interrupt_is_seen",
-        "test_threads_and_instruction_sets_change_no_bit",
-    )
-]
+SLOW = without(
+    "engine",
+    "test_training_needs_little_memory",
+    "test_a_call_is_a_moment_so_that_an_interrupt_is_seen",
+    "test_threads_and_instruction_sets_change_no_bit",
+)
+LAYER = [T("layer"), *without("layer", "test_the_adjoint_identity", "test_check_layer_finds_nothing[tiled]")]
 TRAINING = [T("interrupted_and_diverged"), T("boundaries"), T("nn"), T("resume"), T("schedules"), T("regularization")]
 COMPILED = [*TRAINING, T("metrics"), T("engine"), *SLOW]
-MODELS = [T("files"), T("hostile_checkpoints"), T("resume"), T("interrupted_and_diverged"), T("saving")]
-DATA = [T("boundaries"), T("files"), T("idx"), T("cli")]
+MODELS = [T("files"), T("hostile_checkpoints"), T("resume"), T("interrupted_and_diverged")]
+DATA = [T("boundaries"), T("files"), T("idx")]
 
 TESTS = {
-    "formulas.py": [T("boundaries"), T("layer"), T("jacobian"), T("planted_bugs")],
-    "kernels/loops.py": [T("boundaries"), T("layer"), T("strategies")],
+    "formulas.py": [T("boundaries"), T("jacobian"), *LAYER],
+    "kernels/loops.py": [T("boundaries"), *LAYER],
     "nn/activations.py": COMPILED,
     "nn/arena.py": COMPILED,
     "nn/clipping.py": [T("regularization"), *COMPILED],
@@ -31,12 +38,12 @@ TESTS = {
     "nn/engine.py": COMPILED,
     "nn/initializers.py": [T("boundaries"), T("nn"), T("regularization")],
     "nn/losses.py": [T("boundaries"), T("nn"), T("regularization"), T("engine"), *SLOW],
-    "nn/metrics.py": [T("metrics"), T("cli")],
+    "nn/metrics.py": [T("metrics")],
     "nn/mlp.py": [T("boundaries"), T("nn"), T("interrupted_and_diverged"), T("files"), T("regularization"), T("schedules")],
     "nn/optimizers.py": [T("nn"), T("interrupted_and_diverged"), T("resume"), T("engine"), *SLOW],
     "nn/parts.py": COMPILED,
     "nn/passes.py": [T("boundaries"), T("nn"), T("regularization"), T("engine"), *SLOW],
-    "nn/progress.py": [T("interrupted_and_diverged"), T("schedules"), T("resume"), T("nn"), T("files"), T("cli")],
+    "nn/progress.py": [T("interrupted_and_diverged"), T("schedules"), T("resume"), T("nn"), T("files")],
     "nn/recipe.py": [T("schedules"), T("nn"), T("regularization"), T("resume"), T("engine"), *SLOW],
     "nn/samples.py": [T("boundaries"), T("nn"), T("regularization"), T("resume"), T("engine"), *SLOW],
     "nn/schedules.py": [T("boundaries"), T("schedules"), T("nn"), T("resume")],
@@ -50,10 +57,26 @@ TESTS = {
     "files/invalid.py": [T("files")],
     "files/naming.py": DATA,
     "files/progress.py": [*MODELS, T("schedules")],
-    "files/readers.py": [T("files"), T("idx"), T("cli")],
+    "files/readers.py": [T("files"), T("idx")],
     "files/replacing.py": [T("boundaries"), T("files"), T("saving")],
     "files/tables.py": DATA,
 }
+
+
+def files(package: Path) -> list[str]:
+    """What is changed: the specification, the loops that follow it, networks and files."""
+    rooms = [path for room in ("nn", "files") for path in sorted((package / room).glob("*.py"))]
+    return [
+        "formulas.py",
+        "kernels/loops.py",
+        *(f"{path.parent.name}/{path.name}" for path in rooms if path.stem[0] != "_"),
+    ]
+
+
+def tests_of(file: str) -> list[str]:
+    """The tests of a file; a new one has its room's."""
+    return TESTS.get(file, [*COMPILED, T("files")] if file.startswith("nn/") else [*MODELS, *DATA])
+
 
 # Functions that are compiled without a decorator, and the modules whose kernels have a file's code in them.
 KERNELS = {"_minibatches", "_cross_entropy", "_mean_of", "_activation"}
@@ -99,8 +122,8 @@ SPEED = [
     ("files/naming.py", r"^SHOWN = ", "names in a message"),
 ]
 
-# (file, a changed line as it is then, without spaces at its ends; the reason): the same for every input.
-EQUIVALENT: list[tuple[str, str, str]] = []
+# (file, a line, what it becomes, both without spaces at their ends, the reason): the same for every input.
+EQUIVALENT: list[tuple[str, str, str, str]] = []
 
 
 def is_speed(file: str, text: str) -> str | None:
@@ -110,5 +133,17 @@ def is_speed(file: str, text: str) -> str | None:
 
 def is_equivalent(file: str, changed: Iterable[str]) -> str | None:
     """The reason why a changed line says the same."""
-    lines = {line.strip() for line in changed}
-    return next((why for name, line, why in EQUIVALENT if name == file and line in lines), None)
+    lines = {" ".join(line.split()) for line in changed}
+    return next((why for name, _, line, why in EQUIVALENT if name == file and line in lines), None)
+
+
+def outdated(sources: Mapping[str, str]) -> list[str]:
+    """Entries of SPEED and EQUIVALENT that no line of these sources has any more."""
+    speed = [
+        (file, pattern, [line for line in sources[file].splitlines() if re.search(pattern, line)])
+        for file, pattern, _ in SPEED
+        if file in sources
+    ]
+    gone = [f"{file}: {pattern}" for file, pattern, lines in speed if not lines]
+    same = [(file, line) for file, line, _, _ in EQUIVALENT if file in sources]
+    return gone + [f"{file}: {line}" for file, line in same if line not in map(str.strip, sources[file].splitlines())]

@@ -13,16 +13,19 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 # Of 200 operators those whose change is as likely as one of them: `a + b` as `a << b` fails at once and says nothing.
-BINARY = (
-    "Add_Sub Sub_Add Sub_Mul Mul_Div Div_Mul Mul_Add FloorDiv_Mul Mod_FloorDiv Pow_Mul RShift_LShift LShift_RShift "
-    "BitOr_BitAnd BitAnd_BitOr BitXor_BitAnd"
-).split()
-COMPARISON = "Lt_LtE LtE_Lt Gt_GtE GtE_Gt Lt_Gt Gt_Lt LtE_GtE GtE_LtE Eq_NotEq NotEq_Eq Is_IsNot IsNot_Is".split()
-OTHERS = (
-    "AddNot ReplaceTrueWithFalse ReplaceFalseWithTrue ReplaceAndWithOr ReplaceOrWithAnd ReplaceBreakWithContinue "
-    "ReplaceContinueWithBreak ExceptionReplacer NumberReplacer ZeroIterationForLoop ReplaceUnaryOperator_USub_UAdd "
-    "ReplaceUnaryOperator_Delete_Not ReplaceUnaryOperator_Delete_Invert"
-).split()
+BINARY = [
+    "Add_Sub", "Sub_Add", "Sub_Mul", "Mul_Div", "Div_Mul", "Mul_Add", "FloorDiv_Mul", "Mod_FloorDiv", "Pow_Mul",
+    "RShift_LShift", "LShift_RShift", "BitOr_BitAnd", "BitAnd_BitOr", "BitXor_BitAnd",
+]  # fmt: skip
+COMPARISON = [
+    "Lt_LtE", "LtE_Lt", "Gt_GtE", "GtE_Gt", "Lt_Gt", "Gt_Lt", "LtE_GtE", "GtE_LtE", "Eq_NotEq", "NotEq_Eq", "Is_IsNot",
+    "IsNot_Is",
+]  # fmt: skip
+OTHERS = [
+    "AddNot", "ReplaceTrueWithFalse", "ReplaceFalseWithTrue", "ReplaceAndWithOr", "ReplaceOrWithAnd",
+    "ReplaceBreakWithContinue", "ReplaceContinueWithBreak", "ExceptionReplacer", "NumberReplacer", "ZeroIterationForLoop",
+    "ReplaceUnaryOperator_USub_UAdd", "ReplaceUnaryOperator_Delete_Not", "ReplaceUnaryOperator_Delete_Invert",
+]  # fmt: skip
 NAMES = [
     *(f"ReplaceBinaryOperator_{name}" for name in BINARY),
     *(f"ReplaceComparisonOperator_{name}" for name in COMPARISON),
@@ -64,19 +67,28 @@ def places(file: str, source: str) -> list[Place]:
         for occurrence, (line, column) in enumerate(_positions(operator, source)):
             if not any(first <= (line, column) < last for first, last in skipped):
                 found.append(Place(file, line, name, occurrence))
-    for occurrence, statement in enumerate(_statements(tree)):
-        found.append(Place(file, statement.lineno, LEFT_OUT, occurrence))
+    found += places_of_statements(file, source)
     return sorted(found, key=lambda place: (place.line, place.operator, place.occurrence))
 
 
-def made(place: Place, source: str) -> Mutant:
-    """The source with that change."""
+def places_of_statements(file: str, source: str) -> list[Place]:
+    """The statements that can be left out."""
+    statements = enumerate(_statements(ast.parse(source)))
+    return [Place(file, statement.lineno, LEFT_OUT, occurrence) for occurrence, statement in statements]
+
+
+def made(place: Place, source: str) -> Mutant | None:
+    """The source with that change, or None where it would be no program."""
     if place.operator == LEFT_OUT:
         changed = _without(source, list(_statements(ast.parse(source)))[place.occurrence])
     else:
         from cosmic_ray.mutating import mutate_code
 
-        changed = mutate_code(source, _operators()[place.operator](), place.occurrence)
+        try:
+            changed = mutate_code(source, _operators()[place.operator](), place.occurrence)
+            ast.parse(changed)
+        except (AttributeError, SyntaxError):  # ExceptionReplacer takes names without a dot only
+            return None
     return Mutant(*place, changed)
 
 
@@ -103,16 +115,14 @@ def _unimportant(tree: ast.AST) -> Iterator[tuple[tuple[int, int], tuple[int, in
     """From where to where nothing is changed."""
     for node in ast.walk(tree):
         spared: list[Any] = []
-        if isinstance(node, ast.Raise | ast.JoinedStr | ast.Assert):
+        if isinstance(node, ast.Raise | ast.JoinedStr) or ast.unparse(getattr(node, "func", ast.Pass())) == "warnings.warn":
             spared = [node]
         elif isinstance(node, ast.AnnAssign):
             spared = [node.annotation]
         elif isinstance(node, ast.FunctionDef):
             arguments = [*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs, node.args.vararg, node.args.kwarg]
             spared = [*node.decorator_list, node.returns, *(argument.annotation for argument in arguments if argument)]
-        elif isinstance(node, ast.If) and isinstance(node.test, ast.Name) and node.test.id == "TYPE_CHECKING":
-            spared = [node]
-        elif isinstance(node, ast.Call) and ast.unparse(node.func) == "warnings.warn":
+        elif isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
             spared = [node]
         elif isinstance(node, ast.keyword) and node.arg in ("parallel", "allocates", "strict", "stacklevel"):
             spared = [node.value]

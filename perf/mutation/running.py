@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -33,7 +34,9 @@ class Tree:
     """A copy of the repository, whose tests can be run with one changed source."""
 
     def __init__(self, root: Path, folder: Path) -> None:
-        self.folder, self.tree = folder, folder / "tree"
+        """folder: the same each time, for compiled kernels are kept by the place of their source."""
+        self.folder, self.tree = folder.resolve(), folder.resolve() / "tree"
+        shutil.rmtree(self.tree, ignore_errors=True)
         for name in COPIED:
             source = root / name
             if source.is_dir():
@@ -53,12 +56,14 @@ class Tree:
             "NUMBAFC_MUTANT": json.dumps(mutant),
             "PYTHONPATH": os.pathsep.join([str(HOOK), str(self.tree)]),
             "PYTHONDONTWRITEBYTECODE": "1",
-            "HYPOTHESIS_PROFILE": "ci",  # the same examples for each change
+            "HYPOTHESIS_PROFILE": "dev",
+            "HYPOTHESIS_STORAGE_DIRECTORY": str(own / "hypothesis"),
             "TMPDIR": str(own),
-            "NUMBA_CACHE_DIR": os.environ.get("NUMBA_CACHE_DIR", str(self.folder / "cache")),
+            "NUMBA_CACHE_DIR": str(self.folder / "cache"),
         }
         begun = time.perf_counter()
         arguments = [sys.executable, "-m", "pytest", "-q", "-x", "--no-header", "--tb=no", "-p", "no:cacheprovider"]
+        arguments += ["--hypothesis-seed=0"]  # the same examples for each change
         arguments += [f"--basetemp={own / 'pytest'}", "-W", "ignore::pytest.PytestUnraisableExceptionWarning"]
         log = own / "log"
         with log.open("wb") as out:
@@ -94,8 +99,6 @@ def _limited() -> None:
 
 def _end(process: subprocess.Popen[bytes]) -> None:
     """The process, and those that its tests began."""
-    try:
+    with contextlib.suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
-    except ProcessLookupError:
-        pass
     process.wait()
