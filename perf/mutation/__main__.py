@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 from . import known, mutants, planted
-from .running import AT_LEAST, FACTOR, Tree
+from .running import AT_LEAST, COMPILING, FACTOR, Tree
 
 ROOT = Path(__file__).parent.parent.parent
 FOUND = ("killed", "timeout", "crashed")
@@ -91,21 +91,19 @@ class Campaign:
 
     def run(self, work: list[dict[str, Any]], jobs: int) -> None:
         """All of it, the unchanged sources first, whose tests must pass."""
-        needed = {(row["file"], tuple(row["stale"])) for row in work if row["outcome"] is None}
+        needed = {tuple(known.tests_of(row["file"])): row["file"] for row in work if row["outcome"] is None}
         with ThreadPoolExecutor(jobs) as pool:
-            list(pool.map(lambda one: self.unchanged(*one), sorted(needed)))
+            list(pool.map(self.unchanged, needed.values()))
             list(pool.map(self.one, work))
 
-    def unchanged(self, file: str, stale: tuple[str, ...]) -> None:
+    def unchanged(self, file: str) -> None:
         """How long the tests take, and that they pass with nothing changed."""
         tests = known.tests_of(file)
-        if (*tests, *stale) in self.limits:
-            return
         source = (self.tree.tree / "numbafc" / file).read_text(encoding="utf-8")
-        done = self.tree.run(file, source, tests, stale, 1800, f"unchanged-{next(self.numbers)}")
+        done = self.tree.run(file, source, tests, [], 1800, f"unchanged-{next(self.numbers)}")
         if done.outcome != "survived":
             raise SystemExit(f"the tests of {file} must pass before anything is changed, got {done}")
-        self.limits[(*tests, *stale)] = max(AT_LEAST, FACTOR * done.seconds)
+        self.limits[tuple(tests)] = max(AT_LEAST, FACTOR * done.seconds)
         print(f"{file}: {done.seconds} s with nothing changed", file=sys.stderr, flush=True)
 
     def one(self, row: dict[str, Any]) -> None:
@@ -113,7 +111,7 @@ class Campaign:
         source, stale = row.pop("source"), tuple(row.pop("stale"))
         if row["outcome"] is None:
             tests = known.tests_of(row["file"])
-            limit = self.limits[(*tests, *stale)]
+            limit = self.limits[tuple(tests)] + (COMPILING if stale else 0)
             done = self.tree.run(row["file"], source, tests, stale, limit, f"mutant-{next(self.numbers)}")
             row |= done._asdict()
         with self.lock:

@@ -122,6 +122,10 @@ def _unimportant(tree: ast.AST) -> Iterator[tuple[tuple[int, int], tuple[int, in
         elif isinstance(node, ast.FunctionDef):
             arguments = [*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs, node.args.vararg, node.args.kwarg]
             spared = [*node.decorator_list, node.returns, *(argument.annotation for argument in arguments if argument)]
+            defaults = [value for value in (*node.args.defaults, *node.args.kw_defaults) if value is not None]
+            yield from _between((node.lineno, node.col_offset), defaults, (node.body[0].lineno, node.body[0].col_offset))
+        elif isinstance(node, ast.ClassDef):
+            spared = [*node.decorator_list, *node.bases]
         elif isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING":
             spared = [node]
         elif isinstance(node, ast.keyword) and node.arg in ("parallel", "allocates", "strict", "stacklevel"):
@@ -129,6 +133,14 @@ def _unimportant(tree: ast.AST) -> Iterator[tuple[tuple[int, int], tuple[int, in
         for one in spared:
             if one is not None:
                 yield (one.lineno, one.col_offset), (one.end_lineno, one.end_col_offset)
+
+
+def _between(first: tuple[int, int], values: list[Any], last: tuple[int, int]) -> Iterator[Any]:
+    """What lies beside the values: a star between arguments is no product."""
+    for value in values:
+        yield first, (value.lineno, value.col_offset)
+        first = (value.end_lineno, value.end_col_offset)
+    yield first, last
 
 
 def _statements(tree: ast.AST) -> Iterator[ast.stmt]:

@@ -20,6 +20,7 @@ HOOK = Path(__file__).parent / "hook"
 COPIED = ("numbafc", "tests", "perf", "pyproject.toml", "README.md")
 MEMORY = 12 * 2**30  # bytes of addresses: a wrong size fails, instead of taking the machine's memory
 FACTOR, AT_LEAST = 4, 60  # a change that makes the tests take so many times as long, and so many seconds, is found, too
+COMPILING = 240  # seconds more where kernels are compiled anew
 
 
 class Run(NamedTuple):
