@@ -1,0 +1,132 @@
+"""Bugs that were planted by hand and that no test saw at first: each must be found now.
+
+(file, text that is there once, what stands there instead). A text that is no longer there is reported: plant the bug anew.
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+from . import known
+
+BUGS = {
+    "selu's slope at 0 is that from above": (
+        "nn/activations.py",
+        "return real(SELU_SCALE) if h > 0 else h + real(SELU_SLOPE)",
+        "return real(SELU_SCALE) if h >= 0 else h + real(SELU_SLOPE)",
+    ),
+    "leaky_relu's slope at 0 is that from above": (
+        "nn/activations.py",
+        "return real(1) if h > 0 else real(LEAK)",
+        "return real(1) if h >= 0 else real(LEAK)",
+    ),
+    "elu's slope just below 0 is 1": (
+        "nn/activations.py",
+        "return one if h > 0 else h + one",
+        "return one if h > -1e-3 else h + one",
+    ),
+    "elu near 0 is y": (
+        "nn/activations.py",
+        "return y if y > 0 else elementwise.expm1(y)",
+        "return y if y > -1e-3 else elementwise.expm1(y)",
+    ),
+    "elu's slope at 0 is 0": (
+        "nn/activations.py",
+        "return one if h > 0 else h + one",
+        "return one if h > 0 else (h + one if h < 0 else h)",
+    ),
+    "the last lane of a strip is not written": (
+        "kernels/loops.py",
+        "                    for s in range(lanes):\n                        Y[t, s0 + s] = acc",
+        "                    for s in range(min(lanes, LANES - 1)):\n                        Y[t, s0 + s] = acc",
+    ),
+    "the last lane of a strip has no bias": (
+        "kernels/loops.py",
+        "                for s in range(lanes):\n                    Y[t, s0 + s] += b[t]",
+        "                for s in range(min(lanes, LANES - 1)):\n                    Y[t, s0 + s] += b[t]",
+    ),
+    "the last lane of a strip of norms is lost": (
+        "kernels/loops.py",
+        "                for s in range(lanes):\n                    acc[s] = fma",
+        "                for s in range(min(lanes, LANES - 1)):\n                    acc[s] = fma",
+    ),
+    "xavier has N times T": ("nn/initializers.py", "2 / (N + T)", "2 / (N * T)"),
+    "he has outputs for inputs": ("nn/initializers.py", '"he": lambda N, T: 2 / N', '"he": lambda N, T: 2 / T'),
+    "an output of 0 is yes": ("nn/mlp.py", "return (Y > 0).astype(np.intp)", "return (Y >= 0).astype(np.intp)"),
+    "a target of a half is yes": ("nn/mlp.py", "(targets > 0.5)", "(targets >= 0.5)"),
+    "gradients know no label smoothing": (
+        "nn/mlp.py",
+        "Regularization(label_smoothing=self.label_smoothing)",
+        "Regularization()",
+    ),
+    "R² has one mean over all outputs": (
+        "nn/mlp.py",
+        "targets.mean(axis=0, dtype=np.float64)",
+        "targets.mean(dtype=np.float64)",
+    ),
+    "a plateau lowers the rate once only": ("nn/schedules.py", "waited, times = 0, times + 1", "waited, times = 0, 1"),
+    "a plateau ends with any smaller loss": ("nn/schedules.py", "best - 1e-4 * abs(best)", "best"),
+    "a plateau's threshold has the loss's sign": ("nn/schedules.py", "1e-4 * abs(best)", "1e-4 * best"),
+    "an equal loss is better": ("nn/progress.py", "if loss < self.best_loss:", "if loss <= self.best_loss:"),
+    "early stopping forgets how long it waited": ("nn/progress.py", "waited=self.waited + 1", "waited=1"),
+    "parameters after the last minibatch are not looked at": (
+        "nn/training.py",
+        "if done < batches or not np.isfinite(net.parameters).all():",
+        "if done < batches:",
+    ),
+    "the parameters of a divergence are kept": (
+        "nn/training.py",
+        "net.parameters[:], net.training = progress.begun, None",
+        "net.training = None",
+    ),
+    "a long epoch goes on after a divergence": (
+        "nn/engine.py",
+        "if results[4] < last:\n                break",
+        "if results[4] < last:\n                pass",
+    ),
+    "the parameters before the epoch are not written": ("files/progress.py", ', "begun": progress.begun}', "}"),
+    "the parameters before the epoch are not read": ("files/progress.py", '_parameters("begun", held, net)', "None"),
+    "the generator begins anew after a file": (
+        "files/checkpoint.py",
+        "net.order.bit_generator.state = net.training.order",
+        "pass",
+    ),
+    "the seconds of an epoch begin anew": (
+        "nn/training.py",
+        "time.perf_counter() - progress.seconds",
+        "time.perf_counter()",
+    ),
+    "callbacks end at the first that says so": (
+        "nn/training.py",
+        "stops = [callback(record) for callback in callbacks]",
+        "stops = (callback(record) for callback in callbacks)",
+    ),
+    "only the last callback may end it": ("nn/training.py", "if any(stops):", "if stops and stops[-1]:"),
+    "a split is rounded down": ("files/datasets.py", "round(share * len(order))", "int(share * len(order))"),
+    "a split is rounded up": ("files/datasets.py", "round(share * len(order))", "-int(-share * len(order) // 1)"),
+    "the first number that is no longer exact is whole": (
+        "files/datasets.py",
+        "(np.abs(y) < exact)",
+        "(np.abs(y) <= exact)",
+    ),
+    "a new file is its owner's alone": ("files/replacing.py", "0o666 & ~_umask()", "0o600"),
+    "a new file is everybody's": ("files/replacing.py", "0o666 & ~_umask()", "0o666"),
+}
+
+
+def mutants(sources: dict[str, str]) -> list[dict[str, Any]]:
+    """The bugs as rows, before they were tried."""
+    rows = []
+    for name, (file, text, replacement) in BUGS.items():
+        if file not in sources:
+            continue
+        source = sources[file]
+        if source.count(text) != 1:
+            print(f"no longer as it was, {file}: {name}", file=sys.stderr)
+            continue
+        line = source[: source.index(text)].count("\n") + 1
+        row = {"file": file, "line": line, "operator": name, "occurrence": 0, "outcome": None, "why": None}
+        changed = source.replace(text, replacement)
+        rows.append(row | {"diff": f"-{text}\n+{replacement}", "source": changed, "stale": known.stale(file, source, line)})
+    return rows
