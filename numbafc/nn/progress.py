@@ -129,8 +129,8 @@ class Progress:
             raise ValueError(f"epochs is the number in all, and {begun} have begun, got {epochs}; ask for {begun} or more")
         if not self.may_be_of(epochs):
             raise ValueError(
-                f"{type(self.recipe.schedule).__name__} was to end with epoch {self.epochs}: of {epochs} epochs those done would have "
-                "had other rates. Leave epochs out to go on to that end, or call fit without resume, which trains the "
+                f"{type(self.recipe.schedule).__name__} was to end with epoch {self.epochs}: of {epochs} epochs those done "
+                "would have had other rates. Leave epochs out to go on to that end, or call fit without resume, which trains the "
                 "parameters further by a schedule of its own"
             )
         return replace(self, epochs=epochs)
