@@ -1,8 +1,8 @@
 """The border of compiled code: whatever a kernel or a public method is given, it is a sentence or the right result.
 
-Every kernel and method is called with arrays of other kinds, with arrays that nobody may write, that are too short or not in
-order, and with what is no array at all, in processes of their own (border_calls.py): no crash, nothing written before the
-sentence or outside an array, and afterwards trainings and the layer have the bits of a process that never saw such.
+Every kernel and method is called with arrays of other kinds, with arrays that nobody may write, that are too short or not
+in order, and with what is no array at all, in processes of their own (border_calls.py): no crash, nothing written before
+the sentence or outside an array, and afterwards trainings and the layer have the bits of a process that never saw such.
 """
 
 import json

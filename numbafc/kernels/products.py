@@ -24,7 +24,21 @@ from . import loops
 from .blocks import in_blocks, in_squares, in_streams, sums_in_squares
 from .loops import per_sample_grad_norms
 from .packing import FEW_SUMMANDS, aligned, is_column, is_row, packs_x, room_for, streams, sums_apart, vectors_of
-from .vector import ADDS_B, MOVES, NOTHING, RELU, SLOPES, STEPS, call_stored, lanes_in, place, row_of, tile_table, turn
+from .vector import (
+    ADDS_B,
+    MOVES,
+    NOTHING,
+    RELU,
+    SLOPES,
+    STEPS,
+    call_stored,
+    lanes_in,
+    place,
+    row_of,
+    span,
+    tile_table,
+    turn,
+)
 from .vector.momentum import SETTINGS
 
 __all__ = ["GIVEN", "MEAN", "TURN_A", "TURN_X", "TURN_Y", "forward", "grad_b", "grad_w", "grad_w_and_b", "grad_x"]
@@ -318,7 +332,7 @@ def _second_try(answer: int, flags: int, P: Any, Q: Any, b: Any, R: Any, E: Any)
         return False
     if answer == SCATTERED:
         dense = np.empty_like(R, order="F" if flags & TURN_Y else "C")
-        answer = on_one_thread(P, Q, b, dense, E, _own.by_itemsize[R.itemsize][1], flags, PARALLEL)
+        answer = on_one_thread.unchecked(P, Q, b, dense, E, _own.by_itemsize[R.itemsize][1], flags, PARALLEL)
         done = answer == 0 or _second_try(answer, flags, P, Q, b, dense, E)
         if done:
             R[...] = dense
@@ -392,12 +406,13 @@ def grad_x(dY, W, dX):
 
 def _gradient_types(real):
     inputs, outputs = (array_in(real, 2),) * 3, (array_out(real, 2), array_out(real, 1), array_out(real, 2))
-    return *inputs, *outputs, array_out(real, 1), intp, array_in(real, 1)
+    return *inputs, *outputs, flat(real), intp, array_in(real, 1)
 
 
 @kernel(_gradient_types, parallel=False)
 def _gradients_on_one_thread(dY, X, W, dW, db, dX, work, flags, stored):
     """dW, db and dX by two calls of on_one_thread, whose answers are its own. flags: MEAN or 0; stored: where that is."""
+    work = span(work, 0, len(work))  # a plain array, as on_one_thread takes it
     few = dY.shape[1] <= FEW_SUMMANDS  # then rows of dW are streams, if nothing is beside them
     flags, none = flags | TURN_X | (0 if few else EXTRA), work
     answer = _compute(stored, 0, (dY, X, none, dW, db, work, flags, PARALLEL))
