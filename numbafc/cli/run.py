@@ -107,7 +107,7 @@ class Run:
         }
 
     def _on(self) -> str | None:
-        """The command that goes on, after the last epoch with more of them; none after early stopping or a schedule's end."""
+        """The command that goes on, after the last epoch with more of them; none where that was the end."""
         now = self._progress
         if not now.finished:
             return self.again
