@@ -261,7 +261,7 @@ def test_the_command_line_refuses_more_epochs_likewise(tmp_path, name):
     net.save(tmp_path / "net.safetensors")
     with pytest.raises(ValueError, match="was to end with epoch 2: of 4 epochs those done would have had other rates"):
         settings.resumed(tmp_path / "net.safetensors", 4)
-    with pytest.raises(ValueError, match=r"nothing is left to do: .* with which .* ended; train anew, with more"):
+    with pytest.raises(ValueError, match=r"nothing is left to do: .* with which .* ended; train anew, for more epochs"):
         settings.resumed(tmp_path / "net.safetensors", None)  # and 4 are not proposed
 
 

@@ -145,7 +145,7 @@ def test_numbers_that_no_float_or_word_is_are_refused_with_a_sentence(call):
 
 @pytest.mark.parametrize("sizes", [[HUGE, 2], [2**40, 2**40, 1], [2**31, 2**31]])
 def test_layers_that_fit_in_no_memory_are_refused_with_a_sentence(sizes):
-    with pytest.raises(MemoryError, match=r"layers of these sizes have .* parameters, which memory cannot hold") as refused:
+    with pytest.raises(MemoryError, match=r"layers of these sizes have .* parameters, which fit in no memory") as refused:
         fc.MLP(sizes)
     assert len(str(refused.value)) <= 300
 

@@ -179,7 +179,7 @@ class Run:
         }
 
     def _on(self) -> str | None:
-        """The command that goes on, after the last epoch with more; none where early stopping or a schedule ended."""
+        """The command that goes on, after the last epoch with more of them; none where that was the end."""
         now = self._progress
         if not now.finished:
             return self.again

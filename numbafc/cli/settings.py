@@ -180,7 +180,7 @@ def _all_done(path: Path, training: Progress) -> str:
         )
     if not training.may_be_of(more_epochs(done)):
         kind = type(training.recipe.schedule).__name__
-        return f"{path} has done all of its {done} epochs, with which {kind} ended; train anew, with more from the start"
+        return f"{path} has done all of its {done} epochs, with which {kind} ended; train anew, for more epochs"
     return f"{path} has done all of its {done} epochs; give --epochs more, such as {more_epochs(done)}"
 
 

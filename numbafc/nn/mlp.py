@@ -95,7 +95,7 @@ class MLP:
             self._parameters = np.zeros(count, self.dtype)
         except (ValueError, OverflowError, MemoryError):
             raise MemoryError(
-                f"layers of these sizes have {checks.shown(count)} parameters, which memory cannot hold; make them smaller"
+                f"layers of these sizes have {checks.shown(count)} parameters, which fit in no memory; make them smaller"
             ) from None
         rng = np.random.default_rng(self.seed)
         for W in self.weights:

@@ -128,10 +128,11 @@ class Progress:
         if epochs < begun:
             raise ValueError(f"epochs is the number in all, and {begun} have begun, got {epochs}; ask for {begun} or more")
         if not self.may_be_of(epochs):
+            kind = type(self.recipe.schedule).__name__
             raise ValueError(
-                f"{type(self.recipe.schedule).__name__} was to end with epoch {self.epochs}: of {epochs} epochs those done "
-                "would have had other rates. Leave epochs out to go on to that end, or call fit without resume, which "
-                "trains the parameters further by a schedule of its own"
+                f"{kind} was to end with epoch {self.epochs}: of {epochs} epochs those done would have had other rates. "
+                "Leave epochs out to go on to that end, or call fit without resume, which trains the parameters further by a "
+                "schedule of its own"
             )
         return replace(self, epochs=epochs)
 
