@@ -524,3 +524,17 @@ def test_names_end_somewhere(folders, net, monkeypatch):
     monkeypatch.setattr(elsewhere, "NAMES", 2)
     saved = [save_elsewhere(net, "m") for _ in range(3)]
     assert [path.parent.name for path in saved] == ["here", "here", "home"]
+
+
+def test_a_training_that_no_file_can_hold_is_left_out_and_the_parameters_are_kept(folders, net, tmp_path):
+    net.fit([[1, 2], [3, 4]], [0, 1])
+    net.training.epochs = 10**20
+    net.classes = ("a", "b")
+    saved = save_somewhere(net, tmp_path / "m.safetensors")
+    assert saved == folders[0] / "m-elsewhere.safetensors"
+    assert same(saved, net)
+    assert load(saved).training is None
+    net.activation = "swish"
+    with pytest.raises(ValueError, match=r"activation must be one of"):
+        save_somewhere(net, tmp_path / "m.safetensors")
+    assert [path.name for path in folders[0].iterdir()] == ["m-elsewhere.safetensors"]

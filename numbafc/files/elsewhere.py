@@ -9,38 +9,35 @@ from os import PathLike
 from pathlib import Path
 
 from ..nn.mlp import MLP
-from .checkpoint import SUFFIX, content, require_suffix, save
+from .checkpoint import SUFFIX, content, save
 from .replacing import write_whole
 
 NAMES = 1000  # that are tried in a folder
 
 
 def save_somewhere(net: MLP, path: str | PathLike[str], training: bool = True) -> Path:
-    """Save a network to its file or, where that cannot be written, to a new one elsewhere (save_elsewhere).
+    """Save a network to its file or, where that cannot be done, to a new one elsewhere (save_elsewhere).
 
-    Returns the path that was written: Path(path), or another one. Raises OSError, or ValueError for a network that cannot
-    be saved anywhere.
+    Returns the path that was written: Path(path), or another one. Raises what save raises where there is no other, either.
     """
     try:
         save(net, path, training)
-    except OSError as error:
+    except (OSError, ValueError) as error:
         return save_elsewhere(net, path, training, error)
-    except ValueError as error:
-        try:
-            require_suffix(path)
-        except ValueError:
-            return save_elsewhere(net, path, training, error)
-        raise
     return Path(path)
 
 
 def save_elsewhere(net: MLP, path: str | PathLike[str], training: bool = True, error: Exception | None = None) -> Path:
     """Save a network to a new file: in the current folder, else the home folder, else the one for temporary files.
 
-    Its name is the path's with "-elsewhere" and, where that is taken, a number; no file is replaced. Returns the absolute
-    path. Raises the given error, or OSError, where none of these can be written; ValueError as save_somewhere.
+    Its name is the path's with "-elsewhere" and, where that is taken, a number; no file is replaced. A training that cannot
+    be saved is left out, for the parameters are worth more. Returns the absolute path. Raises the given error, or OSError,
+    where none of these can be written; ValueError for a network that no file can hold.
     """
-    written = content(net, training)
+    try:
+        written = content(net, training)
+    except ValueError:
+        written = content(net, training=False)
     for folder in _folders():
         try:
             return _new_file(folder, Path(path), written)

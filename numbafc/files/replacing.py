@@ -32,8 +32,6 @@ FIXES = {
     errno.EPERM: "a file is written beside it first and takes its place: its folder must allow that",
     errno.EROFS: "choose another folder",
     errno.EBUSY: "a mounted file cannot be replaced: mount its folder, or choose another one",
-    errno.ENOSPC: "what was there before still is; make room or choose another folder",
-    errno.EDQUOT: "what was there before still is; make room or choose another folder",
     errno.ENAMETOOLONG: "give it a shorter name",
 }
 
