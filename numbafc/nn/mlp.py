@@ -16,6 +16,7 @@ from .. import checks
 from . import initializers, passes, recipe, samples
 from .activations import ACTIVATIONS
 from .losses import LOSSES, softmax
+from .names import ActivationName, InitializerName, LossName, OptimizerName, ScheduleName
 from .optimizers import Optimizer
 from .progress import History, Progress, begin, resumed
 from .recipe import Regularization
@@ -63,13 +64,13 @@ class MLP:
     def __init__(
         self,
         sizes: Sequence[int],
-        activation: str = "relu",
-        loss: str = "cross_entropy",
-        dtype: Any = "float32",
+        activation: ActivationName = "relu",
+        loss: LossName = "cross_entropy",
+        dtype: checks.RealDtype = "float32",
         seed: int = 0,
         *,
         label_smoothing: float = 0.0,
-        init: str = "auto",
+        init: InitializerName = "auto",
     ) -> None:
         self.sizes = tuple(checks.count(f"sizes[{n}]", size, 1) for n, size in enumerate(sizes))
         if len(self.sizes) < 2:
@@ -154,7 +155,7 @@ class MLP:
         X: Any,
         y: Any,
         *,
-        optimizer: str | Optimizer = "adam",
+        optimizer: OptimizerName | Optimizer = "adam",
         learning_rate: float | None = None,
         batch_size: int = 32,
         epochs: int = 1,
@@ -162,7 +163,7 @@ class MLP:
         validation: tuple[Any, Any] | None = None,
         sample_weight: Any = None,
         callbacks: Iterable[Callback] = (),
-        schedule: str | Schedule = "constant",
+        schedule: ScheduleName | Schedule = "constant",
         early_stopping: int | None = None,
         class_weight: Any = None,
         dropout: float = 0.0,
