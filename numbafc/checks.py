@@ -8,11 +8,13 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import Any, Literal, get_args
 
 import numpy as np
 
-SINGLE, DOUBLE = np.dtype(np.float32), np.dtype(np.float64)
+DtypeName = Literal["float32", "float64"]
+RealDtype = DtypeName | type[np.float32] | type[np.float64] | np.dtype[Any]
+SINGLE, DOUBLE = map(np.dtype, get_args(DtypeName))
 
 
 def real_arrays(**arrays: Any) -> list[np.ndarray]:

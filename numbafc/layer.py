@@ -10,7 +10,7 @@ One sample per column; for samples in rows pass the transposed view: forward(W, 
 from __future__ import annotations
 
 from types import ModuleType
-from typing import Any, NamedTuple
+from typing import Any, Literal, NamedTuple, get_args
 
 import numpy as np
 
@@ -21,9 +21,10 @@ from .kernels.products import GIVEN, MEAN, TURN_A, TURN_X, TURN_Y, gradients, on
 
 # Every kernel returns the same bits. "tiled" is the fastest, "formula" the specification itself, in plain Python.
 KERNELS: dict[str, ModuleType] = {"tiled": products, "loops": loops, "formula": formulas}
-AUTO = "auto"  # the fastest one
-NAMES = (AUTO, *KERNELS)
-REDUCTIONS = ("sum", "mean")
+KernelName = Literal["auto", "tiled", "loops", "formula"]  # KERNELS, and the fastest one
+Reduction = Literal["sum", "mean"]
+AUTO = "auto"
+NAMES, REDUCTIONS = get_args(KernelName), get_args(Reduction)
 GIVEN_MEAN = GIVEN | MEAN
 ndarray, empty, new_tuple = np.ndarray, np.empty, tuple.__new__
 
@@ -37,7 +38,7 @@ class Gradients(NamedTuple):
 
 
 def forward(
-    W: np.ndarray, X: np.ndarray, b: np.ndarray | None = None, *, out: np.ndarray | None = None, kernel: str = "auto"
+    W: np.ndarray, X: np.ndarray, b: np.ndarray | None = None, *, out: np.ndarray | None = None, kernel: KernelName = "auto"
 ) -> np.ndarray:
     """Y[t,s] = Σ_i W[t,i]·X[i,s] + b[t], the layer's output.
 
@@ -62,7 +63,12 @@ def forward(
 
 
 def grad_w(
-    dY: np.ndarray, X: np.ndarray, *, reduction: str = "sum", out: np.ndarray | None = None, kernel: str = "auto"
+    dY: np.ndarray,
+    X: np.ndarray,
+    *,
+    reduction: Reduction = "sum",
+    out: np.ndarray | None = None,
+    kernel: KernelName = "auto",
 ) -> np.ndarray:
     """dW[t,i] = Σ_s dY[t,s]·X[i,s], the gradient of the loss with respect to the weights: dW = dY Xᵀ.
 
@@ -82,7 +88,9 @@ def grad_w(
     return dW if reduction == "sum" else _mean(dY, dW)[0]
 
 
-def grad_b(dY: np.ndarray, *, reduction: str = "sum", out: np.ndarray | None = None, kernel: str = "auto") -> np.ndarray:
+def grad_b(
+    dY: np.ndarray, *, reduction: Reduction = "sum", out: np.ndarray | None = None, kernel: KernelName = "auto"
+) -> np.ndarray:
     """db[t] = Σ_s dY[t,s], the gradient of the loss with respect to the bias.
 
     dY: (T, B), or (T,) for one sample. reduction: "sum" over the samples, or "mean" (NaN for B = 0). Returns db: (T,).
@@ -102,7 +110,7 @@ def grad_b(dY: np.ndarray, *, reduction: str = "sum", out: np.ndarray | None = N
     return db if reduction == "sum" else _mean(dY, db)[0]
 
 
-def grad_x(dY: np.ndarray, W: np.ndarray, *, out: np.ndarray | None = None, kernel: str = "auto") -> np.ndarray:
+def grad_x(dY: np.ndarray, W: np.ndarray, *, out: np.ndarray | None = None, kernel: KernelName = "auto") -> np.ndarray:
     """dX[i,s] = Σ_t W[t,i]·dY[t,s], the gradient of the loss with respect to the input: dX = Wᵀ dY.
 
     dY: (T, B), or (T,) for one sample. W: (T, N). Returns dX: (N, B), or (N,). Errors as in forward. 2·T·N·B flops.
@@ -124,7 +132,9 @@ def grad_x(dY: np.ndarray, W: np.ndarray, *, out: np.ndarray | None = None, kern
     return dX
 
 
-def backward(dY: np.ndarray, X: np.ndarray, W: np.ndarray, *, reduction: str = "sum", kernel: str = "auto") -> Gradients:
+def backward(
+    dY: np.ndarray, X: np.ndarray, W: np.ndarray, *, reduction: Reduction = "sum", kernel: KernelName = "auto"
+) -> Gradients:
     """All gradients of the layer from that of its output: dW = dY Xᵀ, db = Σ_s dY[:,s], dX = Wᵀ dY.
 
     dY: (T, B), X: (N, B), W: (T, N); for one sample dY: (T,) and X: (N,). reduction applies to dW and db; dX has one

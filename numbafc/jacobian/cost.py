@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from .. import checks
 
@@ -32,7 +32,7 @@ class JacobianCost(NamedTuple):
         return self.long_way.multiply_adds / self.shortcut.multiply_adds if self.shortcut.multiply_adds else 1.0
 
 
-def jacobian_cost(T: int, N: int, B: int = 1, dtype: Any = "float32") -> JacobianCost:
+def jacobian_cost(T: int, N: int, B: int = 1, dtype: checks.RealDtype = "float32") -> JacobianCost:
     """The cost of dW for T outputs, N inputs and B samples, by the formulas.
 
     long_way: the Jacobian (T·B, T·N) has T²·N·B elements, and as many multiply-adds go into DL(Y)·DY(W).

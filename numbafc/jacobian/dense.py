@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 
 from .. import checks
@@ -26,7 +24,7 @@ def jacobian_w(X: np.ndarray, T: int) -> np.ndarray:
     return J
 
 
-def jacobian_b(T: int, B: int = 1, *, dtype: Any = np.float32) -> np.ndarray:
+def jacobian_b(T: int, B: int = 1, *, dtype: checks.RealDtype = np.float32) -> np.ndarray:
     """DY(b) = I_T ⊗ 1_B: element [t·B+s, t'] is 1 if t = t', else 0; for one sample the identity.
 
     Returns (T·B, T). Raises MemoryError over jacobian.MAX_BYTES.

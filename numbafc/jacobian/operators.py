@@ -166,7 +166,7 @@ class BiasJacobian(Jacobian):
     J @ v repeats each v[t] for B samples. vec(dY) @ J sums dY over the samples, the gradient of the bias. nnz = T·B.
     """
 
-    def __init__(self, T: int, B: int = 1, *, dtype: Any = np.float32) -> None:
+    def __init__(self, T: int, B: int = 1, *, dtype: checks.RealDtype = np.float32) -> None:
         self._T, self._B = checks.count("T", T), checks.count("B", B)
         super().__init__((self._T * self._B, self._T), checks.real_dtype(dtype))
 

@@ -17,6 +17,7 @@ from . import initializers, passes, portable, recipe, samples
 from .activations import ACTIVATIONS
 from .attributes import REAL_LOSSES, Names, Order, Seed, Standardisation, Training, shuffles
 from .losses import LOSSES, softmax
+from .names import ActivationName, InitializerName, LossName, OptimizerName, ScheduleName
 from .optimizers import Optimizer
 from .progress import History, begin, resumed
 from .recipe import WORD, Regularization, Usual, usual
@@ -69,13 +70,13 @@ class MLP:
     def __init__(
         self,
         sizes: Sequence[int],
-        activation: str = "relu",
-        loss: str = "cross_entropy",
-        dtype: Any = "float32",
+        activation: ActivationName = "relu",
+        loss: LossName = "cross_entropy",
+        dtype: checks.RealDtype = "float32",
         seed: int = 0,
         *,
         label_smoothing: float = 0.0,
-        init: str = "auto",
+        init: InitializerName = "auto",
     ) -> None:
         self.sizes = tuple(checks.count(f"sizes[{n}]", size, 1) for n, size in enumerate(sizes))
         if len(self.sizes) < 2:
@@ -162,7 +163,7 @@ class MLP:
         X: Any,
         y: Any,
         *,
-        optimizer: str | Optimizer = usual("adam"),  # noqa: B008
+        optimizer: OptimizerName | Optimizer = usual("adam"),  # noqa: B008
         learning_rate: float | None = usual(None),
         batch_size: int = usual(32),
         epochs: int = usual(1),
@@ -170,7 +171,7 @@ class MLP:
         validation: tuple[Any, Any] | tuple[Any, Any, Any] | None = None,
         sample_weight: Any = None,
         callbacks: Iterable[Callback] = (),
-        schedule: str | Schedule = usual("constant"),  # noqa: B008
+        schedule: ScheduleName | Schedule = usual("constant"),  # noqa: B008
         early_stopping: int | None = usual(None),
         class_weight: Any = None,
         dropout: float = usual(0.0),

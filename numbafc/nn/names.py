@@ -1,0 +1,18 @@
+"""The names that settings have, for type checkers: each list says what a registry has, and a test holds them equal.
+
+A type checker computes nothing, so the names stand here once more: MLP([4, 3], activation="rleu") is an error in an editor.
+"""
+
+from __future__ import annotations
+
+from typing import Literal
+
+ActivationName = Literal[
+    "identity", "relu", "tanh", "sigmoid", "leaky_relu", "elu", "selu", "softplus", "gelu", "silu"
+]  # ACTIVATIONS
+LossName = Literal["cross_entropy", "binary_cross_entropy", "mse", "mae", "huber", "poisson"]  # LOSSES
+OptimizerName = Literal["sgd", "adam", "adamw", "rmsprop", "adagrad"]  # OPTIMIZERS
+ScheduleName = Literal["constant", "step", "cosine", "one_cycle", "on_plateau"]  # SCHEDULES
+InitializerName = Literal[
+    "auto", "he_normal", "he_uniform", "lecun_normal", "lecun_uniform", "xavier_normal", "xavier_uniform"
+]  # INITIALIZERS
