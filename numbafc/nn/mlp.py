@@ -81,8 +81,10 @@ class MLP:
         self.sizes = tuple(checks.count(f"sizes[{n}]", size, 1) for n, size in enumerate(sizes))
         if len(self.sizes) < 2:
             raise ValueError(f"sizes must name at least the input and the output, [784, 10], got {list(sizes)}")
-        self.activation = checks.choice("activation", activation, ACTIVATIONS)
-        self.loss_name = checks.choice("loss", loss, LOSSES)
+        checks.choice("activation", activation, ACTIVATIONS)
+        self.activation: ActivationName = activation
+        checks.choice("loss", loss, LOSSES)
+        self.loss_name: LossName = loss
         self.dtype = checks.real_dtype(dtype)
         self.seed = seed
         self.input_mean = self.target_mean = None
@@ -90,7 +92,8 @@ class MLP:
         self.label_smoothing = checks.number("label_smoothing", label_smoothing, 0, below=1)
         if label_smoothing and not LOSSES[loss].classifies:
             raise ValueError(f"label_smoothing goes with the loss 'cross_entropy', got it with {loss!r}; leave it out")
-        self.init = checks.choice("init", init, initializers.INITIALIZERS)
+        checks.choice("init", init, initializers.INITIALIZERS)
+        self.init: InitializerName = init
         count = sum(T * N + T for N, T in self._layer_shapes())
         try:
             self._parameters = np.zeros(count, self.dtype)
