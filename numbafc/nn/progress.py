@@ -131,8 +131,8 @@ class Progress:
             kind = type(self.recipe.schedule).__name__
             raise ValueError(
                 f"{kind} was to end with epoch {self.epochs}: of {epochs} epochs those done would have had other rates. "
-                "Leave epochs out to go on to that end, or call fit without resume, which trains the parameters further by "
-                "a schedule of its own"
+                "Leave epochs out to go on to that end, or call fit without resume, which trains the parameters on by a "
+                "schedule of its own"
             )
         return replace(self, epochs=epochs)
 
