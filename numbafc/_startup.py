@@ -4,8 +4,6 @@
 nothing but what Python has loaded, until it hears Ctrl-C. It does nothing where numbafc is a library of another program.
 """
 
-from __future__ import annotations
-
 import _signal  # signal imports enum
 import os
 import sys
@@ -22,7 +20,7 @@ MOST_THREADS = max(1024, os.cpu_count() or 1)  # OpenMP ends in a crash where it
 LAYERS = ("default", "safe", "forksafe", "threadsafe", "tbb", "omp", "workqueue")
 
 # What Numba finds out too late or tells in many lines: the variable, what it may be, and in which words.
-RULES: dict[str, tuple[Callable[[str], bool], str]] = {
+RULES: "dict[str, tuple[Callable[[str], bool], str]]" = {
     "NUMBA_NUM_THREADS": (
         lambda value: value.isascii() and value.strip().isdigit() and 1 <= int(value) <= MOST_THREADS,
         f"a whole number from 1 to {MOST_THREADS}",
@@ -62,7 +60,7 @@ def begin() -> None:
         end(wrong, BAD_INPUT)
 
 
-def wrong_variable(environment: Mapping[str, str]) -> str | None:
+def wrong_variable(environment: "Mapping[str, str]") -> str | None:
     """What is wrong with the first variable of Numba's that is, if one is."""
     for name, (fits, words) in RULES.items():
         value = environment.get(name)
@@ -71,13 +69,13 @@ def wrong_variable(environment: Mapping[str, str]) -> str | None:
     return None
 
 
-def on_interrupt(number: int, frame: FrameType | None) -> NoReturn:
+def on_interrupt(number: int, frame: "FrameType | None") -> "NoReturn":
     """End at once: nothing is begun yet, or all is done. An exception could be lost inside an import, or become another."""
     os.write(2, b"numbafc: interrupted\n")
     os._exit(INTERRUPTED)
 
 
-def on_failure(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> NoReturn:
+def on_failure(kind: type[BaseException], error: BaseException, trace: "TracebackType | None") -> "NoReturn":
     """What ends the process, in one sentence."""
     import re
 
@@ -96,7 +94,7 @@ def on_failure(kind: type[BaseException], error: BaseException, trace: Traceback
     end(f"{told}; {TRACEBACK}=1 shows where", FAULT)
 
 
-def end(sentence: str, code: int) -> NoReturn:
+def end(sentence: str, code: int) -> "NoReturn":
     """End the process with one sentence."""
     shown = "".join(one if one.isprintable() else ascii(one)[1:-1] for one in sentence)
     os.write(2, f"numbafc: {shown}\n".encode(errors="backslashreplace"))

@@ -120,7 +120,7 @@ LABEL = TEXT.map(str.strip)
 def table(labels, header):
     """A csv file of 12 samples."""
     file = io.StringIO()
-    writer = csv.writer(file, lineterminator="\n")
+    writer = csv.writer(file, lineterminator="\n", quoting=csv.QUOTE_ALL)
     writer.writerow([*header, "the label"])
     writer.writerows((n, n * n % 7, labels[n % len(labels)]) for n in range(12))
     return file.getvalue()

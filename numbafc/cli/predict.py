@@ -51,7 +51,8 @@ def predict(
     rows = net.predict_proba(X) if probabilities else net.predict(X).reshape(len(X), -1)
     names = net.classes if LOSSES[net.loss_name].classifies and not probabilities else None
     table: list[str] = []
-    writer = csv.writer(SimpleNamespace(write=table.append), lineterminator="\n")
+    # a label with any end of a line in it is quoted where the writer's own has both letters
+    writer = csv.writer(SimpleNamespace(write=lambda row: table.append(f"{row[:-2]}\n")), lineterminator="\r\n")
     if probabilities:
         writer.writerow(class_names(net))
     # a number of the dtype has in str as few digits as tell it from its neighbours
