@@ -13,7 +13,22 @@ ROOT = Path(__file__).parent.parent
 sys.path.append(str(ROOT))  # perf is not installed; at the end, so that the package is the installed one
 
 import perf.__main__ as command  # noqa: E402
-from perf import jacobian, layer, machine, products, progress, reference, rows, session, steps, studies, trainers, worker  # noqa: E402
+from perf import (  # noqa: E402
+    caller,
+    calls,
+    jacobian,
+    layer,
+    machine,
+    products,
+    progress,
+    reference,
+    rows,
+    session,
+    steps,
+    studies,
+    trainers,
+    worker,
+)
 
 SIZES = (7, 6, 5, 3)
 
@@ -209,6 +224,45 @@ def test_a_study_writes_its_rows(study, monkeypatch, tmp_path, capsys):
     assert "no_such_peer is not installed" in (tmp_path / "report.html").read_text()
 
 
+def test_calls_are_verified_timed_with_out_and_without_and_written(monkeypatch, tmp_path, capsys):
+    monkeypatch.chdir(ROOT)
+    monkeypatch.setattr(calls, "QUICK", ((3, 4, 5),))
+    monkeypatch.setattr("perf.report.draw", lambda *_: {})
+    command.main(["calls", "--quick", "--rounds", "1", "--out", str(tmp_path)])
+    found = rows.read(tmp_path / "calls.jsonl")
+    by_call = rows.groups(found, "op", "form")
+    assert tuple(by_call) == calls.CALLS
+    for (op, _), case in by_call.items():
+        assert [row["peer"].split(",")[0] for row in case] == ["numbafc"] + ["numpy"] * (4 if op == "grad_b" else 2)
+        assert all(row["verified"] and 0 < row["best"] == min(row["seconds"]) for row in case)
+    assert set(rows.FIELDS) <= set(found[0])
+    assert "with out=" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize("mistake", [slightly_wrong, row_forgotten, np.zeros_like])
+@pytest.mark.parametrize("op", ["forward", "grad_w", "grad_b", "grad_x", "backward"])
+def test_a_call_with_a_mistake_is_wrong(op, mistake):
+    arrays = W, X, _, dY = worker.data(5, 6, 7, "float32")
+    result = caller.numbafc_calls(*arrays)[op, "new"]()
+    assert caller.largest_error(op, result, *arrays) <= 1
+    part = result[2] if op == "backward" else result
+    wrong = mistake(part.copy().reshape(len(part), -1)).reshape(part.shape)
+    wrong = (*result[:2], wrong) if op == "backward" else wrong
+    assert not caller.largest_error(op, wrong, *arrays) <= 1
+    for kernel in (None, "ones"):
+        peer = caller.numpy_calls(*arrays, kernel=kernel)[op, "new"]()
+        assert caller.largest_error("forward" if op == "backward" else op, peer, W, X, None, dY) <= 1
+
+
+def test_what_a_call_costs_is_next_to_the_fastest_of_numpys():
+    case = {"dtype": "float32", "op": "forward", "form": "out", "T": 1, "N": 2, "B": 3}
+    found = [case | {"peer": peer, "best": best} for peer, best in (("numbafc", 3), ("numpy", 4), ("numpy, OPENBLAS", 2))]
+    assert list(calls.ratios(found).values()) == [1.5]
+    assert calls.ratios(found[:1]) == {}
+    assert "0 take more than" in calls.findings(found)[0]
+    assert "1 take more than" in calls.findings([found[0] | {"best": 3.1}, *found[1:]])[0]
+
+
 def test_a_peer_that_does_not_start_is_a_line(monkeypatch, tmp_path, run):
     monkeypatch.chdir(ROOT)
     (tmp_path / "broken_peer.py").write_text("raise ImportError('a library is missing')")
@@ -223,9 +277,9 @@ def test_a_peer_that_does_not_start_is_a_line(monkeypatch, tmp_path, run):
 def test_without_a_name_the_studies_are_listed(capsys):
     command.main([])
     output = capsys.readouterr().out
-    for name in ("jacobian", "layer", "size", "batch", "threads", "steps", "epoch", "start", "accuracy", "all"):
+    for name in ("jacobian", "layer", "calls", "size", "batch", "threads", "steps", "epoch", "start", "accuracy", "all"):
         assert f"\n  {name} " in output
-    assert list(studies.STUDIES) == [line.split()[0] for line in output.split("studies (")[1].splitlines()[1:10]]
+    assert list(studies.STUDIES) == [line.split()[0] for line in output.split("studies (")[1].splitlines()[1:11]]
     assert sum(module.SECONDS[1] for module in studies.STUDIES.values()) < 240
     assert sum(module.SECONDS[0] for module in studies.STUDIES.values()) < 2400
 

@@ -1,0 +1,124 @@
+"""what a small call costs, each function with out= and without, next to NumPy's product of the same size.
+
+Where there is little to compute, the call itself is what takes time: looking at the arguments, making the result. NumPy's
+np.matmul is the measure, for grad_b also its sum; backward, which computes two products and a sum, is next to one product.
+"""
+
+from __future__ import annotations
+
+import statistics
+from typing import Any
+
+from . import drawing, rows, turns
+from .peers import Kernel
+from .products import flops, job
+from .session import Session
+
+MODULES = ("numbafc", "numpy")
+SHAPES = ((10, 64, 1), (64, 64, 1), (64, 64, 32), (128, 784, 1), (128, 784, 32))
+QUICK = ((10, 64, 1), (64, 64, 32))
+CALLS = tuple((op, form) for op in ("forward", "grad_w", "grad_b", "grad_x") for form in ("new", "out"))
+CALLS += (("backward", "new"),)
+SAMPLES = 10  # of a turn
+GOAL = {"backward": 3.0}  # times NumPy's time; 1.5 for the others
+SECONDS = (25, 6)
+
+
+def run(session: Session) -> None:
+    """Every shape and call."""
+    session.only(threads=1)
+    dtypes = session.dtypes("float32")
+    cases = [
+        (dtype, shape, op, form) for dtype in dtypes for shape in (QUICK if session.quick else SHAPES) for op, form in CALLS
+    ]
+    with session.workers("perf.caller", MODULES, 1) as workers:
+        for dtype, shape, op, form in session.each(cases):
+            session.say(line(measure(session, workers, op, form, shape, dtype)))
+
+
+def measure(
+    session: Session, workers: list[Any], op: str, form: str, shape: tuple[int, int, int], dtype: str
+) -> list[rows.Row]:
+    """One row for each right subject."""
+    asked = {**job(op, shape, dtype), "form": form}
+    others = [Kernel(worker, "ones") for worker in workers[1:] if op == "grad_b"]
+    check = turns.right_ones([*workers, *others], lambda one: one.ask(**asked, check=True), f"{asked}", session.note)
+    # short samples: whatever interrupts a process meets few of them
+    timing = {"check": False, "samples": SAMPLES, "calls": min(200, int(1e7 / flops(*shape)) + 1), "warm": 100}
+    subjects = [subject for subject, _ in check]
+    taken = turns.in_turns(subjects, session.rounds, 1, dtype, lambda one: one.ask(**asked, **timing)["seconds"])
+    found = [
+        rows.row({**asked, "threads": 1}, subject, answer, seconds, None, taken.peaks)
+        for (subject, answer), seconds in zip(check, taken.samples, strict=True)
+    ]
+    return session.write(found)
+
+
+def ratios(found: list[rows.Row]) -> dict[tuple[Any, ...], float]:
+    """Our time next to that of the fastest of NumPy's, for each (dtype, op, form, T, N, B)."""
+    ratio = {}
+    for key, case in rows.groups(found, "dtype", "op", "form", "T", "N", "B").items():
+        mine = [row["best"] for row in case if rows.ours(row)]
+        others = [row["best"] for row in case if not rows.ours(row)]
+        if mine and others:
+            ratio[key] = mine[0] / min(others)
+    return ratio
+
+
+def goal(op: str) -> float:
+    """How many times as long as NumPy's product a call may take."""
+    return GOAL.get(op, 1.5)
+
+
+def line(found: list[rows.Row]) -> str:
+    """Our time in a case, and how many times NumPy's that is."""
+    mine = found[0]
+    shape, what = str((mine["T"], mine["N"], mine["B"])), mine["op"] + (", out=" if mine["form"] == "out" else "")
+    peer = "".join(f", {ratio:5.2f} x NumPy's" for ratio in ratios(found).values())
+    return f"{mine['dtype']} {what:14}{shape:15}{1e6 * mine['best']:8.2f} us{peer}"
+
+
+def findings(found: list[rows.Row]) -> list[str]:
+    """How our calls compare with NumPy's, for each form."""
+    said = []
+    for (dtype, form), part in rows.groups(found, "dtype", "form").items():
+        by_case = ratios(part)
+        if not by_case:
+            continue
+        over = {key for key, ratio in by_case.items() if ratio > goal(key[1])}
+        worst = max(by_case, key=lambda key: by_case[key] / goal(key[1]))
+        mean, count = statistics.geometric_mean(by_case.values()), drawing.counted(len(by_case), "call", "calls")
+        said.append(
+            f"{dtype}, {'with' if form == 'out' else 'without'} out=: {mean:.2f} × the time of NumPy's product in the "
+            f"geometric mean of {count}; {len(over)} take more than 1.5 × (backward: 3 ×). The worst is {worst[1]} of "
+            f"{worst[3:]}, with {by_case[worst]:.2f} ×."
+        )
+    return said
+
+
+def picture(found: list[rows.Row]) -> Any:
+    """Our time over NumPy's, for each function and form; a panel for each form."""
+    part = rows.where(found, dtype=found[0]["dtype"])
+    by_case = ratios(part)
+    shapes = list(rows.groups(part, "T", "N", "B"))
+    figure, axes = drawing.panels(3.6, 2, sharey=True)
+    looks = zip(("forward", "grad_w", "grad_b", "grad_x", "backward"), "os^Dv", strict=True)
+    for op, marker in looks:
+        for one, form in zip(axes[0], ("new", "out"), strict=True):
+            shown = [(shapes.index(key[3:]), ratio) for key, ratio in by_case.items() if key[1:3] == (op, form)]
+            if shown:
+                one.plot(
+                    *zip(*shown, strict=True),
+                    marker=marker,
+                    color="black",
+                    linestyle=":",
+                    markerfacecolor="white",
+                    label=op,
+                )
+    for one, title in zip(axes[0], ("a new result", "out="), strict=True):
+        one.set(title=f"{title}: below 1 numbafc is faster", xlabel="T, N, B", ylabel="numbafc's time / NumPy's")
+        one.axhline(1, color="0.25", linewidth=1)
+        one.set_xticks(range(len(shapes)), [", ".join(map(str, shape)) for shape in shapes], fontsize=7, rotation=20)
+        drawing.log(one, "y")
+    drawing.legend(figure, (axes[0][0],))
+    return figure
