@@ -1,8 +1,8 @@
 """The border of compiled code: whatever a kernel or a public method is given, it is a sentence or the right result.
 
-Every kernel and method is called with arrays of other kinds, with arrays that nobody may write, that are too short or not
-in order, and with what is no array at all, in processes of their own (border_calls.py): no crash, nothing written before
-the sentence or outside an array, and afterwards trainings and the layer have the bits of a process that never saw such.
+All are called with arrays of other kinds, with arrays that nobody may write, that are too short or not in order, and with
+what is no array, in processes of their own (border_calls.py): no crash, nothing written before the sentence or outside an
+array, and afterwards trainings and the layer have the bits of a process that never saw such.
 """
 
 import json
@@ -17,6 +17,7 @@ from helpers import assert_same_bits
 
 import numbafc as fc
 from numbafc import _numba
+from numbafc.kernels import products
 from numbafc.nn import ACTIVATIONS, LOSSES
 
 CALLS = Path(border_calls.__file__)
@@ -111,6 +112,17 @@ def test_the_compiled_function_itself_asks_what_it_is_given(value):
     assert not to.any()
     entry(np.ones(4).view(np.memmap), to)
     assert to.all()
+
+
+def test_what_the_border_cannot_check_is_not_for_everybody():
+    """The step with momentum in tiles is told where memory is; and what decides is read in one piece."""
+    dtype, none = np.dtype(np.float32), np.empty(0, np.float32)
+    A, X, R, work = np.ones((6, 20), dtype), np.ones((20, 16), dtype), np.full((6, 16), 5, dtype), np.empty(10_000, dtype)
+    with pytest.raises(ValueError, match="flags hold MOVE"):
+        products.on_one_thread(A, X, np.ones(16, dtype), R, none, work, products.MOVE, products.ANY_SIZE)
+    for b in (np.ones(192, dtype)[::2], np.ones(96, dtype)[::-1]):
+        assert products.on_one_thread(A, X, b, R, none, work, products.THROUGH, products.ANY_SIZE) == products.UNFIT
+    assert (R == 5).all()
 
 
 def packed(array):

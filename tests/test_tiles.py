@@ -183,7 +183,7 @@ def test_endings_of_tiles_are_refused_where_they_do_not_fit(dtype):
     work = np.empty(10_000, dtype)
 
     def answer(b, flags, out):
-        return products.on_one_thread(A, X, np.ones(b, dtype), out, none, work, flags, products.ANY_SIZE)
+        return products.on_one_thread.unchecked(A, X, np.ones(b, dtype), out, none, work, flags, products.ANY_SIZE)
 
     for flags, b in ((products.STEP, 0), (products.MAXIMUM, 5), (products.THROUGH, 95), (products.MOVE, 15)):
         assert answer(b, flags, R[:, :16]) == products.UNFIT
