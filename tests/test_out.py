@@ -85,7 +85,8 @@ def test_the_result_is_the_same_and_only_it_is_written(data, name, sizes, dtype,
 
 @pytest.mark.parametrize("name", sorted(FUNCTIONS))
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-def test_every_offset_to_an_input(name, dtype):
+@pytest.mark.parametrize("turned", ["", "input", "output", "both"])
+def test_every_offset_to_an_input(name, dtype, turned):
     """An output that slides over each input, and far past its ends: refused exactly where a byte is shared, else right."""
     function, inputs, letters = FUNCTIONS[name]
     sizes = {"T": 2, "N": 3, "B": 2}
@@ -97,8 +98,10 @@ def test_every_offset_to_an_input(name, dtype):
         for offset in range(-length - 1, n + 2):
             pool = np.full(n + 2 * length + 4, BORDER, dtype)
             source = pool[length + 1 : length + 1 + n].reshape(fixed[key].shape)
-            source[...] = fixed[key]
             out = pool[length + 1 + offset : length + 1 + offset + length].reshape(shape)
+            source = np.flip(source) if turned in ("input", "both") else source  # whose steps are negative then
+            out = np.flip(out) if turned in ("output", "both") else out
+            source[...] = fixed[key]
             before, expected = pool.copy(), function(fixed)
             if set(bytes_of(source)) & set(bytes_of(out)):
                 with pytest.raises(ValueError, match=f"out shares memory with {key}"):
