@@ -77,7 +77,7 @@ def restore(description: dict[str, Any], held: dict[str, np.ndarray], net: MLP) 
         samples,
         _count("fingerprint", description["fingerprint"]),
         _state(settings, held, net),
-        generator_state(description["order"]),
+        _order(description["order"]),
         history,
         _matching("results", held["results"], no_results()),
         _number("seconds", description["seconds"]),
@@ -146,7 +146,7 @@ def _parameters(name: str, held: dict[str, np.ndarray], net: MLP) -> np.ndarray 
     return _matching(name, held[name], net.parameters) if name in held else None
 
 
-def generator_state(state: dict[str, Any]) -> Mapping[str, Any]:
+def _order(state: dict[str, Any]) -> Mapping[str, Any]:
     """The state of a generator, tried on one: what is read back must be what was given."""
     generator = np.random.default_rng()
     _require_integers(state, generator.bit_generator.state)
