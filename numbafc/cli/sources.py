@@ -82,7 +82,7 @@ def _encoded(dataset: datasets.Dataset, net: MLP, path: Path) -> datasets.Datase
     names = class_names(net)
     if net.classes is None and not set(dataset.classes) <= set(names):
         return dataset  # nobody named the outputs: they are the labels in order
-    return dataset._replace(y=datasets.encode(np.array(dataset.classes)[dataset.y], names, path))
+    return dataset._replace(y=datasets.encode(np.array(dataset.classes, object)[dataset.y], names, path))
 
 
 def is_digits(data: Path) -> bool:

@@ -79,7 +79,7 @@ def restore(description: dict[str, Any], held: dict[str, np.ndarray], net: MLP) 
         samples=samples,
         fingerprint=_count("fingerprint", description["fingerprint"]),
         state=_state(settings, held, net),
-        order=generator_state(description["order"]),
+        order=_order(description["order"]),
         digest=_digest("digest", description.get("digest")),
         validation=_digest("validation", description.get("validation", _of_older_versions(history))),
         records=history,
@@ -151,7 +151,7 @@ def _parameters(name: str, held: dict[str, np.ndarray], net: MLP) -> np.ndarray 
     return _matching(name, held[name], net.parameters) if name in held else None
 
 
-def generator_state(state: dict[str, Any]) -> Mapping[str, Any]:
+def _order(state: dict[str, Any]) -> Mapping[str, Any]:
     """The state of a generator, tried on one: what is read back must be what was given."""
     generator = np.random.default_rng()
     _require_integers(state, generator.bit_generator.state)
