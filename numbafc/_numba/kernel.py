@@ -124,9 +124,10 @@ class Kernel:
 
     def _compile(self, dtype: np.dtype) -> None:
         dispatcher, signature = uninterrupted(lambda: self._dispatcher(dtype))
-        with dispatcher._cache as cache, _without_collections():
+        with dispatcher._cache as cache:
             cache.wait()
-            uninterrupted(lambda: dispatcher.compile(signature))
+            with _without_collections():
+                uninterrupted(lambda: dispatcher.compile(signature))
         dispatcher.disable_compile()
         self.dispatchers[dtype.itemsize] = dispatcher
         (compiled,) = dispatcher.overloads.values()
