@@ -58,6 +58,7 @@ EXTREMES = (
 )
 
 
+@pytest.mark.filterwarnings("default")  # of a loss that is no number, say: a line
 @pytest.mark.parametrize("option", options_of("train"))
 def test_every_option_works_or_is_refused_in_a_sentence(here, monkeypatch, option):
     """Also where it is one that nobody has thought of yet."""

@@ -172,7 +172,8 @@ def _say_what_is_slow() -> None:
     """Variables that Numba and numbafc can live with, and that somebody may have forgotten."""
     if _numba.interpreted():
         warnings.warn("NUMBA_DISABLE_JIT is set: nothing is compiled, and all takes many times as long", stacklevel=1)
-    asked, folder = os.environ.get("NUMBA_CACHE_DIR"), _numba.cache_folder()
+    asked = os.environ.get("NUMBA_CACHE_DIR")
+    folder = _numba.cache_folder() if asked else None
     if asked and folder and not Path(folder).absolute().is_relative_to(Path(asked).absolute()):
         warnings.warn(
             f"NUMBA_CACHE_DIR is {asked!r:.80}, which cannot be written; compiled kernels are kept in {folder}",

@@ -54,5 +54,5 @@ Seed = Annotated[int, typer.Option(help="Of the split, the initial weights, the 
 Dtype = Annotated[str, typer.Option(help="float32 or float64.")]
 Threads = Annotated[int | None, typer.Option(help="[default: all cores]")]
 Out = Annotated[Path | None, typer.Option(help="The model's file. [default: NAME.safetensors, here]")]
-Resume = Annotated[Path | None, typer.Option(help="Go on with the training in this model's file, on the same data. ")]
+Resume = Annotated[Path | None, typer.Option(help="Go on with the training in this model's file, on the same data.")]
 Plot = Annotated[Path | None, typer.Option(help=f"Draw loss and score over the epochs: {', '.join(SUFFIXES)}.")]

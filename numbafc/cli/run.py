@@ -7,21 +7,16 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import typer
-
 from .._startup import INTERRUPTED
 from ..files import datasets
-from ..files.checkpoint import load
-from ..files.invalid import InvalidFile
 from ..nn import MLP
-from ..nn.mlp import REAL_LOSSES
 from ..nn.weights import class_weights
-from . import curves, resuming, screen, settings
+from . import curves, screen, settings
 from .display import Display, minibatches
 from .interrupts import one_stop
-from .outputs import Saver, check_writable
+from .outputs import Saver
 from .places import Place, SavedElsewhere, save_for_good
-from .sources import Source, file_word, require_targets, score_name
+from .sources import Source, file_word, score_name
 
 SOME = 10_000  # samples, drawn by the split: enough to see that a network is worse than none
 
@@ -205,66 +200,6 @@ class Run:
 
 def _aside(line: str) -> None:
     screen.say(f"numbafc: {screen.sentence(line)}", err=True)
-
-
-def begin(source: Source, given: dict[str, Any], out: Path | None) -> Run:
-    """A training of a new network. given: the options by their names."""
-    dataset = source.read(settings.task(given["loss"]), given["dtype"])
-    net = settings.network(dataset, given)
-    require_targets(dataset, net, source.data)
-    given = given | {"batch_size": min(given["batch_size"], max(len(dataset.X), 1))}  # which is one batch
-    run = _run(source, net, dataset, given, {**settings.training(given), "epochs": given["epochs"]}, out)
-    run.net.standardize(run.training.X, run.training.y if net.loss_name in REAL_LOSSES else None)
-    return run
-
-
-def go_on(source: Source, context: typer.Context, resume: Path, epochs: int | None, out: Path | None) -> Run:
-    """The training in a model's file, to so many epochs in all, or to where it was to go."""
-    given = context.params
-    net = settings.resumed(resume, epochs)
-    settings.refuse_for_reals(given, net.loss_name)
-    resuming.require_equal(context, net, resume)
-    if settings.is_given(context, "loss") and given["loss"] == "auto":
-        resuming.require_auto(source.read("auto", net.dtype), net, resume)
-    run = _run(source, net, source.read_for(net), given, {"resume": True}, out or resume)
-    if not net.was_trained_on(run.training.X, run.training.y, class_weight=given["class_weight"]):
-        raise ValueError(
-            f"--resume {resume} needs the samples and weights its training began with, {run._progress.samples} of them; "
-            f"these are others, {len(run.training.X)}; give the same data, --validation-split and --class-weight"
-        )
-    run.asked["epochs"] = run._progress.epochs
-    return run
-
-
-def _run(
-    source: Source, net: MLP, dataset: datasets.Dataset, given: dict[str, Any], of_fit: dict[str, Any], out: Path | None
-) -> Run:
-    if len(dataset.X) < 2:
-        raise InvalidFile(source.data, "training needs at least 2 samples, one of them to validate on")
-    repeated = {name: given[name] for name, usual in settings.OF_DATA.items() if given[name] != usual}
-    words = [word for name, value in repeated.items() for word in (settings.option(name), str(value))]
-    parts = dataset.split(given["validation_split"], net.seed)
-    of_fit["class_weight"] = given["class_weight"]
-    place = Place(
-        out or Path(f"{Path(dataset.name).stem}.safetensors"),
-        out is not None,
-        lambda path: _is_same(path, net, parts[0], of_fit),
-    )
-    path = place.whole()
-    check_writable("--out", path, *source.files, model=True)
-    return Run(source, net, dataset, *parts, of_fit, place, ["numbafc", "train", *source.arguments, *words], path)
-
-
-def _is_same(path: Path, net: MLP, training: datasets.Dataset, of_fit: dict[str, Any]) -> bool:
-    """Whether a file has a network of the same training: its data, its settings, as many epochs."""
-    try:
-        other = load(path)
-        weight = of_fit["class_weight"]
-        if other.training is None or not other.was_trained_on(training.X, training.y, class_weight=weight):
-            return False
-    except (OSError, ValueError, TypeError, MemoryError):
-        return False
-    return resuming.of_network(net) == resuming.of_network(other) and resuming.is_recipe(of_fit, net, other.training)
 
 
 def _place(net: MLP) -> str:

@@ -8,9 +8,10 @@ import typer
 
 from .. import _numba
 from . import curves, options, screen, settings
+from .beginning import begin, go_on
 from .endings import NOBODY_READS
 from .outputs import check_writable
-from .run import Run, begin, go_on
+from .run import Run
 from .sources import DIGITS, Source, score_name
 
 EXAMPLES = """
