@@ -18,7 +18,7 @@ import numpy as np
 from numba import prange
 from numba.types import intp
 
-from .._numba import DTYPES, array_in, array_out, fma, get_num_threads, inner, interpreted, kernel
+from .._numba import DTYPES, array_in, array_out, flat, fma, get_num_threads, inner, interpreted, kernel
 from ..formulas import SUM_BLOCK
 from . import loops
 from .blocks import in_blocks, in_squares, in_streams, sums_in_squares
@@ -385,7 +385,7 @@ def grad_x(dY, W, dX):
 
 def _gradient_types(real):
     inputs, outputs = (array_in(real, 2),) * 3, (array_out(real, 2), array_out(real, 1), array_out(real, 2))
-    return *inputs, *outputs, array_out(real, 1), intp, array_in(real, 1)
+    return *inputs, *outputs, flat(real), intp, array_in(real, 1)
 
 
 @kernel(_gradient_types, parallel=False)
