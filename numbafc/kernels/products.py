@@ -264,7 +264,8 @@ def _second_try(answer: int, flags: int, P: Any, Q: Any, b: Any, R: Any, E: Any)
         return False
     if answer == SCATTERED:
         dense = np.empty_like(R, order="F" if flags & TURN_Y else "C")
-        answer = on_one_thread(P, Q, b, dense, E, _own.by_itemsize[R.itemsize][1], flags, PARALLEL)
+        entry, work, _, _ = _own.by_itemsize[R.itemsize]
+        answer = entry(P, Q, b, dense, E, work, flags, PARALLEL)
         done = answer == 0 or _second_try(answer, flags, P, Q, b, dense, E)
         if done:
             R[...] = dense
