@@ -16,8 +16,9 @@ import numpy as np
 
 from . import checks, formulas
 from .kernels import loops, products
+from .kernels.gradients import gradients
 from .kernels.norms import grad_norms
-from .kernels.products import GIVEN, MEAN, TURN_A, TURN_X, TURN_Y, gradients, ones, result
+from .kernels.products import GIVEN, MEAN, TURN_A, TURN_X, TURN_Y, ones, result
 
 # Every kernel returns the same bits. "tiled" is the fastest, "formula" the specification itself, in plain Python.
 KERNELS: dict[str, ModuleType] = {"tiled": products, "loops": loops, "formula": formulas}

@@ -22,6 +22,7 @@ from .vector import (
     most_rows,
     most_vectors,
     next_height,
+    row_of,
     stream_1,
     stream_2,
     stream_4,
@@ -192,3 +193,15 @@ def in_blocks(table, A, X, b, ending, Y, E, extra, vectors, work):
                     copy_rows(A, start, A.strides[1], t1 - t0, size, work, band_at, BAND * itemsize)
                     a = address(work, band_at), itemsize, BAND * itemsize
                 _band(table, a, x, out, t0, t1, g0, g1, panels, size, k0)
+
+
+@inner
+def divide(Y, E, extra, K):
+    """Y and E divided by K. Each row of Y is in one piece."""
+    count = Y.dtype.type(K)
+    for t in range(Y.shape[0]):
+        row = row_of(Y, t)
+        for s in range(Y.shape[1]):
+            row[s] /= count
+    for t in range(Y.shape[0] * extra):
+        E[t] /= count

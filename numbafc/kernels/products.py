@@ -18,31 +18,18 @@ import numpy as np
 from numba import prange
 from numba.types import intp
 
-from .._numba import DTYPES, array_in, array_out, flat, fma, get_num_threads, inner, interpreted, kernel
+from .._numba import DTYPES, array_in, array_out, flat, get_num_threads, inner, interpreted, kernel
 from ..formulas import SUM_BLOCK
 from . import loops
-from .blocks import in_blocks, in_squares, in_streams, sums_in_squares
+from .blocks import divide, in_blocks, in_squares, in_streams, sums_in_squares
 from .loops import per_sample_grad_norms
-from .packing import FEW_SUMMANDS, aligned, is_column, is_row, packs_x, room_for, streams, sums_apart, vectors_of
-from .vector import (
-    ADDS_B,
-    MOVES,
-    NOTHING,
-    RELU,
-    SLOPES,
-    STEPS,
-    call_stored,
-    lanes_in,
-    place,
-    row_of,
-    span,
-    tile_table,
-    turn,
-)
+from .overlaps import overlaps
+from .packing import aligned, is_column, is_row, packs_x, room_for, streams, sums_apart, vectors_of
+from .vector import ADDS_B, MOVES, NOTHING, RELU, SLOPES, STEPS, call_stored, lanes_in, tile_table, turn
 from .vector.momentum import SETTINGS
 
 __all__ = ["GIVEN", "MEAN", "TURN_A", "TURN_X", "TURN_Y", "forward", "grad_b", "grad_w", "grad_w_and_b", "grad_x"]
-__all__ += ["gradients", "ones", "per_sample_grad_norms", "product", "result"]
+__all__ += ["ones", "per_sample_grad_norms", "product", "result"]
 
 PACKING_ROWS = 8  # packing a vector of X costs about what this many rows of A do
 READING = 1  # vectors whose fma take as long as reading a number of A, which each part does for all its rows
@@ -95,54 +82,6 @@ def _refusal(A, X, b, ending, Y, E, extra):
     return SCATTERED if S > 1 and T > 0 and Y.strides[1] != Y.itemsize else 0  # vectors are stored side by side
 
 
-@inner
-def _ends(first, rows, down, columns, along, itemsize):
-    """The first and the last byte of a matrix, as addresses. first: where its first element is."""
-    down, along = (rows - 1) * down, (columns - 1) * along
-    return first + min(down, 0) + min(along, 0), first + max(down, 0) + max(along, 0) + itemsize - 1
-
-
-@inner
-def _matrix_ends(A):
-    return _ends(place(A), A.shape[0], A.strides[0], A.shape[1], A.strides[1], A.itemsize)
-
-
-@inner
-def _one_by_one(Y):
-    """Whether no two elements of Y overlap: the longer step leaves all of the shorter ones behind. No, if in doubt."""
-    (rows, columns), down, along = Y.shape, abs(Y.strides[0]), abs(Y.strides[1])
-    if down < along:
-        rows, columns, down, along = columns, rows, along, down
-    reach = Y.itemsize + (along * (columns - 1) if columns > 1 else 0)
-    return (columns < 2 or along >= Y.itemsize) and (rows < 2 or down >= reach)
-
-
-@inner
-def _overlaps(A, X, b, biased, Y):
-    """Whether Y may overlap itself or an input, as far as the first and last bytes tell."""
-    if Y.size == 0:
-        return False
-    begin, end = _matrix_ends(Y)
-    (a0, a1), (x0, x1) = _matrix_ends(A), _matrix_ends(X)
-    b0, b1 = _ends(place(b), 1, 0, b.shape[0], b.strides[0], b.itemsize)
-    apart = A.size == 0 or a1 < begin or end < a0
-    apart &= X.size == 0 or x1 < begin or end < x0
-    apart &= not biased or b1 < begin or end < b0
-    return not (apart and _one_by_one(Y))
-
-
-@inner
-def _divide(Y, E, extra, K):
-    """Y and E divided by K. Each row of Y is in one piece."""
-    count = Y.dtype.type(K)
-    for t in range(Y.shape[0]):
-        row = row_of(Y, t)
-        for s in range(Y.shape[1]):
-            row[s] /= count
-    for t in range(Y.shape[0] * extra):
-        E[t] /= count
-
-
 def _check(P, Q, b, R, E, work, flags, most):
     if flags & MOVE:
         raise ValueError(
@@ -162,7 +101,7 @@ def on_one_thread(P, Q, b, R, E, work, flags, most):
     table = tile_table(R)
     A, X, Y, ending, extra = _operands(flags, P, Q, R)
     refusal = _refusal(A, X, b, ending, Y, E, extra)
-    if flags & GIVEN and refusal != UNFIT and _overlaps(A, X, b, flags & BIASED, Y):
+    if flags & GIVEN and refusal != UNFIT and overlaps(A, X, b, flags & BIASED, Y):
         return DOUBTFUL
     if refusal != 0:
         return refusal
@@ -190,7 +129,7 @@ def on_one_thread(P, Q, b, R, E, work, flags, most):
     else:
         in_blocks(table, A, X, b, ending, Y, E, extra, vectors, work)
     if flags & MEAN and K != 1:
-        _divide(Y, E, extra + apart, K)
+        divide(Y, E, extra + apart, K)
     return 0
 
 
@@ -332,7 +271,8 @@ def _second_try(answer: int, flags: int, P: Any, Q: Any, b: Any, R: Any, E: Any)
         return False
     if answer == SCATTERED:
         dense = np.empty_like(R, order="F" if flags & TURN_Y else "C")
-        answer = on_one_thread.unchecked(P, Q, b, dense, E, _own.by_itemsize[R.itemsize][1], flags, PARALLEL)
+        entry, work, _, _ = _own.by_itemsize[R.itemsize]
+        answer = entry(P, Q, b, dense, E, work, flags, PARALLEL)
         done = answer == 0 or _second_try(answer, flags, P, Q, b, dense, E)
         if done:
             R[...] = dense
@@ -399,54 +339,3 @@ def grad_x(dY, W, dX):
     if dY.ndim == 1 or dY.shape[1] == 1:
         return product(TURN_A | TURN_Y, dY, W, None, dX)
     return product(TURN_A, W, dY, None, dX)
-
-
-# ---- all gradients in one call --------------------------------------------------------------------------------------
-
-
-def _gradient_types(real):
-    inputs, outputs = (array_in(real, 2),) * 3, (array_out(real, 2), array_out(real, 1), array_out(real, 2))
-    return *inputs, *outputs, flat(real), intp, array_in(real, 1)
-
-
-@kernel(_gradient_types, parallel=False)
-def _gradients_on_one_thread(dY, X, W, dW, db, dX, work, flags, stored):
-    """dW, db and dX by two calls of on_one_thread, whose answers are its own. flags: MEAN or 0; stored: where that is."""
-    work = span(work, 0, len(work))  # a plain array, as on_one_thread takes it
-    few = dY.shape[1] <= FEW_SUMMANDS  # then rows of dW are streams, if nothing is beside them
-    flags, none = flags | TURN_X | (0 if few else EXTRA), work
-    answer = _compute(stored, 0, (dY, X, none, dW, db, work, flags, PARALLEL))
-    if answer != 0:
-        return answer
-    for t in range(dY.shape[0] if few else 0):
-        total = dY.dtype.type(0)
-        for s in range(dY.shape[1]):
-            total = fma(dY[t, s], dY.dtype.type(1), total)
-        db[t] = total / dY.dtype.type(dY.shape[1]) if flags & MEAN else total
-    if dY.shape[1] == 1:
-        return _compute(stored, 0, (dY, W, none, dX, work, work, TURN_A | TURN_Y, PARALLEL))
-    return _compute(stored, 0, (W, dY, none, dX, work, work, TURN_A, PARALLEL))
-
-
-_gradients: dict[int, tuple[Any, np.ndarray]] = {}  # by itemsize: the compiled function, and where on_one_thread is
-
-
-def gradients(flags, dY, X, W, dW, db, dX):
-    """dW, db and dX, which are new arrays. flags: MEAN or none. Returns whether this was done, as product does."""
-    own, compiled = _own.by_itemsize.get(W.itemsize), _gradients.get(W.itemsize)
-    if own is None or compiled is None:
-        if W.dtype not in DTYPES or interpreted():
-            return False
-        own = own or _own.add(W.dtype, np.empty(0, W.dtype))
-        compiled = _gradients_on_one_thread.compile(W.dtype), on_one_thread.address(W.dtype)
-        _gradients[W.itemsize] = compiled
-    entry, stored = compiled
-    try:
-        answer = entry(dY, X, W, dW, db, dX, own[1], flags, stored)
-        while answer > 0:
-            answer = entry(dY, X, W, dW, db, dX, _own.add(W.dtype, aligned(answer, W.dtype))[1], flags, stored)
-    except TypeError:
-        return False
-    if answer == LARGE:
-        return grad_w_and_b(dY, X, dW, db, flags) and grad_x(dY, W, dX)
-    return answer == 0
