@@ -22,6 +22,10 @@ class _Counting:
         self.before_each()
         self.kernel(*arguments)
 
+    def unchecked(self, *arguments: Any) -> None:
+        self.before_each()
+        self.kernel.unchecked(*arguments)
+
 
 @contextmanager
 def before_each_minibatch(call: Any) -> Iterator[None]:

@@ -14,7 +14,7 @@ import numbafc as fc
 from numbafc import formulas
 from numbafc.files import datasets, replacing
 from numbafc.kernels.loops import LANES
-from numbafc.nn import ACTIVATIONS, LOSSES, Cosine, OneCycle, OnPlateau, Step, initializers
+from numbafc.nn import ACTIVATIONS, LOSSES, Cosine, OneCycle, OnPlateau, Step, dropout, initializers
 from numbafc.nn.activations import LEAK, SELU_ALPHA, SELU_SCALE
 
 # ---- activations ----
@@ -187,6 +187,31 @@ def test_gradients_know_label_smoothing(dtype):
     P = smooth.predict_proba(X).astype(np.float64)
     target = 0.7 * np.eye(3)[y] + 0.1
     np.testing.assert_allclose(found.biases[0], (P - target).mean(axis=0), rtol=0, atol=1e-6)  # 6 numbers below 1
+
+
+@pytest.mark.parametrize(
+    ("seed", "word"),
+    [
+        (0, 0),
+        (2**62, 2**62),
+        (2**63 - 2, 2**63 - 2),
+        (2**63 - 1, 0),
+        (2**63, 1),
+        (2**64 - 1, 1),
+        (10**30, 10**30 % (2**63 - 1)),
+    ],
+)
+def test_a_seed_of_any_size_is_folded_into_a_word(seed, word):
+    """Hypothesis draws few large integers: of a hundred up to 10³⁰ one was above 2⁶³."""
+    assert dropout.folded(seed) == word
+    masks = np.ones((2, 3, 40), np.float32)
+    for mask, one in zip(masks, (seed, word), strict=True):
+        dropout.drop(mask, np.ones_like(mask), 0.5, one, 0, 0)
+    assert_same_bits(masks[0], masks[1], "masks")
+    assert 30 < (masks[0] == 0).sum() < 90  # of 120, half on average: 5 standard deviations
+    other = np.ones((3, 40), np.float32)
+    dropout.drop(other, np.ones_like(other), 0.5, seed + 1, 0, 0)
+    assert not np.array_equal(other, masks[0])
 
 
 # ---- initial weights ----
