@@ -29,7 +29,7 @@ def _squares(X, squares, acc):
 
 
 @kernel(lambda real: (array_in(real, 2), array_in(real, 2), flat(real), flat(real), flat(real), intp), parallel=False)
-def norms_of_gradients(dY, X, norms, inputs, acc, bias):
+def _norms_of_gradients(dY, X, norms, inputs, acc, bias):
     """norms[s] = ‖dY[:,s]‖·sqrt(‖X[:,s]‖² + bias). inputs: (B,) and acc: LANES, to work in. 0, or 1 where no shape fits."""
     B = X.shape[1]
     if dY.shape[1] != B or norms.shape[0] != B or inputs.shape[0] != B or acc.shape[0] != LANES:
@@ -46,7 +46,7 @@ def grad_norms(dY: Any, X: Any, bias: bool) -> Any:
     if X.dtype not in DTYPES or interpreted():
         return None
     B, dtype = X.shape[1] if X.ndim == 2 else 1, X.dtype
-    entry = norms_of_gradients.entries.get(dtype.itemsize) or norms_of_gradients.compile(dtype)
+    entry = _norms_of_gradients.entries.get(dtype.itemsize) or _norms_of_gradients.compile(dtype)
     try:
         norms = np.empty(B, dtype)
         answer = entry(dY, X, norms, np.empty(B, dtype), np.empty(LANES, dtype), int(bias))
