@@ -77,10 +77,27 @@ def test_every_operation_is_linear(problem):
 
 @given(layer_problems(min_size=1))
 def test_mean_is_the_sum_divided_by_the_samples(problem):
-    _, X, _, dY = problem[:4]
+    W, X, _, dY = problem[:4]
+    means_are_sums_divided(W, X, dY)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_the_mean_of_large_products_too(dtype):
+    """They are split over threads."""
+    rng = np.random.default_rng(8)
+    W, X, dY = (rng.standard_normal(shape).astype(dtype) for shape in ((150, 140), (140, 130), (150, 130)))
+    means_are_sums_divided(W, X, dY)
+    means_are_sums_divided(
+        np.ones((2000, 900), dtype), np.ones((900, 2), dtype), rng.standard_normal((2000, 2)).astype(dtype)
+    )
+
+
+def means_are_sums_divided(W, X, dY):
     B = X.dtype.type(X.shape[1])
     np.testing.assert_array_equal(fc.grad_w(dY, X, reduction="mean"), fc.grad_w(dY, X) / B)
     np.testing.assert_array_equal(fc.grad_b(dY, reduction="mean"), fc.grad_b(dY) / B)
+    for mean, total, count in zip(fc.backward(dY, X, W, reduction="mean"), fc.backward(dY, X, W), (B, B, 1), strict=True):
+        np.testing.assert_array_equal(mean, total / count)
 
 
 @given(layer_problems(values=("normal",), max_volume=5_000), st.booleans())
