@@ -181,3 +181,33 @@ def test_targets_at_their_limits(loss, taken, refused):
     for value in refused:
         with pytest.raises(ValueError, match=r"y must be .* at sample 1(, output 1)?\b"):
             net.score(X, of(taken[0], value))
+
+
+METHODS = {  # what takes samples, and what goes with them
+    "fit": lambda net, X: net.fit(X, [0, 1]),
+    "standardize": lambda net, X: net.standardize(X),
+    "outputs": lambda net, X: net.outputs(X),
+    "predict": lambda net, X: net.predict(X),
+    "predict_proba": lambda net, X: net.predict_proba(X),
+    "loss": lambda net, X: net.loss(X, [0, 1]),
+    "score": lambda net, X: net.score(X, [0, 1]),
+    "gradients": lambda net, X: net.gradients(X, [0, 1]),
+    "validation": lambda net, X: net.fit([[1.0, 2], [3, 4]], [0, 1], validation=(X, [0, 1])),
+    "was_trained_on": lambda net, X: net.was_trained_on(X, [0, 1]),
+}
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_every_method_takes_lists_and_refuses_other_shapes_and_what_is_no_number(method):
+    call, rows = METHODS[method], [[1.0, 2], [3, 4]]
+    results = []
+    for X in (rows, np.array(rows), np.array(rows, np.float32), np.array(rows, int)):
+        net = fc.MLP([2, 3])
+        call(net, X)
+        results.append((net.parameters.tobytes(), None if net.input_mean is None else net.input_mean.tobytes()))
+    assert len(set(results)) == 1
+    for wrong in (rows[0], [rows], [row[:1] for row in rows], [[*row, 0] for row in rows], [[1.0, math.nan], [3, 4]]):
+        with pytest.raises(ValueError, match=r"X (of validation )?must"):
+            call(fc.MLP([2, 3]), wrong)
+    with pytest.raises(TypeError, match=r"X (of validation )?must be real numbers"):
+        call(fc.MLP([2, 3]), [["a", "b"], ["c", "d"]])

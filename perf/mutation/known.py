@@ -32,6 +32,9 @@ DATA = [T("reading_edges"), T("boundaries"), T("files"), T("idx")]
 TESTS = {
     "formulas.py": [T("boundaries"), T("jacobian"), *LAYER],
     "kernels/loops.py": [T("boundaries"), *LAYER],
+    "nn/activations.py": [T("boundaries"), *COMPILED],
+    "nn/clipping.py": [f"{T('regularization')}::test_clip_is_its_definition", *COMPILED],
+    "nn/dropout.py": [f"{T('regularization')}::test_dropout_is_its_definition", T("boundaries"), *COMPILED],
     "nn/initializers.py": [T("boundaries"), T("nn"), T("regularization")],
     "nn/metrics.py": [T("metrics")],
     "nn/mlp.py": [
@@ -112,6 +115,7 @@ SPEED = [
     ("files/arrays.py", r"^MOST_COMPRESSION = ", "a bound with room above what deflate can do"),
     ("nn/engine.py", r"^(PARALLEL|GATHERED|CALL) = ", "from when threads are used; how long a call is"),
     ("nn/engine.py", r">= PARALLEL|>= GATHERED|CALL //|largest = |self\.minibatches = ", "whether threads are used"),
+    ("nn/engine.py", r"if split:|split = ", "whether threads are used"),
     ("nn/engine.py", r"room = whole_lines", "how much room there is, never less than a product needs"),
     ("nn/arena.py", r"^ROOM = ", "how much room a product has at most"),
     ("nn/mlp.py", r"^CHUNK = ", "how many rows are predicted at a time"),
@@ -136,9 +140,33 @@ EQUIVALENT: list[tuple[str, str, str, str]] = [
     ),
     (
         "nn/engine.py",
+        "settings, at = span(arena, numbers_at, numbers_at + SETTINGS), numbers_at + SETTINGS",
+        "settings, at = span(arena, numbers_at, numbers_at - SETTINGS), numbers_at + SETTINGS",
+        "where a view ends is not looked at: it is indexed, never measured",
+    ),
+    (
+        "nn/engine.py",
         "layer, below = layers[depth_now], layers[max(depth_now - 1, 0)]",
         "layer, below = layers[depth_now], layers[max(depth_now - 1, -1)]",
         "the first layer has no layer below, and nobody asks for it",
+    ),
+    (
+        "nn/losses.py",
+        "row, number = span(Y, t * B, (t + 1) * B), real(t)",
+        "row, number = span(Y, t * B, (t + 0) * B), real(t)",
+        "where a view ends is not looked at: it is indexed, never measured",
+    ),
+    (
+        "nn/losses.py",
+        "row, to = span(Y, t * B, (t + 1) * B), span(S, t * B, (t + 1) * B)",
+        "row, to = span(Y, t * B, (t + 1) * B), span(S, t * B, (t + 2) * B)",
+        "where a view ends is not looked at: it is indexed, never measured",
+    ),
+    (
+        "nn/updates.py",
+        "return 0",
+        "return 1",
+        "nobody asks what a step answers; it is there because products have an answer",
     ),
     (
         "nn/mlp.py",
