@@ -19,7 +19,7 @@ from numba.extending import overload
 
 from .._numba import INNER, as_integer, as_real, fma, inner, named
 
-LOG2E = np.float64(1 / math.log(2))
+LOG2E = np.float64(float.fromhex("0x1.71547652b82fep+0"))  # 1/ln 2; a library's logarithm may be an ulp off
 LN2_HIGH = np.float64(float.fromhex("0x1.62e42p-1"))  # ln 2 in two parts; the first has 21 bits: n·LN2_HIGH is exact
 LN2_LOW = np.float64(float.fromhex("0x1.fdf473de6af28p-22"))
 ROUNDER = np.float64(1.5 * 2.0**52)  # adding it rounds to a whole number, which is then in the last bits

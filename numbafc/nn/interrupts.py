@@ -1,4 +1,4 @@
-"""Ctrl-C, heard between two steps and not inside one."""
+"""Signals that end a training, heard between two steps and not inside one."""
 
 from __future__ import annotations
 
@@ -8,24 +8,27 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
+# Ctrl-C, and what systems send to end a process. Not all of them exist everywhere.
+ENDINGS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
+
 
 @contextmanager
 def deferred() -> Iterator[None]:
-    """What Ctrl-C does is done at the end of the block, by whoever would have done it.
+    """What these signals do is done at the end of the block, by whoever would have done it.
 
     Signals reach the main thread alone: in another there is nothing to defer, and an exception that the block raises by
     itself passes as it is.
     """
     main = threading.current_thread() is threading.main_thread()
-    usual: Any = signal.getsignal(signal.SIGINT) if main else None
-    if not callable(usual):  # ignored, or the end of the process
-        yield
-        return
+    usual: dict[int, Any] = {number: signal.getsignal(number) for number in ENDINGS if main}
+    usual = {number: handler for number, handler in usual.items() if callable(handler)}  # not ignored, nor the system's own
     heard: list[tuple[Any, ...]] = []
-    signal.signal(signal.SIGINT, lambda *arguments: heard.append(arguments))
+    for number in usual:
+        signal.signal(number, lambda *arguments: heard.append(arguments))
     try:
         yield
     finally:
-        signal.signal(signal.SIGINT, usual)
+        for number, handler in usual.items():
+            signal.signal(number, handler)
         if heard:
-            usual(*heard[-1])
+            usual[heard[-1][0]](*heard[-1])
