@@ -18,6 +18,10 @@ class _Counting:
     def __init__(self, kernel: Any, before_each: Any) -> None:
         self.compile, self.kernel, self.before_each = kernel.compile, kernel, before_each
 
+    def __call__(self, *arguments: Any) -> None:
+        self.before_each()
+        self.kernel(*arguments)
+
     def unchecked(self, *arguments: Any) -> None:
         self.before_each()
         self.kernel.unchecked(*arguments)
