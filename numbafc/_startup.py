@@ -22,7 +22,7 @@ LAYERS = ("default", "safe", "forksafe", "threadsafe", "tbb", "omp", "workqueue"
 # What Numba finds out too late or tells in many lines: the variable, what it may be, and in which words.
 RULES: "dict[str, tuple[Callable[[str], bool], str]]" = {
     "NUMBA_NUM_THREADS": (
-        lambda value: value.isascii() and value.strip().isdigit() and 1 <= int(value) <= MOST_THREADS,
+        lambda value: value.isascii() and len(value) < 99 and value.strip().isdigit() and 1 <= int(value) <= MOST_THREADS,
         f"a whole number from 1 to {MOST_THREADS}",
     ),
     "NUMBA_THREADING_LAYER": (lambda value: value.lower() in LAYERS, f"one of {', '.join(LAYERS)}"),

@@ -45,7 +45,10 @@ def uninterrupted(work: Callable[[], Any]) -> Any:
     while not done.is_set():
         try:
             if ticket:
-                threading.Thread(target=run, name="numbafc compiles").start()
+                try:
+                    threading.Thread(target=run, name="numbafc compiles").start()
+                except RuntimeError:  # no more threads can be started
+                    run()
             done.wait()
         except BaseException as error:  # what a handler has raised
             interruption = interruption or error

@@ -9,8 +9,7 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
-# Ctrl-C, `kill` as job schedulers say it, a terminal that is closed
-ASKING = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
+from ..nn.interrupts import ENDINGS
 
 
 class Stop(KeyboardInterrupt):
@@ -38,8 +37,8 @@ def one_stop() -> Iterator[None]:
             stopping = True
             raise Stop(number)
 
-    usual: dict[Any, Any] = {number: signal.getsignal(number) for number in ASKING}
-    heard = [number for number in ASKING if usual[number] not in (signal.SIG_IGN, None)]  # None: not Python's to give back
+    usual: dict[Any, Any] = {number: signal.getsignal(number) for number in ENDINGS}
+    heard = [number for number in ENDINGS if usual[number] not in (signal.SIG_IGN, None)]  # None: not Python's to give back
     try:
         for number in heard:
             signal.signal(number, stop)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from ..files import require_savable, require_writable
 from ..nn import EpochRecord
+from .places import UNSAVED, why
 
 SECONDS = 30  # between two saves, at least
 
@@ -38,10 +39,9 @@ class Saver:
             return
         try:
             path = self.save()
-        except OSError as error:
+        except UNSAVED as error:
             if not self.failed:
-                reason = f"{error.filename or 'the model'}: {error.strerror or error}"
-                self.say(f"warning: cannot save on the way, {reason}; the training goes on")
+                self.say(f"warning: cannot save on the way, {why(error)}; the training goes on")
             self.failed = True
         else:
             if self.failed:

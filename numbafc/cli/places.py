@@ -2,7 +2,8 @@
 
 Without --out the file has the data set's name. Another training's model may have it already: that of a data set of the same
 name in another folder, or of other settings. Then the next free one of NAME, NAME-2, NAME-3, … is taken. A file of the same
-training, with the same data and settings, is replaced by a whole model only, which has the same bits.
+training, with the same data and settings, is replaced by a whole model only, which has the same bits. The file of --out and
+--resume is replaced on the way, too.
 """
 
 from __future__ import annotations
@@ -22,6 +23,8 @@ class Place:
     def __init__(self, path: Path, named: bool, is_same: Callable[[Path], bool]) -> None:
         self.path, self.named, self._is_same = path, named, is_same
         self._mine: set[Path] = set()  # written in this run
+        self._spare: Path | None = None
+        self.replaced: set[Path] = set()  # that were there before it
 
     def whole(self) -> Path:
         """Of a training that came to its end."""
@@ -32,22 +35,22 @@ class Place:
         return self._first(lambda path: path in self._mine)
 
     def spare(self) -> Path:
-        """Of one that went wrong: a new file."""
-        return next(path for path in _names(self.path) if not _is_there(path))
+        """Of one that went wrong: a new file, the same all along."""
+        if self._spare is None:
+            self._spare = next(path for path in _names(self.path) if not _is_there(path))
+        return self._spare
 
     def _first(self, may_replace: Callable[[Path], bool]) -> Path:
         if self.named:
             return self.path
         return next(path for path in _names(self.path) if not _is_there(path) or may_replace(path))
 
-    def is_mine(self, path: Path) -> bool:
-        """Whether this run wrote the file."""
-        return path in self._mine
-
     def save(self, net: MLP, path: Path) -> Path:
         """Save the network there. The file."""
+        others = path.exists() and path not in self._mine
         net.save(path)
         self._mine.add(path)
+        self.replaced |= {path} if others else set()
         return path
 
     def clear(self, path: Path) -> None:
@@ -61,18 +64,27 @@ class Place:
 class SavedElsewhere(OSError):
     """A model could not be saved where it was to be. path: where it is."""
 
-    def __init__(self, path: Path, reason: OSError) -> None:
-        super().__init__(
-            f"{reason.filename or 'the model'}: {reason.strerror or reason}; the model is saved in {path} instead"
-        )
+    def __init__(self, path: Path, reason: Exception) -> None:
+        super().__init__(f"{why(reason)}; the model is saved in {path} instead")
         self.path = path
+
+
+# What saving raises: there is no place for the file; no file can hold the training; no memory can.
+UNSAVED = OSError, ValueError, MemoryError
+
+
+def why(error: Exception) -> str:
+    """The file, and why it could not be saved."""
+    if isinstance(error, OSError):
+        return f"{error.filename or 'the model'}: {error.strerror or error}"
+    return f"the model: {error or 'there is no memory left'}"
 
 
 def save_for_good(place: Place, net: MLP, path: Path) -> Path:
     """Save the network there or, where that fails, elsewhere. Raises SavedElsewhere then, or the OSError."""
     try:
         return place.save(net, path)
-    except OSError as error:
+    except UNSAVED as error:
         raise SavedElsewhere(save_elsewhere(net, path, error=error), error) from None
 
 

@@ -91,8 +91,10 @@ class Run:
     def _save_whole(self) -> None:
         worse = self._worse()
         if worse is None:
-            self._save(self.place.whole())
-            self.place.clear(self.path)
+            whole = self.place.whole()
+            self._save(whole)
+            if self.path == whole:
+                self.place.clear(whole)
             return
         after, before = worse
         self._save(self.place.spare())
@@ -107,21 +109,24 @@ class Run:
 
     def _save(self, path: Path) -> None:
         """Save the model there, or elsewhere where that fails."""
-        self.replaced = path.exists() and not self.place.is_mine(path)
         try:
             self.path = save_for_good(self.place, self.net, path)
+            self.replaced = path in self.place.replaced
         except SavedElsewhere as error:
             self.path, self.trouble, self.replaced = error.path, error, False
 
     def _worse(self) -> tuple[float, float] | None:
-        """The loss of samples it was trained on, now and before the first step, if that is not less than this."""
+        """The loss of samples it was trained on, now and before the first step, if now it is larger by half or more."""
         X, y = self.training.X[:SOME], self.training.y[:SOME]
         weight = self.asked["class_weight"] and class_weights(self.asked["class_weight"], y, self.net.sizes[-1])
         try:
             before, after = (net.loss(X, y, sample_weight=weight) for net in (settings.untrained(self.net), self.net))
         except MemoryError:  # for another network: nobody can tell
             return None
-        return (after, before) if math.isfinite(before) and not after <= before else None
+        worse = (
+            not after < before + abs(before) / 2
+        )  # a training that has hardly begun, or learns nothing, is no divergence
+        return (after, before) if math.isfinite(before) and worse else None
 
     def uses(self) -> list[str]:
         """What can be done with the model."""

@@ -36,7 +36,7 @@ def save_elsewhere(net: MLP, path: str | PathLike[str], training: bool = True, e
     """
     try:
         written = content(net, training)
-    except ValueError:
+    except (ValueError, MemoryError):
         written = content(net, training=False)
     for folder in _folders():
         try:

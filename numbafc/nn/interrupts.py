@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any
 
 # Ctrl-C, and what systems send to end a process. Not all of them exist everywhere.
@@ -23,12 +23,13 @@ def deferred() -> Iterator[None]:
     usual: dict[int, Any] = {number: signal.getsignal(number) for number in ENDINGS if main}
     usual = {number: handler for number, handler in usual.items() if callable(handler)}  # not ignored, nor the system's own
     heard: list[tuple[Any, ...]] = []
-    for number in usual:
-        signal.signal(number, lambda *arguments: heard.append(arguments))
     try:
-        yield
+        with ExitStack() as given_back:  # all of them, whatever a handler raises meanwhile
+            for number, handler in usual.items():
+                given_back.callback(signal.signal, number, handler)
+                signal.signal(number, lambda *arguments: heard.append(arguments))
+            yield
     finally:
-        for number, handler in usual.items():
-            signal.signal(number, handler)
-        if heard:
-            usual[heard[-1][0]](*heard[-1])
+        with ExitStack() as handed_on:  # the last one pushed is the first to be called
+            for arguments in reversed(heard):
+                handed_on.callback(usual[arguments[0]], *arguments)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from . import optimizers, schedules
+from . import schedules
 from .engine import no_results
 from .recipe import Recipe
 from .samples import HeldOut, Samples
@@ -138,13 +138,11 @@ class Progress:
 
 
 def begin(net: MLP, asked: Recipe, epochs: int, given: Samples, held_out: HeldOut | None) -> Progress:
-    """Of a training whose first minibatch is to come. net.training makes room for it, where nothing can fail any more."""
+    """Of a training whose first minibatch is to come. The network keeps its earlier one until then."""
     order, batches = net.order.bit_generator.state, -(-len(given.X) // asked.batch_size)
     if epochs and not schedules.is_ours(asked.schedule):
         schedules.checked(asked.schedule.factors(1, epochs, batches, []), batches)
     numbers = given.fingerprint, given.digest, None if held_out is None else held_out.digest
-    if type(asked.optimizer) in optimizers.OURS:
-        net.training = None
     state = asked.optimizer.init(net.parameters)
     return Progress(asked, epochs, len(given.X), numbers[0], state, order, digest=numbers[1], validation=numbers[2])
 
