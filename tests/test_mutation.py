@@ -106,6 +106,14 @@ def test_what_is_no_longer_in_a_source_is_said():
     assert [row["line"] for row in planted.mutants(sources)] == [1]  # xavier's; the others are said to be gone
 
 
+def test_a_change_that_says_the_same_is_known_by_its_line():
+    line = "        return Y[:, 0] if self.sizes[-1] == 1 else Y"
+    assert known.is_equivalent("nn/mlp.py", line, line.replace("[:, 0]", "[:,  -1]"))
+    assert known.is_equivalent("nn/mlp.py", line, line.replace("== 1", "== 2")) is None
+    assert known.is_equivalent("nn/mlp.py", line, line) is None
+    assert known.is_equivalent("nn/losses.py", line, line.replace("[:, 0]", "[:, -1]")) is None
+
+
 def test_compiled_code_is_stale_where_a_change_is_compiled_into_it():
     source = (ROOT / "numbafc/nn/dropout.py").read_text(encoding="utf-8")
     lines = source.splitlines()

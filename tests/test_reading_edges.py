@@ -158,3 +158,24 @@ def test_layers_of_one_unit_come_back_from_a_file(tmp_path, sizes, trained):
         np.testing.assert_array_equal(getattr(back, name), getattr(net, name))
     net.save(tmp_path / "net.safetensors", training=False)
     assert fc.load(tmp_path / "net.safetensors").training is None
+
+
+def test_text_where_reals_are_wanted_is_shown_with_its_place(tmp_path):
+    """The first that is no number; where all could be numbers, the first."""
+    for y, shown in ((["1", "2"], "'1' at row 0"), (["1", "x"], "'x' at row 1"), (["y", "x"], "'y' at row 0")):
+        np.savez(tmp_path / "x.npz", X=np.ones((2, 1)), y=np.array(y))
+        with pytest.raises(InvalidFile, match=rf"expected real targets for regression, got the word {shown} \(from 0\)"):
+            datasets.load(tmp_path / "x.npz", task="regression")
+
+
+@pytest.mark.parametrize("length", [1, 19, 20, 21, 40])
+def test_a_label_is_shown_whole_up_to_twenty_characters(length):
+    label = "b" * length
+    shown = label if length <= 20 else "b" * 19 + "…"
+    for classes, words in (
+        ((label,), f"1 class ({shown})"),
+        (("a", label), f"2 classes (a, {shown})"),
+        (("a", "c", label), f"3 classes (a … {shown})"),
+    ):
+        data = datasets.Dataset("x", np.ones((2, 3), np.float32), np.zeros(2, int), classes)
+        assert data.describe() == f"x: 2 samples, 3 features, {words}, float32"

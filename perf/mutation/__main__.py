@@ -65,9 +65,8 @@ def sampled(sources: dict[str, str], share: float, seed: int) -> list[dict[str, 
 def described(mutant: mutants.Mutant, source: str) -> dict[str, Any]:
     """A change as a row, before it was tried."""
     diff = mutant.diff(source)
-    changed = [line[1:] for line in diff.splitlines() if line.startswith("+")]
-    speed = known.is_speed(mutant.file, source.splitlines()[mutant.line - 1])
-    same = known.is_equivalent(mutant.file, changed)
+    line, changed = (text.splitlines()[mutant.line - 1] for text in (source, mutant.source))
+    speed, same = known.is_speed(mutant.file, line), known.is_equivalent(mutant.file, line, changed)
     return {
         "file": mutant.file,
         "line": mutant.line,
