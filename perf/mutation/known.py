@@ -27,7 +27,7 @@ FIT = [T("interrupted_and_diverged"), T("fit_by_hand"), T("boundaries")]
 TRAINING = [*FIT, T("nn"), T("resume"), T("schedules"), T("limits"), T("regularization")]
 COMPILED = [*TRAINING, T("engine"), *SLOW]
 MODELS = [T("reading_edges"), T("files"), T("hostile_checkpoints"), T("interrupted_and_diverged"), T("resume")]
-DATA = [T("reading_edges"), T("boundaries"), T("files"), T("idx")]
+DATA = [T("reading_edges"), T("reading_is_bounded"), T("boundaries"), T("files"), T("idx")]
 
 TESTS = {
     "formulas.py": [T("boundaries"), T("jacobian"), *LAYER],
@@ -46,19 +46,47 @@ TESTS = {
         T("files"),
         T("regularization"),
         T("schedules"),
+        T("training_traps"),
     ],
     "nn/optimizers.py": [T("limits"), T("nn"), *FIT, T("resume"), T("engine"), *SLOW],
-    "nn/progress.py": [*FIT, T("schedules"), T("resume"), T("nn"), T("hostile_checkpoints")],
+    "nn/progress.py": [
+        *FIT,
+        T("resume_settings"),
+        T("training_traps"),
+        T("schedules"),
+        T("resume"),
+        T("nn"),
+        T("hostile_checkpoints"),
+    ],
     "nn/recipe.py": [T("limits"), *TRAINING, T("engine"), *SLOW],
-    "nn/samples.py": [T("limits"), T("boundaries"), T("nn"), T("regularization"), T("resume"), T("engine"), *SLOW],
-    "nn/schedules.py": [T("limits"), T("boundaries"), T("schedules"), T("nn"), T("resume")],
+    "nn/samples.py": [
+        T("limits"),
+        T("training_traps"),
+        T("boundaries"),
+        T("nn"),
+        T("regularization"),
+        T("resume"),
+        T("engine"),
+        *SLOW,
+    ],
+    "nn/schedules.py": [T("limits"), T("own_bits"), T("boundaries"), T("schedules"), T("nn"), T("resume")],
     "nn/training.py": COMPILED,
     "nn/updates.py": [T("fit_by_hand"), T("engine"), T("nn"), *SLOW],
     "nn/weights.py": [T("limits"), T("regularization"), T("nn")],
-    "files/checkpoint.py": MODELS,
+    "nn/attributes.py": [T("save_is_loadable"), T("boundaries")],
+    "nn/frames.py": [T("frames")],
+    "nn/interrupts.py": [T("interrupts"), T("training_traps")],
+    "nn/names.py": [T("literals")],
+    "nn/portable.py": [T("own_bits")],
+    "nn/targets.py": [T("target_advice"), T("limits"), T("nn")],
+    "nn/views.py": [T("training_traps"), T("nn")],
+    "files/checkpoint.py": [*MODELS, T("save_is_loadable")],
+    "files/elsewhere.py": [T("replacing")],
+    "files/opening.py": [T("reading_is_bounded"), T("files")],
+    "files/shown.py": [T("reading_is_bounded"), T("files")],
     "files/idx.py": [T("idx"), T("files")],
-    "files/progress.py": [*MODELS, T("schedules")],
-    "files/replacing.py": [T("boundaries"), T("files"), T("saving")],
+    "files/progress.py": [*MODELS, T("save_is_loadable"), T("resume_settings"), T("schedules")],
+    "files/replacing.py": [T("replacing"), T("boundaries"), T("files"), T("saving")],
 }
 
 
