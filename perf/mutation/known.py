@@ -139,10 +139,10 @@ def stale(file: str, source: str, line: int) -> list[str]:
 SPEED = [
     ("kernels/loops.py", r"^(LANES|PARALLEL) = ", "a strip's width, and from when threads are used"),
     ("kernels/loops.py", r"get_num_threads|if threads > 1", "whether threads are used"),
-    ("nn/engine.py", r"self\.minibatches\.compile", "when the first call compiles"),
+    ("nn/engine.py", r"self\._minibatches\.compile", "when the first call compiles"),
     ("files/arrays.py", r"^MOST_COMPRESSION = ", "a bound with room above what deflate can do"),
     ("nn/engine.py", r"^(PARALLEL|GATHERED|CALL) = ", "from when threads are used; how long a call is"),
-    ("nn/engine.py", r">= PARALLEL|>= GATHERED|CALL //|largest = |self\.minibatches = ", "whether threads are used"),
+    ("nn/engine.py", r">= PARALLEL|>= GATHERED|CALL //|largest = |self\._minibatches = ", "whether threads are used"),
     ("nn/engine.py", r"if split:|split = ", "whether threads are used"),
     ("nn/engine.py", r"room = whole_lines", "how much room there is, never less than a product needs"),
     ("nn/arena.py", r"^ROOM = ", "how much room a product has at most"),
@@ -188,12 +188,6 @@ EQUIVALENT = [
         "counts = 0 <= done",
         "counts = -1 <= done",
         "of -1 minibatches the line refuses every number of samples",
-    ),
-    (
-        "files/checkpoint.py",
-        "N * T + T",
-        "N * T - T",
-        "a bound for memory: what is too large by less is refused by its shapes",
     ),
 ]
 
