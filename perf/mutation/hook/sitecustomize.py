@@ -23,11 +23,11 @@ def _exec_module(self, module):
     _usual_exec(self, module)
     if module.__name__ != "numbafc._numba.kernel" or not _mutant:
         return
-    from numba.core.caching import NullCache
+    from numbafc._numba.cache import NoCache
 
     usual = module.cache_for
     module.cache_for = lambda function, *rest: (
-        NullCache() if function.__module__ in _mutant["stale"] else usual(function, *rest)
+        NoCache() if function.__module__ in _mutant["stale"] else usual(function, *rest)
     )
 
 
