@@ -2,9 +2,11 @@
 
 import importlib.util
 import inspect
+import os
 import subprocess
 import sys
 import typing
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -99,6 +101,8 @@ def test_a_type_checker_sees_a_misspelt_name(tmp_path):
     path = tmp_path / "snippet.py"
     path.write_text(SNIPPET, encoding="utf-8")
     options = ["--config-file=", "--follow-imports=silent", "--ignore-missing-imports", "--no-pretty", "--no-error-summary"]
+    source = Path(fc.__file__).parent.parent  # mypy does not see every way of an editable install
+    where = {"MYPYPATH": str(source)} if (source / "pyproject.toml").exists() else {}
     ended = subprocess.run(
         [sys.executable, "-m", "mypy", *options, f"--cache-dir={tmp_path / 'cache'}", str(path)],
         capture_output=True,
@@ -106,6 +110,7 @@ def test_a_type_checker_sees_a_misspelt_name(tmp_path):
         timeout=300,
         check=False,
         cwd=tmp_path,
+        env=os.environ | where,
     )
     found = {int(line.split(":")[1]) for line in ended.stdout.splitlines() if ": error:" in line}
     expected = {number for number, line in enumerate(SNIPPET.splitlines(), 1) if "# wrong" in line}

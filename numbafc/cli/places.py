@@ -12,6 +12,7 @@ import contextlib
 import itertools
 from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 from ..files import save_elsewhere
 from ..nn import MLP
@@ -66,7 +67,10 @@ class SavedElsewhere(OSError):
 
     def __init__(self, path: Path, reason: Exception) -> None:
         super().__init__(f"{why(reason)}; the model is saved in {path} instead")
-        self.path = path
+        self.path, self.reason = path, reason
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.path, self.reason)
 
 
 # What saving raises: there is no place for the file; no file can hold the training; no memory can.
