@@ -19,6 +19,9 @@ class Stop(KeyboardInterrupt):
         super().__init__(*[words] if words else [])
         self.code = 128 + number
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (self.code - 128, *self.args)
+
 
 @contextmanager
 def one_stop() -> Iterator[None]:
