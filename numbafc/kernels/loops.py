@@ -19,7 +19,7 @@ from numba import prange
 from numba.types import intp
 
 from .. import checks
-from .._numba import array_in, array_out, fma, get_num_threads, is_array, kernel
+from .._numba import array_in, array_out, fma, get_num_threads, inner, is_array, kernel
 from ..formulas import SUM_BLOCK
 from . import border
 
@@ -90,14 +90,11 @@ def _block_product(A, X, b, Y, workers):
 _block_product_serial = kernel(_types, parallel=False, allocates=True, check=_check)(_block_product.function)
 
 
-@kernel(lambda real: (array_in(real, 2), array_out(real, 1)), parallel=False, allocates=True, check=_check_norms)
-def _squared_norms(X, squares):
-    """squares[s] = Σ_i X[i,s]², strip by strip of samples.  X: (N, B), squares: (B,). 2·N·B flops."""
+@inner
+def squares_of_samples(X, squares, acc):
+    """squares[s] = Σ_i X[i,s]², strip by strip of samples.  X: (N, B), squares: (B,), acc: LANES. 2·N·B flops."""
     N, B = X.shape
-    strips = (B + LANES - 1) // LANES
-    acc = np.empty(LANES, squares.dtype)
-    for strip in range(strips):
-        s0 = strip * LANES
+    for s0 in range(0, B, LANES):
         lanes = min(LANES, B - s0)
         for i0 in range(0, max(N, 1), SUM_BLOCK):
             for s in range(lanes):
@@ -107,6 +104,12 @@ def _squared_norms(X, squares):
                     acc[s] = fma(X[i, s0 + s], X[i, s0 + s], acc[s])
             for s in range(lanes):
                 squares[s0 + s] = acc[s] if i0 == 0 else squares[s0 + s] + acc[s]
+
+
+@kernel(lambda real: (array_in(real, 2), array_out(real, 1)), parallel=False, allocates=True, check=_check_norms)
+def _squared_norms(X, squares):
+    """squares[s] = Σ_i X[i,s]².  X: (N, B), squares: (B,)."""
+    squares_of_samples(X, squares, np.empty(LANES, squares.dtype))
 
 
 def _require(**arrays):

@@ -7,25 +7,8 @@ from typing import Any
 import numpy as np
 from numba.types import intp
 
-from .._numba import DTYPES, array_in, flat, fma, inner, interpreted, kernel
-from ..formulas import SUM_BLOCK
-from .loops import LANES
-
-
-@inner
-def _squares(X, squares, acc):
-    """squares[s] = Σ_i X[i,s]², strip by strip of samples.  X: (N, B), squares: (B,), acc: LANES. 2·N·B flops."""
-    N, B = X.shape
-    for s0 in range(0, B, LANES):
-        lanes = min(LANES, B - s0)
-        for i0 in range(0, max(N, 1), SUM_BLOCK):
-            for s in range(lanes):
-                acc[s] = 0
-            for i in range(i0, min(i0 + SUM_BLOCK, N)):
-                for s in range(lanes):
-                    acc[s] = fma(X[i, s0 + s], X[i, s0 + s], acc[s])
-            for s in range(lanes):
-                squares[s0 + s] = acc[s] if i0 == 0 else squares[s0 + s] + acc[s]
+from .._numba import DTYPES, array_in, flat, interpreted, kernel
+from .loops import LANES, squares_of_samples
 
 
 @kernel(lambda real: (array_in(real, 2), array_in(real, 2), flat(real), flat(real), flat(real), intp), parallel=False)
@@ -34,8 +17,8 @@ def _norms_of_gradients(dY, X, norms, inputs, acc, bias):
     B = X.shape[1]
     if dY.shape[1] != B or norms.shape[0] != B or inputs.shape[0] != B or acc.shape[0] != LANES:
         return 1
-    _squares(dY, norms, acc)
-    _squares(X, inputs, acc)
+    squares_of_samples(dY, norms, acc)
+    squares_of_samples(X, inputs, acc)
     for s in range(B):
         norms[s] = np.sqrt(norms[s]) * np.sqrt(inputs[s] + norms.dtype.type(1) if bias else inputs[s])
     return 0
