@@ -1,4 +1,4 @@
-"""Arrays are lent to kernels straight from NumPy's fields: what is read there, and what is refused."""
+"""Kernels borrow arrays straight from NumPy's fields: what is read there, and what is refused."""
 
 import sys
 

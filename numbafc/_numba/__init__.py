@@ -17,7 +17,7 @@ from .environment import environment, target, unknown_to_llvm
 from .fma import fma
 from .kernel import DTYPES, Kernel, array_in, array_out, flat, flat_in, kernel
 from .lowering import cgutils, impl_ret_borrowed
-from .options import INNER, OPTIONS, inner, interpreted, named, stay_apart
+from .options import INNER, OPTIONS, inner, interpreted, named, noinline
 from .threads import get_num_threads, most_threads, set_num_threads
 
 __all__ = [
@@ -43,8 +43,8 @@ __all__ = [
     "kernel",
     "most_threads",
     "named",
+    "noinline",
     "set_num_threads",
-    "stay_apart",
     "target",
     "unknown_to_llvm",
 ]

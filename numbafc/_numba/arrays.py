@@ -1,8 +1,8 @@
-"""How arrays reach compiled code: lent for the time of a call, read straight from NumPy's own fields.
+"""How arrays reach compiled code: borrowed for the time of a call, read straight from NumPy's own fields.
 
 Numba's way takes 50 ns an array: it finds out the type, then allocates a record that counts references. A kernel of this
-package needs neither, for its caller holds the arrays and its signature is known. Lent arrays are checked on the way in,
-so that a kernel never reads what it does not understand and never writes what nobody may: TypeError for what is no ndarray,
+package needs neither, for its caller holds the arrays and its signature is known. They are checked on the way in, so
+that a kernel never reads what it does not understand and never writes what nobody may: TypeError for what is no ndarray,
 for another dtype or number of axes, and for a read-only array where the kernel writes.
 """
 
@@ -46,20 +46,20 @@ llvm.add_symbol("numbafc_ndarray", id(np.ndarray))
 llvm.add_symbol("numbafc_nothing", id(NOTHING))
 
 
-class Lent(types.Array):
-    """The type of an array that a kernel is lent. A matrix may be lent one vector: it is its only column.
+class Borrowed(types.Array):
+    """The type of an array that a kernel borrows. For a matrix it may borrow a vector, which is its only column.
 
     An axis of length 0 or 1 gets the step of one element, whatever NumPy says: nobody takes that step.
     """
 
 
-register_model(Lent)(ArrayModel)
+register_model(Borrowed)(ArrayModel)
 
 
-def lent(kind: Any) -> Any:
-    """The type of the argument, as it is lent."""
+def borrowed(kind: Any) -> Any:
+    """The type of an argument whose array is borrowed."""
     if type(kind) is types.Array:
-        return Lent(kind.dtype, kind.ndim, kind.layout, readonly=not kind.mutable)
+        return Borrowed(kind.dtype, kind.ndim, kind.layout, readonly=not kind.mutable)
     return kind
 
 
@@ -104,7 +104,7 @@ def wanted(kind: Any) -> Wanted:
     return Wanted(as_dtype(kind.dtype), kind.ndim, flags)
 
 
-@unbox(Lent)
+@unbox(Borrowed)
 def _unbox(kind: Any, array: Any, c: Any) -> NativeValue:
     build, bits = c.builder, kind.dtype.bitwidth
 

@@ -18,7 +18,7 @@ import numba
 import numpy as np
 from numba.core import types
 
-from .arrays import Wanted, is_array, lent, wanted
+from .arrays import Wanted, borrowed, is_array, wanted
 from .cache import cache_for
 from .options import OPTIONS, interpreted, named
 from .threads import compiling, launch, uninterrupted
@@ -27,7 +27,7 @@ DTYPES = (np.dtype(np.float32), np.dtype(np.float64))
 
 
 def array_in(real: Any, axes: int) -> Any:
-    """The type of an input: any strides, read-only. Every aligned array of the dtype is lent as it is."""
+    """The type of an input: any strides, read-only. Every aligned array of the dtype is taken as it is."""
     return types.Array(real, axes, "A", readonly=True)
 
 
@@ -67,7 +67,7 @@ class Kernel:
         self.argument_types = argument_types
         self.parallel = parallel
         self.check = check
-        # references are counted only for arrays that are made in it, and in prange: those that are lent have nobody to tell
+        # references are counted only for arrays that are made in it, and in prange: borrowed ones have an owner
         self.counts = parallel or allocates
         self.dispatchers: dict[int, Any] = {}  # by itemsize, which is faster to look up than a dtype
         self.addresses: dict[int, np.ndarray] = {}
@@ -138,12 +138,12 @@ class Kernel:
         build = "parallel" if self.parallel else "serial"
         function = named(self.function, f"{self.function.__qualname__}_{build}")
         dispatcher: Any = numba.njit(parallel=self.parallel, _nrt=self.counts, **OPTIONS)(function)
-        signature = tuple(map(lent, self.argument_types(numba.from_dtype(dtype))))
+        signature = tuple(map(borrowed, self.argument_types(numba.from_dtype(dtype))))
         dispatcher._cache = cache_for(function, build, signature)
         return dispatcher, signature
 
     def address(self, dtype: np.dtype) -> np.ndarray:
-        """Where the compiled function is in this process, as numbers of the dtype; for call_stored of kernels/vector."""
+        """Where the compiled function is in this process, as numbers of the dtype; for call_pointer of kernels/vector."""
         address = self.addresses.get(dtype.itemsize)
         if address is None:
             with compiling:  # no fork meanwhile: LLVM has a lock

@@ -33,12 +33,12 @@ def named(function: Any, name: str) -> Any:
     return copy
 
 
-def stay_apart() -> None:
+def noinline() -> None:
     """The compiled function with this call in it is not inlined: what calls it from several places has its code once."""
 
 
 @intrinsic
-def _stay_apart(typingctx: Any) -> Any:
+def _noinline(typingctx: Any) -> Any:
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         builder.function.attributes.add("noinline")
         return context.get_dummy_value()
@@ -46,9 +46,9 @@ def _stay_apart(typingctx: Any) -> Any:
     return types.void(), codegen
 
 
-@overload(stay_apart, jit_options=INNER)
-def _compiled_stay_apart():
-    return lambda: _stay_apart()
+@overload(noinline, jit_options=INNER)
+def _compiled_noinline():
+    return lambda: _noinline()
 
 
 def interpreted() -> bool:

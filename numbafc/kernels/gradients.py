@@ -23,9 +23,9 @@ from .products import (
     on_one_thread,
     product_types,
 )
-from .vector import call_stored, span
+from .vector import call_pointer, span
 
-_product = call_stored(product_types)
+_product = call_pointer(product_types)
 
 
 def _gradient_types(real):

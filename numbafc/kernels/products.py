@@ -25,7 +25,7 @@ from .blocks import divide, in_blocks, in_squares, in_streams, sums_in_squares
 from .loops import per_sample_grad_norms
 from .overlaps import overlaps
 from .packing import aligned, is_column, is_row, packs_x, room_for, streams, sums_apart, vectors_of
-from .vector import ADDS_B, MOVES, NOTHING, RELU, SLOPES, STEPS, call_stored, lanes_in, tile_table, turn
+from .vector import ADDS_B, MOVES, NOTHING, RELU, SLOPES, STEPS, call_pointer, lanes_in, tile_table, turn
 from .vector.momentum import SETTINGS
 
 __all__ = ["GIVEN", "MEAN", "TURN_A", "TURN_X", "TURN_Y", "forward", "grad_b", "grad_w", "grad_w_and_b", "grad_x"]
@@ -154,7 +154,7 @@ def _share(size, parts, part):
     return part * size // parts, (part + 1) * size // parts
 
 
-_compute = call_stored(product_types)
+_compute = call_pointer(product_types)
 
 
 @kernel(lambda real: (*product_types(real), array_in(real, 1)))

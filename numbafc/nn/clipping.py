@@ -12,7 +12,7 @@ import numpy as np
 from numba import types
 
 from .. import checks
-from .._numba import array_in, flat, inner, kernel, stay_apart
+from .._numba import array_in, flat, inner, kernel, noinline
 from ..kernels import border
 
 LANES = 16  # partial sums of the length of a whole gradient: element n belongs to n mod 16
@@ -21,7 +21,7 @@ LANES = 16  # partial sums of the length of a whole gradient: element n belongs 
 @inner
 def add_squares(A, squares):
     """squares[s] += Σ_t A[t,s]², in the order of t; A: (T, B), any strides."""
-    stay_apart()
+    noinline()
     for t in range(A.shape[0]):
         for s in range(A.shape[1]):
             a = np.float64(A[t, s])
@@ -37,7 +37,7 @@ def factor(square, longest):
 @inner
 def shorten(g, longest, lanes):
     """g becomes no longer than `longest`. lanes: room for 16 numbers."""
-    stay_apart()
+    noinline()
     whole = len(g) // LANES * LANES
     lanes[:LANES] = 0
     for n in range(0, whole, LANES):

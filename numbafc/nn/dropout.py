@@ -12,7 +12,7 @@ from numba import types
 from numba.types import intp
 
 from .. import checks
-from .._numba import flat, inner, kernel, stay_apart
+from .._numba import flat, inner, kernel, noinline
 from ..kernels import border
 
 GOLDEN = np.uint64(0x9E3779B97F4A7C15)
@@ -38,7 +38,7 @@ def stream(seed, step, layer):
 @inner
 def drop_part(key, first, threshold, scale, B, H, S):
     """H and S become k ⊙ H and k ⊙ S: rows `first` and on of B samples each, flat. threshold: p·2⁵³; scale: 1/(1 − p)."""
-    stay_apart()
+    noinline()
     zero = H.dtype.type(0)
     for row in range(len(H) // B):
         begin = key + ((np.uint64(first) + np.uint64(row)) << ROW) * GOLDEN

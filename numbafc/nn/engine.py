@@ -18,11 +18,11 @@ from numba import prange, types
 from numba.types import intp
 
 from .. import checks
-from .._numba import DTYPES, flat, flat_in, get_num_threads, inner, kernel, stay_apart
+from .._numba import DTYPES, flat, flat_in, get_num_threads, inner, kernel, noinline
 from ..kernels import border
 from ..kernels.packing import aligned, whole_lines
 from ..kernels.products import on_one_thread
-from ..kernels.vector import call_stored, gather, matrix, span
+from ..kernels.vector import call_pointer, gather, matrix, span
 from ..kernels.vector.momentum import DISTANCE, NESTEROV, SETTINGS
 from . import clipping, dropout, updates
 from .activations import Activation
@@ -50,7 +50,7 @@ PARALLEL = 1_500_000  # multiply-adds of one product from which threads are wort
 GATHERED = 16_384  # numbers of a batch from which threads gather a part each
 CALL = 5e8  # flops of one call, about: between calls Python sees Ctrl-C
 
-_loss = call_stored(loss_types)
+_loss = call_pointer(loss_types)
 
 
 class Data(NamedTuple):
@@ -72,7 +72,7 @@ def no_results() -> np.ndarray:
 @inner
 def _gather(rows, mean, scale, chosen, s0, s1, arena):
     """Rows s0…s1 of H₀: the samples of a batch, standardised."""
-    stay_apart()
+    noinline()
     N = rows.shape[1]
     gather(rows, span(chosen, s0, s1), span(arena, s0 * N, s1 * N))
     for s in range(s0, s1 if mean.size > 0 else s0):
@@ -84,7 +84,7 @@ def _gather(rows, mean, scale, chosen, s0, s1, arena):
 @inner
 def _clip_samples(layers, arena, B, longest, shares, sums):
     """All dY, as ∂l[s]/∂Y, become share[s]·dY[:,s], times what makes sample s's gradient no longer than `longest`."""
-    stay_apart()
+    noinline()
     total, of_dy, of_x = span(sums, 0, B), span(sums, B, 2 * B), span(sums, 2 * B, 3 * B)
     total[:] = 0
     for back in range(len(layers)):
@@ -109,7 +109,7 @@ def _clip_samples(layers, arena, B, longest, shares, sums):
 @inner
 def _scale_columns(dY, B, shares):
     """dY[t,s] *= shares[s]."""
-    stay_apart()
+    noinline()
     for t in range(len(dY) // B):
         row = span(dY, t * B, (t + 1) * B)
         for s in range(B):

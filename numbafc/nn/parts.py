@@ -6,7 +6,7 @@ Which thread computes which rows changes no bit. `network` is parameters, the tw
 
 from __future__ import annotations
 
-from .._numba import inner, stay_apart
+from .._numba import inner, noinline
 from ..formulas import SUM_BLOCK
 from ..kernels.products import (
     ANY_SIZE,
@@ -22,7 +22,7 @@ from ..kernels.products import (
     UNFIT,
     product_types,
 )
-from ..kernels.vector import call_stored, matrix, span
+from ..kernels.vector import call_pointer, matrix, span
 from ..kernels.vector.momentum import RATE
 from . import dropout
 from .activations import APPLY, CHAIN, MULTIPLY, SLOPES, activation_types
@@ -38,13 +38,13 @@ NO_PHI, BY_KERNEL, RELU_IN_TILES = range(3)
 
 PRODUCT, PHI, LOSS, UPDATE = range(4)  # what is called by address, in the order of `calls`
 
-_product, _phi, _update = call_stored(product_types), call_stored(activation_types), call_stored(update_types)
+_product, _phi, _update = call_pointer(product_types), call_pointer(activation_types), call_pointer(update_types)
 
 
 @inner
 def forward_rows(calls, hidden, drop, layer, first, network, B, part, parts, x_at, work):
     """Part `part` of the rows of H = φ(W H' + b). first: H' is rows of samples; drop: key, threshold, scale of dropout."""
-    stay_apart()
+    noinline()
     parameters, _, _, arena = network
     N, T, w, h, slopes = layer[N_], layer[T_], layer[W_], layer[H_], layer[S_]
     (t0, t1), room = _share(T, parts, part), len(work) // parts
@@ -71,7 +71,7 @@ def forward_rows(calls, hidden, drop, layer, first, network, B, part, parts, x_a
 @inner
 def input_rows(calls, hidden, layer, below, network, B, part, parts, work):
     """Part `part` of the rows of dH' = Wᵀ dY, through φ' of H', the output of the layer below."""
-    stay_apart()
+    noinline()
     parameters, _, _, arena = network
     N, T, w, to, h = layer[N_], layer[T_], layer[W_], below[D_], below[S_]
     (i0, i1), room = _share(N, parts, part), len(work) // parts
@@ -94,7 +94,7 @@ def input_rows(calls, hidden, layer, below, network, B, part, parts, work):
 @inner
 def weight_rows(calls, now, settings, layer, first, network, B, part, parts, x_at, work):
     """Part `part` of the rows of dW = dY H'ᵀ, with db, and now, or later, the update of these rows of W and b."""
-    stay_apart()
+    noinline()
     parameters, _, _, arena = network
     N, T, w, g_at = layer[N_], layer[T_], layer[W_], layer[G_]
     (t0, t1), room = _share(T, parts, part), len(work) // parts
@@ -121,7 +121,7 @@ def weight_rows(calls, now, settings, layer, first, network, B, part, parts, x_a
 @inner
 def update_part(calls, settings, network, first, last, g):
     """The step for parameters[first:last] and their gradient g. States that an optimizer has not are empty."""
-    stay_apart()
+    noinline()
     parameters, one, other, _ = network
     one_part = span(one, min(first, one.size), min(last, one.size))
     other_part = span(other, min(first, other.size), min(last, other.size))

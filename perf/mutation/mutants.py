@@ -150,7 +150,7 @@ def _statements(tree: ast.AST) -> Iterator[ast.stmt]:
             continue
         for node in ast.walk(function):
             if isinstance(node, ast.AugAssign) or (isinstance(node, ast.Expr) and isinstance(node.value, ast.Call)):
-                if ast.unparse(node) != "stay_apart()":
+                if ast.unparse(node) != "noinline()":
                     yield node
             elif isinstance(node, ast.Assign):
                 names = {name.id for target in node.targets for name in ast.walk(target) if isinstance(name, ast.Name)}

@@ -11,7 +11,7 @@ from .sizes import half_vectors, lanes_in, masked_loads, most_rows, most_vectors
 from .streams import stream_1, stream_2, stream_4, stream_8
 from .table import tile, tile_table
 from .tiles import ADDS_B, MOVES, NOTHING, RELU, SLOPES, STEPS
-from .views import address, call_stored, matrix, place, row_of, span, turn
+from .views import address, call_pointer, matrix, place, row_of, span, turn
 
 __all__ = [
     "ADDS_B",
@@ -21,7 +21,7 @@ __all__ = [
     "SLOPES",
     "STEPS",
     "address",
-    "call_stored",
+    "call_pointer",
     "column",
     "copy_rows",
     "gather",

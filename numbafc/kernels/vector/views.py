@@ -125,7 +125,7 @@ def row_of(typingctx: Any, A: Any, t: Any) -> Any:
     return types.Array(A.dtype, 1, "C", readonly=not A.mutable)(A, types.intp), codegen
 
 
-def call_stored(argument_types: Callable[[Any], tuple[Any, ...]]) -> Any:
+def call_pointer(argument_types: Callable[[Any], tuple[Any, ...]]) -> Any:
     """An intrinsic f(stored, place, (…)) that calls the Kernel whose address is the one at `place` in an array of them.
 
     argument_types: from Numba's scalar type to the types of the Kernel's arguments; it returns intp. So two kernels share
