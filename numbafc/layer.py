@@ -15,18 +15,18 @@ from typing import Any, Literal, NamedTuple, get_args
 import numpy as np
 
 from . import checks, formulas
-from .kernels import loops, products
+from .kernels import loops, tiled
 from .kernels.gradients import gradients
 from .kernels.norms import grad_norms
-from .kernels.products import GIVEN, MEAN, TURN_A, TURN_X, TURN_Y, ones, result
+from .kernels.tiled import CHECK_OVERLAP, MEAN, TRANSPOSE_P, TRANSPOSE_Q, TRANSPOSE_R, ones, result
 
 # Every kernel returns the same bits. "tiled" is the fastest, "formula" the specification itself, in plain Python.
-KERNELS: dict[str, ModuleType] = {"tiled": products, "loops": loops, "formula": formulas}
+KERNELS: dict[str, ModuleType] = {"tiled": tiled, "loops": loops, "formula": formulas}
 KernelName = Literal["auto", "tiled", "loops", "formula"]  # KERNELS, and the fastest one
 Reduction = Literal["sum", "mean"]
 AUTO = "auto"
 NAMES, REDUCTIONS = get_args(KernelName), get_args(Reduction)
-GIVEN_MEAN = GIVEN | MEAN
+CHECK_AND_MEAN = CHECK_OVERLAP | MEAN
 ndarray, empty, new_tuple = np.ndarray, np.empty, tuple.__new__
 
 
@@ -48,7 +48,7 @@ def forward(
     Raises TypeError for a dtype, ValueError for a shape or an out that overlaps an input. 2·T·N·B flops.
     """
     if kernel is AUTO and type(W) is type(X) is ndarray and (b is None or type(b) is ndarray) and W.ndim == 2:
-        Y = result(GIVEN, W, X, b, out, (len(W), X.shape[1]) if X.ndim == 2 else (len(W),))
+        Y = result(CHECK_OVERLAP, W, X, b, out, (len(W), X.shape[1]) if X.ndim == 2 else (len(W),))
         if Y is not None:
             return Y
     if b is None:
@@ -76,9 +76,9 @@ def grad_w(
     dY: (T, B) and X: (N, B), or (T,) and (N,) for one sample. reduction: "sum" over the samples, or "mean", the sum
     divided by B (NaN for B = 0). Returns dW: (T, N). Errors as in forward. 2·T·N·B flops.
     """
-    flags = GIVEN if reduction == "sum" else GIVEN_MEAN if reduction == "mean" else 0
+    flags = CHECK_OVERLAP if reduction == "sum" else CHECK_AND_MEAN if reduction == "mean" else 0
     if kernel is AUTO and type(dY) is type(X) is ndarray and 0 < dY.ndim == X.ndim and flags:
-        dW = result(flags | TURN_X, dY, X, None, out, (len(dY), len(X)))
+        dW = result(flags | TRANSPOSE_Q, dY, X, None, out, (len(dY), len(X)))
         if dW is not None:
             return dW
     dY, X = _batch(dY, X)
@@ -97,10 +97,10 @@ def grad_b(
     dY: (T, B), or (T,) for one sample. reduction: "sum" over the samples, or "mean" (NaN for B = 0). Returns db: (T,).
     Errors as in forward. T·B flops.
     """
-    flags = GIVEN if reduction == "sum" else GIVEN_MEAN if reduction == "mean" else 0
+    flags = CHECK_OVERLAP if reduction == "sum" else CHECK_AND_MEAN if reduction == "mean" else 0
     if kernel is AUTO and type(dY) is ndarray and dY.ndim > 0 and flags:
         one = ones(dY.dtype, dY.shape[1] if dY.ndim == 2 else 1)
-        db = result(flags | TURN_X | TURN_Y, one, dY, None, out, (len(dY),))
+        db = result(flags | TRANSPOSE_Q | TRANSPOSE_R, one, dY, None, out, (len(dY),))
         if db is not None:
             return db
     dY = checks.real_array("dY", dY)
@@ -119,9 +119,9 @@ def grad_x(dY: np.ndarray, W: np.ndarray, *, out: np.ndarray | None = None, kern
     if kernel is AUTO and type(dY) is type(W) is ndarray and 0 < dY.ndim < 3 and W.ndim == 2:
         shape = (W.shape[1], dY.shape[1]) if dY.ndim == 2 else (W.shape[1],)
         if shape[-1] == 1 or dY.ndim == 1:
-            dX = result(GIVEN | TURN_A | TURN_Y, dY, W, None, out, shape)
+            dX = result(CHECK_OVERLAP | TRANSPOSE_P | TRANSPOSE_R, dY, W, None, out, shape)
         else:
-            dX = result(GIVEN | TURN_A, W, dY, None, out, shape)
+            dX = result(CHECK_OVERLAP | TRANSPOSE_P, W, dY, None, out, shape)
         if dX is not None:
             return dX
     dY, W = checks.real_arrays(dY=dY, W=W)
@@ -141,7 +141,7 @@ def backward(
     dY: (T, B), X: (N, B), W: (T, N); for one sample dY: (T,) and X: (N,). reduction applies to dW and db; dX has one
     column per sample. Returns Gradients(dW, db, dX). Errors as in forward. 4·T·N·B + T·B flops.
     """
-    flags = GIVEN if reduction == "sum" else GIVEN_MEAN if reduction == "mean" else 0
+    flags = CHECK_OVERLAP if reduction == "sum" else CHECK_AND_MEAN if reduction == "mean" else 0
     plain = kernel is AUTO and type(dY) is type(X) is type(W) is ndarray
     if plain and W.ndim == 2 and 0 < dY.ndim == X.ndim and flags:
         dtype = W.dtype
@@ -240,7 +240,7 @@ def _columns(array: np.ndarray) -> np.ndarray:
 
 def _run(kernel: str, operation: str, *arguments: Any) -> None:
     """Run an operation of the kernel with this name, on checked arguments, the last of which is what it fills."""
-    module = KERNELS.get(checks.choice("kernel", kernel, NAMES), products)
+    module = KERNELS.get(checks.choice("kernel", kernel, NAMES), tiled)
     if arguments[-1].size == 0:
         return  # nothing to fill, however long the other axes are
     with np.errstate(all="ignore"):  # NaN and infinity are results here, in plain Python as in compiled code

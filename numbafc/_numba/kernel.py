@@ -18,7 +18,7 @@ import numba
 import numpy as np
 from numba.core import types
 
-from .arrays import Wanted, borrowed, is_array, wanted
+from .arrays import borrowed, is_array, wanted
 from .cache import cache_for
 from .options import OPTIONS, interpreted, named
 from .threads import compiling, launch, uninterrupted
@@ -71,7 +71,7 @@ class Kernel:
         self.counts = parallel or allocates
         self.dispatchers: dict[int, Any] = {}  # by itemsize, which is faster to look up than a dtype
         self.addresses: dict[int, np.ndarray] = {}
-        self.signatures: dict[int, list[Any]] = {}
+        self.signatures: dict[int, tuple[Any, ...]] = {}  # Numba's types of the arguments
         self.entries: dict[int, Callable[..., Any]] = {}  # the compiled functions themselves, which check their arguments
 
     def __call__(self, *arguments: Any) -> Any:
@@ -99,18 +99,10 @@ class Kernel:
         if not is_array(first) or first.dtype not in DTYPES:
             got = f"an array of {first.dtype!s:.40}" if is_array(first) else f"{type(first).__name__:.60}"
             raise TypeError(f"{name} takes arrays of float32 or float64, got {got} for {names[0]}; convert it first")
-        for argument, kind, value in zip(names, self._signature(first.dtype), arguments, strict=True):
-            if not isinstance(kind, Wanted):
-                _refuse_number(f"{name} takes", argument, kind, value)
-            elif not kind.fits(value):
-                raise TypeError(f"{name} takes {kind} for {argument}, got {kind.got(value)}")
-
-    def _signature(self, dtype: np.dtype) -> list[Any]:
-        """What is taken for each argument: Wanted for an array, else Numba's type of a number."""
-        if dtype.itemsize not in self.signatures:
-            kinds = self.argument_types(numba.from_dtype(dtype))
-            self.signatures[dtype.itemsize] = [wanted(kind) if isinstance(kind, types.Array) else kind for kind in kinds]
-        return self.signatures[dtype.itemsize]
+        if first.dtype.itemsize not in self.signatures:
+            self.signatures[first.dtype.itemsize] = self.argument_types(numba.from_dtype(first.dtype))
+        for argument, kind, value in zip(names, self.signatures[first.dtype.itemsize], arguments, strict=True):
+            _refuse_argument(f"{name} takes", argument, kind, value)
 
     def compile(self, dtype: np.dtype) -> Callable[..., Any]:
         """The compiled function for a dtype; serial ones may be called as they are."""
@@ -143,14 +135,14 @@ class Kernel:
         return dispatcher, signature
 
     def address(self, dtype: np.dtype) -> np.ndarray:
-        """Where the compiled function is in this process, as numbers of the dtype; for call_pointer of kernels/vector."""
+        """Where the compiled function is in this process: an array of one address, for call_pointer of kernels/vector."""
         address = self.addresses.get(dtype.itemsize)
         if address is None:
             with compiling:  # no fork meanwhile: LLVM has a lock
                 self.compile(dtype)
                 (compiled,) = self.dispatchers[dtype.itemsize].overloads.values()
                 place = compiled.library.get_pointer_to_function(compiled.fndesc.llvm_func_name)
-                address = self.addresses[dtype.itemsize] = np.array([place], np.uint64).view(dtype)
+                address = self.addresses[dtype.itemsize] = np.array([place], np.intp)
         return address
 
 
@@ -171,6 +163,21 @@ def _require_real(dtype: Any) -> None:
         raise TypeError(
             f"kernels are compiled for the dtypes float32 and float64 only, got {dtype!r:.60}; convert arrays first"
         )
+
+
+def _refuse_argument(takes: str, argument: str, kind: Any, value: Any) -> None:
+    """Raises TypeError or ValueError unless the value is what a kernel can take for an argument of this type."""
+    if isinstance(kind, types.BaseNamedTuple):
+        if type(value) is not kind.instance_class:
+            raise TypeError(f"{takes} {kind.instance_class.__name__} for {argument}, got {type(value).__name__:.60}")
+        for field, one, part in zip(kind.fields, kind.types, value, strict=True):
+            _refuse_argument(takes, f"{argument}.{field}", one, part)
+    elif isinstance(kind, types.Array):
+        expected = wanted(kind)
+        if not expected.fits(value):
+            raise TypeError(f"{takes} {expected} for {argument}, got {expected.got(value)}")
+    else:
+        _refuse_number(takes, argument, kind, value)
 
 
 def _refuse_number(takes: str, argument: str, kind: Any, value: Any) -> None:

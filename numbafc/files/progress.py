@@ -11,7 +11,7 @@ import numpy as np
 
 from .. import checks
 from ..nn import recipe
-from ..nn.engine import no_results
+from ..nn.results import no_results
 from ..nn.mlp import MLP
 from ..nn.optimizers import OPTIMIZERS, OURS
 from ..nn.progress import UNKNOWN, EpochRecord, Progress

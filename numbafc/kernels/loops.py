@@ -22,11 +22,9 @@ from .. import checks
 from .._numba import array_in, array_out, fma, get_num_threads, inner, is_array, kernel
 from ..formulas import SUM_BLOCK
 from . import border
+from .target import PARALLEL_LOOPS as PARALLEL
+from .target import STRIP
 
-# Outputs side by side in one strip. A block of a strip's inputs is SUM_BLOCK·LANES elements, 256 KiB in float32: it stays
-# in the L2 cache while all rows t pass over it, and it is all the memory a call of any size needs.
-LANES = 256
-PARALLEL = 250_000  # multiply-adds from which threads are worth their start: below, the same loops run on one
 
 
 def _types(real):
@@ -62,28 +60,28 @@ def _block_product(A, X, b, Y, workers):
     """
     T, K = A.shape
     S = X.shape[1]
-    block = np.empty((SUM_BLOCK, LANES), Y.dtype)
-    acc = np.empty((workers, LANES), Y.dtype)
-    for s0 in range(0, S, LANES):
-        lanes = min(LANES, S - s0)
+    block = np.empty((SUM_BLOCK, STRIP), Y.dtype)
+    acc = np.empty((workers, STRIP), Y.dtype)
+    for s0 in range(0, S, STRIP):
+        width = min(STRIP, S - s0)
         for k0 in range(0, max(K, 1), SUM_BLOCK):  # K = 0 has one block, of no elements: the sum over nothing
             size = min(SUM_BLOCK, K - k0)
             for k in prange(size):
-                for s in range(lanes):
+                for s in range(width):
                     block[k, s] = X[k0 + k, s0 + s]
             for worker in prange(workers):
                 for t in range(worker * T // workers, (worker + 1) * T // workers):
-                    for s in range(lanes):
+                    for s in range(width):
                         acc[worker, s] = 0
                     for k in range(size):
                         a = A[t, k0 + k]
-                        for s in range(lanes):
+                        for s in range(width):
                             acc[worker, s] = fma(a, block[k, s], acc[worker, s])
-                    for s in range(lanes):
+                    for s in range(width):
                         Y[t, s0 + s] = acc[worker, s] if k0 == 0 else Y[t, s0 + s] + acc[worker, s]
         if len(b) > 0:
             for t in prange(T):
-                for s in range(lanes):
+                for s in range(width):
                     Y[t, s0 + s] += b[t]
 
 
@@ -92,24 +90,24 @@ _block_product_serial = kernel(_types, parallel=False, allocates=True, check=_ch
 
 @inner
 def squares_of_samples(X, squares, acc):
-    """squares[s] = Σ_i X[i,s]², strip by strip of samples.  X: (N, B), squares: (B,), acc: LANES. 2·N·B flops."""
+    """squares[s] = Σ_i X[i,s]², strip by strip of samples.  X: (N, B), squares: (B,), acc: STRIP. 2·N·B flops."""
     N, B = X.shape
-    for s0 in range(0, B, LANES):
-        lanes = min(LANES, B - s0)
+    for s0 in range(0, B, STRIP):
+        width = min(STRIP, B - s0)
         for i0 in range(0, max(N, 1), SUM_BLOCK):
-            for s in range(lanes):
+            for s in range(width):
                 acc[s] = 0
             for i in range(i0, min(i0 + SUM_BLOCK, N)):
-                for s in range(lanes):
+                for s in range(width):
                     acc[s] = fma(X[i, s0 + s], X[i, s0 + s], acc[s])
-            for s in range(lanes):
+            for s in range(width):
                 squares[s0 + s] = acc[s] if i0 == 0 else squares[s0 + s] + acc[s]
 
 
 @kernel(lambda real: (array_in(real, 2), array_out(real, 1)), parallel=False, allocates=True, check=_check_norms)
 def _squared_norms(X, squares):
     """squares[s] = Σ_i X[i,s]².  X: (N, B), squares: (B,)."""
-    squares_of_samples(X, squares, np.empty(LANES, squares.dtype))
+    squares_of_samples(X, squares, np.empty(STRIP, squares.dtype))
 
 
 def _require(**arrays):
@@ -121,7 +119,7 @@ def _require(**arrays):
             raise TypeError(f"{name} must be an array of float32 or float64 with {axes} axes, got {got}; see the formula")
 
 
-def _product(A, X, b, Y):
+def product(A, X, b, Y):
     """Y = A X + b; b may be None."""
     bias = np.empty(0, A.dtype) if b is None else b
     if b is not None and len(b) != A.shape[0]:
@@ -135,20 +133,20 @@ def _product(A, X, b, Y):
 def forward(W, X, b, Y):
     """Y = W X + b."""
     _require(W=W, X=X, Y=Y, **({} if b is None else {"b": b}))
-    _product(W, X, b, Y)
+    product(W, X, b, Y)
 
 
 def grad_w(dY, X, dW):
     """dW = dY Xᵀ: lanes run over inputs."""
     _require(dY=dY, X=X, dW=dW)
-    _product(dY, X.T, None, dW)
+    product(dY, X.T, None, dW)
 
 
 def grad_b(dY, db):
     """db[t] = Σ_s 1·dY[t,s]: lanes run over outputs."""
     _require(dY=dY, db=db)
     ones = np.broadcast_to(np.ones(1, dY.dtype), (1, dY.shape[1]))
-    _product(ones, dY.T, None, db[np.newaxis, :])
+    product(ones, dY.T, None, db[np.newaxis, :])
 
 
 def grad_w_and_b(dY, X, dW, db):
@@ -162,7 +160,7 @@ def grad_w_and_b(dY, X, dW, db):
 def grad_x(dY, W, dX):
     """dX = Wᵀ dY."""
     _require(dY=dY, W=W, dX=dX)
-    _product(W.T, dY, None, dX)
+    product(W.T, dY, None, dX)
 
 
 def per_sample_grad_norms(dY, X, bias, norms):

@@ -6,7 +6,7 @@ What lies plainly apart is; of all else `checks` finds out exactly, in Python, a
 from __future__ import annotations
 
 from .._numba import inner
-from .vector import place
+from .vector import first_byte
 
 
 @inner
@@ -18,7 +18,7 @@ def _ends(first, rows, down, columns, along, itemsize):
 
 @inner
 def _matrix_ends(A):
-    return _ends(place(A), A.shape[0], A.strides[0], A.shape[1], A.strides[1], A.itemsize)
+    return _ends(first_byte(A), A.shape[0], A.strides[0], A.shape[1], A.strides[1], A.itemsize)
 
 
 @inner
@@ -38,7 +38,7 @@ def overlaps(A, X, b, biased, Y):
         return False
     begin, end = _matrix_ends(Y)
     (a0, a1), (x0, x1) = _matrix_ends(A), _matrix_ends(X)
-    b0, b1 = _ends(place(b), 1, 0, b.shape[0], b.strides[0], b.itemsize)
+    b0, b1 = _ends(first_byte(b), 1, 0, b.shape[0], b.strides[0], b.itemsize)
     apart = A.size == 0 or a1 < begin or end < a0
     apart &= X.size == 0 or x1 < begin or end < x0
     apart &= not biased or b1 < begin or end < b0

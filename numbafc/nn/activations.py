@@ -18,6 +18,7 @@ from numba.types import intp
 
 from .._numba import Kernel, flat, inner, kernel, named
 from ..kernels import border, elementwise
+from ..kernels.epilogue import Epilogue, relu, relu_slope
 
 LEAK = 0.01  # the slope of leaky_relu below 0 (A. Maas et al., ICML 2013)
 # With these, activations of mean 0 and variance 1 stay so (G. Klambauer et al., NeurIPS 2017).
@@ -32,6 +33,9 @@ class Activation(NamedTuple):
     in_h: bool  # φ' is a function of h
     gain: int  # initial weights have variance gain/N: what keeps the size of signals from layer to layer
     run: Kernel  # (H, S, what): the three below, of flat arrays
+    # The epilogues that do it in the tiles of a product as they end: b and φ, and φ' of h; or BIAS and NONE.
+    forward: Epilogue = Epilogue.BIAS
+    backward: Epilogue = Epilogue.NONE
 
     def apply(self, Y: np.ndarray) -> None:
         """Y becomes φ(Y). Raises TypeError or ValueError."""
@@ -68,17 +72,6 @@ def _one_of_h(h):
 @inner
 def _identity(y):
     return y
-
-
-@inner
-def _relu(y):  # max(y, 0); NaN stays
-    return y if y > 0 or y != y else type(y)(0)
-
-
-@inner
-def _relu_slope(h):  # 1 for y > 0, else 0 (at 0 too, as PyTorch and scikit-learn have it)
-    real = type(h)
-    return real(1) if h > 0 else real(0)
 
 
 @inner
@@ -164,6 +157,7 @@ def _activation(
     slope: Callable[[Any], Any],
     gain: int = 1,
     in_h: bool = True,
+    epilogues: tuple[Epilogue, Epilogue] = (Epilogue.BIAS, Epilogue.NONE),
 ) -> Activation:
     """slope: of h, or of y unless in_h."""
 
@@ -187,14 +181,14 @@ def _activation(
         return 0
 
     make = kernel(activation_types, parallel=False, check=_check)
-    return Activation(name, in_h, gain, make(named(run, f"activation_{name}")))
+    return Activation(name, in_h, gain, make(named(run, f"activation_{name}")), *epilogues)
 
 
 ACTIVATIONS = {
     activation.name: activation
     for activation in (
         _activation("identity", _identity, _one_of_h),
-        _activation("relu", _relu, _relu_slope, gain=2),
+        _activation("relu", relu, relu_slope, gain=2, epilogues=(Epilogue.BIAS_RELU, Epilogue.RELU_BACKWARD)),
         _activation("tanh", elementwise.tanh, _tanh_slope),
         _activation("sigmoid", elementwise.sigmoid, _sigmoid_slope),
         _activation("leaky_relu", _leaky_relu, _leaky_relu_slope, gain=2),

@@ -1,45 +1,39 @@
 """Optimizers: what becomes of the parameters θ, given the gradient g. One flat array each; all updates are in place.
 
-An optimizer holds its settings only. Its state belongs to a training run: `init` makes it, `update` steps it. updates.py
-has the same updates compiled. The last thing an update here writes is θ, in one operation, so an interrupted step leaves θ
-as the step before left it; a compiled call is not interrupted.
+An optimizer holds its settings only. Its state belongs to a training run: `init` makes it, `update` steps it. Its formula
+stands once, as a function of one element; updates.py makes a compiled loop of it, and those of SGD, which the microkernel
+has too, are in kernels/epilogue.py.
 
-What decays, a velocity or a mean of gradients or of their squares, is 0 once it is below the smallest normal number and no
-longer grows. For a unit that no longer learns it would be subnormal for ever (0.9 times the smallest number there is rounds
-to itself), and many processors take far longer for such numbers.
+What decays, a velocity or a mean of gradients or of their squares, is flushed: 0 once it is below the smallest normal
+number and no longer grows. For a unit that no longer learns it would be subnormal for ever (0.9 times the smallest number
+there is rounds to itself), and many processors take far longer for such numbers.
 """
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
 from .. import checks
-from .._numba import Kernel
+from .._numba import Kernel, inner
 from ..kernels import border
+from ..kernels.epilogue import Epilogue, decayed, flushed, momentum, sgd
 from . import updates
+from .updates import Hyperparameters
 
 
 class Compiled(NamedTuple):
     """An optimizer as nn/engine.py takes it. The state's arrays are those that init made, updated in place."""
 
-    update: Kernel  # of nn/updates.py
-    settings: tuple[float, float, float, float]  # weight_decay, momentum or β₁, β₂ or α, ε
-    states: tuple[str, ...]  # names of arrays as large as the parameters
-
-    @property
-    def in_tiles(self) -> bool:
-        """Whether the tiles of a gradient do it as they end: θ ← θ − learning_rate·g, or a step with momentum.
-
-        Other steps are a pass over a layer's gradient, in the L2 cache. Adam in tiles was no faster: its divisions and
-        roots are what takes time, and a tile has four arrays to read, a few columns of each row.
-        """
-        plain = self.update is updates.plain and self.settings[0] == 0
-        return plain or self.update in (updates.momentum, updates.nesterov)
+    update: Kernel
+    numbers: Hyperparameters
+    states: tuple[str, ...] = ()  # names of arrays as long as the parameters
+    # The epilogue that does the step in the tiles of a gradient, as they end, or NONE. Other steps are a pass over a layer's
+    # gradient, in the L2 cache. Adam in tiles was no faster: its divisions and roots are what takes time, and a tile has
+    # four arrays to read, a few columns of each row.
+    epilogue: Epilogue = Epilogue.NONE
 
 
 class Optimizer(Protocol):
@@ -52,46 +46,67 @@ class Optimizer(Protocol):
         """One step: parameters and state change, gradients may be used as scratch."""
 
 
-def _settle(settings: Any, name: str, least: float, **limits: Any) -> None:
-    """The setting, checked, as a Python float: a NumPy one would lift float32 arithmetic to float64, and change bits."""
-    object.__setattr__(settings, name, checks.number(name, getattr(settings, name), least, **limits))
+# What the settings of an optimizer may be: the least, and how checks.number limits them besides.
+LIMITS: dict[str, dict[str, Any]] = {
+    "learning_rate": {"exclusive": True},
+    "epsilon": {"exclusive": True},
+    "weight_decay": {},
+    **{name: {"below": 1} for name in ("momentum", "beta1", "beta2", "alpha")},
+}
 
 
-def _checked(update: Callable[..., None]) -> Callable[..., None]:
-    """Decorator of `update`: parameters, gradients and state are arrays of one shape and dtype that it may write.
+class CompiledOptimizer:
+    """An optimizer whose update is compiled; subclasses are dataclasses of settings. Wrong ones raise TypeError or ValueError."""
 
-    TypeError or ValueError before anything is written.
-    """
+    learning_rate: float
 
-    @functools.wraps(update)
-    def checked(self: Any, parameters: np.ndarray, gradients: np.ndarray, state: dict[str, Any]) -> None:
-        border.in_place("parameters", parameters)
-        names = self.compiled().states
-        if not isinstance(state, dict) or not set(names) <= set(state):
-            raise TypeError(f"state must be what init made, with {', '.join(names) or 'nothing'} in it, got {state!r:.80}")
-        held = {"gradients": gradients, **{name: state[name] for name in names}}
-        for name, array in held.items():
+    def __post_init__(self) -> None:
+        for setting in fields(self):  # type: ignore[arg-type]
+            value = getattr(self, setting.name)
+            # a Python float: one of NumPy's would not be written to a file
+            number = checks.number(setting.name, value, 0, **LIMITS[setting.name]) if setting.name in LIMITS else bool(value)
+            object.__setattr__(self, setting.name, number)
+
+    def compiled(self) -> Compiled:
+        """The optimizer as the engine takes it."""
+        raise NotImplementedError
+
+    def init(self, parameters: np.ndarray) -> dict[str, Any]:
+        """The state before the first step: zeros, and the powers β₁ⁿ and β₂ⁿ where the formula has them."""
+        checks.real_array("parameters", parameters)
+        return {name: np.zeros_like(parameters) for name in self.compiled().states}
+
+    def update(self, parameters: np.ndarray, gradients: np.ndarray, state: dict[str, Any]) -> None:
+        """One step: parameters and state change. All are arrays of one shape and dtype, that may be written.
+
+        Raises TypeError or ValueError before anything is written.
+        """
+        step = self.compiled()
+        if not isinstance(state, dict) or not set(step.states) <= set(state):
+            names = ", ".join(step.states) or "nothing"
+            raise TypeError(f"state must be what init made, with {names} in it, got {state!r:.80}")
+        written = {"parameters": parameters, **{name: state[name] for name in step.states}}
+        in_order = [border.in_place(name, array) for name, array in written.items()]
+        for name, array in written.items():
             border.to_read(name, array, parameters)
-            border.in_place(name, array)
-        border.apart({"parameters": parameters, **held}, {})
-        if "powers" in state and np.shape(state["powers"]) != (2,):
+        g = border.to_read("gradients", gradients, parameters)
+        border.apart(written, {"gradients": gradients})
+        powers = state.get("powers", np.ones(2))
+        if np.shape(powers) != (2,):
             raise ValueError("state's powers must be two numbers, as init made them; begin with init(parameters)")
-        update(self, parameters, gradients, state)
+        settings = updates.settings_for(step.numbers, self.learning_rate, powers, in_order[0].dtype)
+        none = np.empty(0, settings.dtype)
+        theta, first, second = [*in_order, none, none][:3]
+        step.update.unchecked(theta, g, first, second, settings)
+        for numbers, array in zip(in_order, written.values(), strict=True):
+            border.put_back(numbers, array)
 
-    return checked
 
-
-def _decay(state: np.ndarray, by: float, new: np.ndarray) -> None:
-    """state ← by·state + new, or 0 where that is below the smallest normal number and no longer grows."""
-    before = np.abs(state)
-    state *= by
-    state += new
-    size = np.abs(state)
-    state[(size < np.finfo(state.dtype).smallest_normal) & (size <= before)] = 0
+_sgd, _momentum = updates.update("sgd", sgd, states=0), updates.update("momentum", momentum, states=1)
 
 
 @dataclass(frozen=True)
-class SGD:
+class SGD(CompiledOptimizer):
     """Stochastic gradient descent, with momentum as in PyTorch (I. Sutskever et al., ICML 2013, scales differently).
 
         g ← g + weight_decay·θ        v ← momentum·v + g        θ ← θ − learning_rate·v
@@ -106,35 +121,42 @@ class SGD:
     weight_decay: float = 0.0
 
     def __post_init__(self) -> None:
-        _settle(self, "learning_rate", 0, exclusive=True)
-        _settle(self, "momentum", 0, below=1)
-        _settle(self, "weight_decay", 0)
-        object.__setattr__(self, "nesterov", bool(self.nesterov))
+        super().__post_init__()
         if self.nesterov and not self.momentum:
             raise ValueError("nesterov needs a momentum above 0, got 0; pass momentum=0.9")
 
     def compiled(self) -> Compiled:
-        update = updates.nesterov if self.nesterov else updates.momentum if self.momentum else updates.plain
-        return Compiled(update, (self.weight_decay, self.momentum, 0.0, 0.0), ("velocity",) if self.momentum else ())
-
-    def init(self, parameters: np.ndarray) -> dict[str, Any]:
-        checks.real_array("parameters", parameters)
-        return {"velocity": np.zeros_like(parameters)} if self.momentum else {}
-
-    @_checked
-    def update(self, parameters: np.ndarray, gradients: np.ndarray, state: dict[str, Any]) -> None:
-        g = gradients
-        if self.weight_decay:
-            g += self.weight_decay * parameters
+        numbers = Hyperparameters(self.weight_decay, self.momentum, nesterov=float(self.nesterov))
         if self.momentum:
-            v = state["velocity"]
-            _decay(v, self.momentum, g)
-            g = g + self.momentum * v if self.nesterov else v
-        parameters -= self.learning_rate * g
+            return Compiled(_momentum, numbers, ("velocity",), Epilogue.MOMENTUM)
+        return Compiled(_sgd, numbers, epilogue=Epilogue.NONE if self.weight_decay else Epilogue.SGD)
+
+
+@inner
+def _adam_step(g, m, v, s):
+    """What is subtracted from θ, and m and v."""
+    m = flushed(m * s.momentum + s.rest1 * g, m, s.smallest)
+    v = flushed(v * s.beta2 + s.rest2 * g * g, v, s.smallest)
+    return s.corrected_rate * m / (np.sqrt(v * s.correction) + s.epsilon), m, v
+
+
+@inner
+def _adam(theta, g, m, v, s):
+    step, m, v = _adam_step(decayed(theta, g, s), m, v, s)
+    return theta - step, m, v
+
+
+@inner
+def _adamw(theta, g, m, v, s):
+    step, m, v = _adam_step(g, m, v, s)
+    return s.shrink * theta - step, m, v
+
+
+_update_adam, _update_adamw = updates.update("adam", _adam, states=2), updates.update("adamw", _adamw, states=2)
 
 
 @dataclass(frozen=True)
-class Adam:
+class Adam(CompiledOptimizer):
     """Adam (D. Kingma, J. Ba, ICLR 2015, algorithm 1), with the paper's defaults.
 
         g ← g + weight_decay·θ        m ← β₁·m + (1 − β₁)·g        v ← β₂·v + (1 − β₂)·g²
@@ -149,35 +171,15 @@ class Adam:
     epsilon: float = 1e-8
     weight_decay: float = 0.0
 
-    def __post_init__(self) -> None:
-        _settle(self, "learning_rate", 0, exclusive=True)
-        _settle(self, "beta1", 0, below=1)
-        _settle(self, "beta2", 0, below=1)
-        _settle(self, "epsilon", 0, exclusive=True)
-        _settle(self, "weight_decay", 0)
-
     def compiled(self) -> Compiled:
-        return Compiled(updates.adam, (self.weight_decay, self.beta1, self.beta2, self.epsilon), ("mean", "square"))
+        numbers = Hyperparameters(self.weight_decay, self.beta1, self.beta2, self.epsilon)
+        return Compiled(self._kernel(), numbers, ("mean", "square"))
+
+    def _kernel(self) -> Kernel:
+        return _update_adam
 
     def init(self, parameters: np.ndarray) -> dict[str, Any]:
-        checks.real_array("parameters", parameters)
-        powers = np.ones(2)  # β₁ⁿ and β₂ⁿ, multiplied up: pow differs from machine to machine
-        return {"mean": np.zeros_like(parameters), "square": np.zeros_like(parameters), "powers": powers}
-
-    @_checked
-    def update(self, parameters: np.ndarray, gradients: np.ndarray, state: dict[str, Any]) -> None:
-        if self.weight_decay:
-            gradients += self.weight_decay * parameters
-        parameters -= self._step(gradients, state)
-
-    def _step(self, g: np.ndarray, state: dict[str, Any]) -> np.ndarray:
-        """What is subtracted from the parameters."""
-        m, v, powers = state["mean"], state["square"], state["powers"]
-        powers *= (self.beta1, self.beta2)
-        _decay(m, self.beta1, (1 - self.beta1) * g)
-        _decay(v, self.beta2, (1 - self.beta2) * g * g)
-        step_size, correction = float(self.learning_rate / (1 - powers[0])), float(1 / (1 - powers[1]))
-        return step_size * m / (np.sqrt(v * correction) + self.epsilon)
+        return super().init(parameters) | {"powers": np.ones(2)}  # multiplied up: pow differs from machine to machine
 
 
 @dataclass(frozen=True)
@@ -192,17 +194,36 @@ class AdamW(Adam):
 
     weight_decay: float = 0.01
 
-    def compiled(self) -> Compiled:
-        return Compiled(updates.adamw, (self.weight_decay, self.beta1, self.beta2, self.epsilon), ("mean", "square"))
+    def _kernel(self) -> Kernel:
+        return _update_adamw
 
-    @_checked
-    def update(self, parameters: np.ndarray, gradients: np.ndarray, state: dict[str, Any]) -> None:
-        step = self._step(gradients, state)
-        parameters[...] = (1 - self.learning_rate * self.weight_decay) * parameters - step
+
+@inner
+def _rmsprop_step(g, v, s):
+    """g/(√v + ε), and v."""
+    v = flushed(v * s.beta2 + s.rest2 * g * g, v, s.smallest)
+    return g / (np.sqrt(v) + s.epsilon), v
+
+
+@inner
+def _rmsprop(theta, g, v, s):
+    d, v = _rmsprop_step(decayed(theta, g, s), v, s)
+    return theta - s.rate * d, v
+
+
+@inner
+def _rmsprop_momentum(theta, g, v, u, s):
+    d, v = _rmsprop_step(decayed(theta, g, s), v, s)
+    u = flushed(u * s.momentum + d, u, s.smallest)
+    return theta - s.rate * u, v, u
+
+
+_update_rmsprop = updates.update("rmsprop", _rmsprop, states=1)
+_update_rmsprop_momentum = updates.update("rmsprop_momentum", _rmsprop_momentum, states=2)
 
 
 @dataclass(frozen=True)
-class RMSprop:
+class RMSprop(CompiledOptimizer):
     """RMSprop (T. Hinton, lecture 6 of "Neural networks for machine learning", 2012), as PyTorch has it.
 
         g ← g + weight_decay·θ        v ← α·v + (1 − α)·g²        d = g/(√v + ε)
@@ -217,39 +238,25 @@ class RMSprop:
     momentum: float = 0.0
     weight_decay: float = 0.0
 
-    def __post_init__(self) -> None:
-        _settle(self, "learning_rate", 0, exclusive=True)
-        _settle(self, "alpha", 0, below=1)
-        _settle(self, "epsilon", 0, exclusive=True)
-        _settle(self, "momentum", 0, below=1)
-        _settle(self, "weight_decay", 0)
-
     def compiled(self) -> Compiled:
-        settings = self.weight_decay, self.momentum, self.alpha, self.epsilon
+        numbers = Hyperparameters(self.weight_decay, self.momentum, self.alpha, self.epsilon)
         if self.momentum:
-            return Compiled(updates.rmsprop_momentum, settings, ("square", "velocity"))
-        return Compiled(updates.rmsprop, settings, ("square",))
+            return Compiled(_update_rmsprop_momentum, numbers, ("square", "velocity"))
+        return Compiled(_update_rmsprop, numbers, ("square",))
 
-    def init(self, parameters: np.ndarray) -> dict[str, Any]:
-        checks.real_array("parameters", parameters)
-        return {name: np.zeros_like(parameters) for name in self.compiled().states}
 
-    @_checked
-    def update(self, parameters: np.ndarray, gradients: np.ndarray, state: dict[str, Any]) -> None:
-        g, v = gradients, state["square"]
-        if self.weight_decay:
-            g += self.weight_decay * parameters
-        _decay(v, self.alpha, (1 - self.alpha) * g * g)
-        d = g / (np.sqrt(v) + self.epsilon)
-        if self.momentum:
-            u = state["velocity"]
-            _decay(u, self.momentum, d)
-            d = u
-        parameters -= self.learning_rate * d
+@inner
+def _adagrad(theta, g, v, s):
+    g = decayed(theta, g, s)
+    v = v + g * g
+    return theta - s.rate * (g / (np.sqrt(v) + s.epsilon)), v
+
+
+_update_adagrad = updates.update("adagrad", _adagrad, states=1)
 
 
 @dataclass(frozen=True)
-class Adagrad:
+class Adagrad(CompiledOptimizer):
     """Adagrad (J. Duchi, E. Hazan, Y. Singer, JMLR 12, 2011), with PyTorch's defaults.
 
         g ← g + weight_decay·θ        v ← v + g²        θ ← θ − learning_rate · g/(√v + ε)
@@ -261,28 +268,11 @@ class Adagrad:
     epsilon: float = 1e-10
     weight_decay: float = 0.0
 
-    def __post_init__(self) -> None:
-        _settle(self, "learning_rate", 0, exclusive=True)
-        _settle(self, "epsilon", 0, exclusive=True)
-        _settle(self, "weight_decay", 0)
-
     def compiled(self) -> Compiled:
-        return Compiled(updates.adagrad, (self.weight_decay, 0.0, 0.0, self.epsilon), ("square",))
-
-    def init(self, parameters: np.ndarray) -> dict[str, Any]:
-        checks.real_array("parameters", parameters)
-        return {"square": np.zeros_like(parameters)}
-
-    @_checked
-    def update(self, parameters: np.ndarray, gradients: np.ndarray, state: dict[str, Any]) -> None:
-        g, v = gradients, state["square"]
-        if self.weight_decay:
-            g += self.weight_decay * parameters
-        v += g * g
-        parameters -= self.learning_rate * (g / (np.sqrt(v) + self.epsilon))
+        return Compiled(_update_adagrad, Hyperparameters(self.weight_decay, epsilon=self.epsilon), ("square",))
 
 
-OURS = (SGD, Adam, AdamW, RMSprop, Adagrad)  # updates.py has them compiled
+OURS = (SGD, Adam, AdamW, RMSprop, Adagrad)
 OPTIMIZERS: dict[str, Any] = {kind.__name__.lower(): kind for kind in OURS}
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from . import schedules
-from .engine import no_results
+from .results import no_results
 from .recipe import Recipe
 from .samples import HeldOut, Samples
 

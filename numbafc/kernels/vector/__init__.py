@@ -1,47 +1,49 @@
 """Vector code as Numba intrinsics: with the files of this folder, the kernels' only IR.
 
-Besides the register tile (tiles.py, table.py, momentum.py) there are two functions that move X into panels, and one that
-gathers samples (moving.py); one for few rows or few summands (streams.py); one for a single column (columns.py); and views
-of arrays (views.py). The dtype of the first array and the processor decide what they become (sizes.py).
+function.py is what they have in common, pointers.py how compiled code hands them memory, sizes.py what it asks about the
+target. microkernel.py makes the sums of a tile, epilogues.py and step.py what becomes of them (expression.py runs the
+formulas), dispatch.py calls the right one. gemv.py and axpyf.py are the ways past it, copy.py and transpose.py pack.
+The dtype of the first array and the processor decide what they become.
 """
 
-from .columns import column
-from .moving import copy_rows, gather, transpose
+from .axpyf import AxpyfTask, axpyf_1, axpyf_2, axpyf_4, axpyf_8
+from .copy import CopyTask, copy, gather
+from .dispatch import dispatch_for, microkernel
+from .gemv import GemvTask, gemv
+from .microkernel import Task
+from .pointers import Operand, Strided, address, call_pointer, first_byte, matrix, row_of, span, transposed_if
 from .sizes import half_vectors, lanes_in, masked_loads, most_rows, most_vectors, next_height, vector_bytes
-from .streams import stream_1, stream_2, stream_4, stream_8
-from .table import tile, tile_table
-from .tiles import ADDS_B, MOVES, NOTHING, RELU, SLOPES, STEPS
-from .views import address, call_pointer, matrix, place, row_of, span, turn
+from .transpose import transpose
 
 __all__ = [
-    "ADDS_B",
-    "MOVES",
-    "NOTHING",
-    "RELU",
-    "SLOPES",
-    "STEPS",
+    "AxpyfTask",
+    "CopyTask",
+    "GemvTask",
+    "Operand",
+    "Strided",
+    "Task",
     "address",
+    "axpyf_1",
+    "axpyf_2",
+    "axpyf_4",
+    "axpyf_8",
     "call_pointer",
-    "column",
-    "copy_rows",
+    "copy",
+    "dispatch_for",
+    "first_byte",
     "gather",
+    "gemv",
     "half_vectors",
     "lanes_in",
     "masked_loads",
     "matrix",
+    "microkernel",
     "most_rows",
     "most_vectors",
     "next_height",
-    "place",
     "row_of",
     "span",
-    "stream_1",
-    "stream_2",
-    "stream_4",
-    "stream_8",
-    "tile",
-    "tile_table",
     "transpose",
-    "turn",
+    "transposed_if",
     "vector_bytes",
 ]

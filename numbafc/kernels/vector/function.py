@@ -1,4 +1,4 @@
-"""A function of vectors in LLVM's IR: what the tiles, the copies, the columns and the streams have in common.
+"""A function of vectors in LLVM's IR: what the microkernel, the copies, gemv and axpyf have in common.
 
 Each is written for one dtype and one width of a register, and is in a module once, whoever calls it.
 """
@@ -12,7 +12,7 @@ from typing import Any
 from llvmlite import ir
 
 from ..._numba import cgutils
-from ..tile import Tile
+from ..target import Tiles
 
 I8, I32, I64 = (ir.IntType(bits) for bits in (8, 32, 64))
 POINTER = ir.PointerType()
@@ -25,7 +25,7 @@ def i64(n: int) -> ir.Constant:
 class Function(abc.ABC):
     """An LLVM function on vectors, made once in a module. Subclasses give its name, its arguments and its body."""
 
-    def __init__(self, module: Any, sizes: Tile, bits: int) -> None:
+    def __init__(self, module: Any, sizes: Tiles, bits: int) -> None:
         self.module, self.sizes, self.bits, self.size = module, sizes, bits, bits // 8
         self.scalar: Any = ir.FloatType() if bits == 32 else ir.DoubleType()
         self.vector = ir.VectorType(self.scalar, sizes.lanes)
@@ -78,6 +78,10 @@ class Function(abc.ABC):
     def call(self, name: str, returns: Any, *arguments: Any) -> Any:
         kind = ir.FunctionType(returns, [argument.type for argument in arguments])
         return self.builder.call(cgutils.get_or_insert_function(self.module, kind, name), arguments)
+
+    def number(self, pointer: Any) -> Any:
+        """One number."""
+        return self.builder.load(pointer, align=self.size, typ=self.scalar)
 
     def load(self, pointer: Any, mask: Any = None) -> Any:
         """A vector; lanes outside the mask are 0, and not touched in memory."""

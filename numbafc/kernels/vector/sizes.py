@@ -9,31 +9,31 @@ import numpy as np
 from numba import types
 from numba.extending import intrinsic
 
-from ..tile import Tile, target_features, tile_for
+from ..target import Tiles, target_features, tiles_for
 from .function import i64
 
 
-def tile_of(array: Any) -> tuple[Tile, int]:
+def tiles_of(array: Any) -> tuple[Tiles, int]:
     """The tiles for a Numba type with a dtype, and the bits of one number."""
     bits = array.dtype.bitwidth
-    return tile_for(np.dtype(f"f{bits // 8}"), target_features()), bits
+    return tiles_for(np.dtype(f"f{bits // 8}"), target_features()), bits
 
 
-def _constant(value: Callable[[Tile, int], int]) -> Any:
-    """An intrinsic f(A) that is a number of the tile for A's dtype, or for A where it is a dtype itself."""
+def _constant(value: Callable[[Tiles, int], int]) -> Any:
+    """An intrinsic f(A) that is a number of the tiles for A's dtype, or for A where it is a dtype itself."""
 
     @intrinsic
     def constant(typingctx: Any, A: Any) -> Any:
-        return types.intp(A), lambda context, builder, signature, args: i64(value(*tile_of(signature.args[0])))
+        return types.intp(A), lambda context, builder, signature, args: i64(value(*tiles_of(signature.args[0])))
 
     return constant
 
 
-lanes_in = _constant(lambda tile, bits: tile.lanes)
-vector_bytes = _constant(lambda tile, bits: tile.lanes * bits // 8)
-most_vectors = _constant(lambda tile, bits: tile.most_vectors)
-half_vectors = _constant(lambda tile, bits: int(tile.half_vectors))
-masked_loads = _constant(lambda tile, bits: int(tile.masked_loads))
+lanes_in = _constant(lambda tiles, bits: tiles.lanes)
+vector_bytes = _constant(lambda tiles, bits: tiles.lanes * bits // 8)
+most_vectors = _constant(lambda tiles, bits: tiles.most_vectors)
+half_vectors = _constant(lambda tiles, bits: int(tiles.half_vectors))
+masked_loads = _constant(lambda tiles, bits: int(tiles.masked_loads))
 
 
 @intrinsic
@@ -42,7 +42,7 @@ def most_rows(typingctx: Any, A: Any, vectors: Any) -> Any:
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         rows: Any = i64(1)
-        for width, heights in tile_of(signature.args[0])[0].tiles().items():
+        for width, heights in tiles_of(signature.args[0])[0].heights().items():
             rows = builder.select(builder.icmp_signed("==", args[1], i64(width)), i64(max(heights)), rows)
         return rows
 
@@ -55,7 +55,7 @@ def next_height(typingctx: Any, A: Any, vectors: Any, rows: Any) -> Any:
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         result: Any = i64(1)
-        for width, heights in tile_of(signature.args[0])[0].tiles().items():
+        for width, heights in tiles_of(signature.args[0])[0].heights().items():
             height: Any = i64(max(heights))
             for candidate in sorted(heights, reverse=True):
                 height = builder.select(builder.icmp_signed("<=", args[2], i64(candidate)), i64(candidate), height)

@@ -1,6 +1,6 @@
-"""Squares of numbers, turned on their way from memory into registers: rows come in, columns are there.
+"""Transposition in registers: squares of numbers come in as rows and are there as columns.
 
-Panels of a matrix that is stored by columns are made of them, and so is a product with a single column.
+Panels of a matrix that is stored by columns are made of them, and so is a product with a single column (gemv.py).
 """
 
 from __future__ import annotations
@@ -10,7 +10,10 @@ from typing import Any
 
 from llvmlite import ir
 
-from .function import I32, I64, Function, i64
+from ..._numba import cgutils
+from .function import I32, I64, POINTER, Function, i64
+from .pointers import caller
+from .sizes import tiles_of
 
 
 class SquareFunction(Function):
@@ -64,3 +67,39 @@ class SquareFunction(Function):
                     vectors[target] = self.builder.shuffle_vector(*pair, pattern)
             half *= 2
         return vectors
+
+
+class TransposeFunction(SquareFunction):
+    """out[k, j] = X[j, k] for up to `lanes` j, by squares of lanes × lanes.
+
+    `columns` vectors along k are loaded from X, of `rows` numbers each, and `rows` vectors along j are stored.
+    """
+
+    def build(self) -> Any:
+        """The function."""
+        return self.define("transpose", [POINTER, I64, I64, I64, POINTER, I64])
+
+    def body(self, x, x_step, columns, rows, out, out_step) -> None:
+        build, lanes = self.builder, self.sizes.lanes
+        # a column that is not there is read where the first one is, which always is, and its lane is never used
+        offsets = [
+            build.select(build.icmp_signed("<", i64(j), columns), build.mul(x_step, i64(j)), i64(0)) for j in range(lanes)
+        ]
+        starts = [self.at(x, offset) for offset in offsets]
+        whole = build.sdiv(rows, i64(lanes))
+        with cgutils.for_range(build, whole) as square:
+            k0 = build.mul(square.index, i64(lanes))
+            at = build.mul(k0, i64(self.size))
+            to = self.at(out, build.mul(out_step, k0))
+            for k, vector in enumerate(self.columns([self.at(start, at) for start in starts])):
+                self.store(vector, self.at(to, build.mul(out_step, i64(k))))
+        k0 = build.mul(whole, i64(lanes))
+        left, at, to = build.sub(rows, k0), build.mul(k0, i64(self.size)), self.at(out, build.mul(out_step, k0))
+        with build.if_then(build.icmp_signed(">", left, i64(0))):
+            for k, vector in enumerate(self.columns([self.at(start, at) for start in starts], self.below(left))):
+                with build.if_then(build.icmp_signed("<", i64(k), left)):
+                    self.store(vector, self.at(to, build.mul(out_step, i64(k))))
+
+
+# transpose(like, CopyTask(…)): out[k, j] = X[j, k], `count` vectors along k of `rows` numbers each
+transpose = caller(lambda module, like: TransposeFunction(module, *tiles_of(like)).build())

@@ -1,12 +1,12 @@
-"""Addresses, parts of arrays and stored kernels, without the questions that Numba's own slices and calls ask.
+"""Pointers: addresses, parts of arrays and functions, without the questions that Numba's own slices and calls ask.
 
-An address, and a matrix that may be turned, has one type whatever it comes from, so what takes it is compiled once.
+An address, and a matrix that may be transposed, has one type whatever it comes from, so what takes it is compiled once.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 from numba import types
 from numba.extending import intrinsic, lower_builtin, type_callable
@@ -15,15 +15,49 @@ from ..._numba import cgutils, impl_ret_borrowed
 from .function import I8, I64, POINTER, i64
 
 
-def start_of(context: Any, builder: Any, signature: Any, args: Any, array: int, offset: int) -> Any:
-    """The address `offset` bytes into an array, both given as positions of arguments."""
-    data = context.make_array(signature.args[array])(context, builder, args[array]).data
-    return builder.gep(builder.bitcast(data, POINTER), [args[offset]], source_etype=I8)
+class Strided(NamedTuple):
+    """Numbers, or rows of them: the address of the first, and the bytes from one to the next."""
+
+    start: Any
+    step: Any
+
+
+class Operand(NamedTuple):
+    """A matrix as the microkernel reads it: the address of its first number, the bytes from row to row and from k to k."""
+
+    start: Any
+    row: Any
+    k: Any
+
+
+def numbers_of(builder: Any, kind: Any, value: Any) -> list[Any]:
+    """The numbers in a value of compiled code, one by one, whatever tuples they are in."""
+    if not isinstance(kind, types.BaseTuple):
+        return [value]
+    parts = zip(kind.types, cgutils.unpack_tuple(builder, value), strict=True)
+    return [number for part in parts for number in numbers_of(builder, *part)]
+
+
+def caller(build: Callable[[Any, Any], Any]) -> Any:
+    """An intrinsic f(like, task) that calls the function that `build` makes in a module for the dtype of an array.
+
+    task: a tuple of the function's arguments, in tuples or not.
+    """
+
+    @intrinsic
+    def call(typingctx: Any, like: Any, task: Any) -> Any:
+        def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+            builder.call(build(builder.module, signature.args[0]), numbers_of(builder, signature.args[1], args[1]))
+            return context.get_dummy_value()
+
+        return types.void(like, task), codegen
+
+    return call
 
 
 @intrinsic
 def address(typingctx: Any, base: Any, offset: Any) -> Any:
-    """The address `offset` bytes into an array, or behind another address: one type for whatever a tile reads."""
+    """The address `offset` bytes into an array, or behind another address: one type for whatever is read."""
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         kind, start = signature.args[0], args[0]
@@ -36,8 +70,8 @@ def address(typingctx: Any, base: Any, offset: Any) -> Any:
 
 
 @intrinsic
-def place(typingctx: Any, A: Any) -> Any:
-    """Where the first element of an array is, as a number."""
+def first_byte(typingctx: Any, A: Any) -> Any:
+    """Where an array begins, as a number."""
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         data = context.make_array(signature.args[0])(context, builder, args[0]).data
@@ -47,23 +81,23 @@ def place(typingctx: Any, A: Any) -> Any:
 
 
 @intrinsic
-def turn(typingctx: Any, A: Any, turned: Any) -> Any:
-    """The matrix, or its transpose where turned is not 0: one type for both."""
+def transposed_if(typingctx: Any, condition: Any, A: Any) -> Any:
+    """The matrix, or its transpose where the condition is not 0: one type for both."""
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        kind = signature.args[0]
-        given = context.make_array(kind)(context, builder, args[0])
+        kind = signature.args[1]
+        given = context.make_array(kind)(context, builder, args[1])
         result = context.make_array(signature.return_type)(context, builder)
         for field in ("data", "itemsize", "nitems", "meminfo", "parent"):
             setattr(result, field, getattr(given, field))
-        swaps = builder.icmp_signed("!=", args[1], i64(0))
+        swaps = builder.icmp_signed("!=", args[0], i64(0))
         for field in ("shape", "strides"):
             one, other = cgutils.unpack_tuple(builder, getattr(given, field), 2)
             both = builder.select(swaps, other, one), builder.select(swaps, one, other)
             setattr(result, field, cgutils.pack_array(builder, both))
         return impl_ret_borrowed(context, builder, signature.return_type, result._getvalue())
 
-    return types.Array(A.dtype, 2, "A", readonly=not A.mutable)(A, types.intp), codegen
+    return types.Array(A.dtype, 2, "A", readonly=not A.mutable)(types.intp, A), codegen
 
 
 def span(A: Any, first: Any, last: Any) -> Any:
@@ -126,24 +160,24 @@ def row_of(typingctx: Any, A: Any, t: Any) -> Any:
 
 
 def call_pointer(argument_types: Callable[[Any], tuple[Any, ...]]) -> Any:
-    """An intrinsic f(stored, place, (…)) that calls the Kernel whose address is the one at `place` in an array of them.
+    """An intrinsic f(pointers, which, (…)) that calls the Kernel whose address is number `which` in an array of them.
 
-    argument_types: from Numba's scalar type to the types of the Kernel's arguments; it returns intp. So two kernels share
-    compiled code.
+    argument_types: from Numba's scalar type to the types of the Kernel's arguments, the first of which is an array of it; it
+    returns intp. So kernels share compiled code.
     """
 
     @intrinsic
-    def call(typingctx: Any, stored: Any, place: Any, arguments: Any) -> Any:
-        kinds = argument_types(stored.dtype)
+    def call(typingctx: Any, pointers: Any, which: Any, arguments: Any) -> Any:
+        kinds = argument_types(arguments[0].dtype)
 
         def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-            data = context.make_array(stored)(context, builder, args[0]).data
+            data = context.make_array(pointers)(context, builder, args[0]).data
             kind = context.call_conv.get_function_type(types.intp, kinds).as_pointer()
             at = builder.gep(builder.bitcast(data, POINTER), [args[1]], source_etype=I64)
-            function = builder.load(at, align=stored.dtype.bitwidth // 8, typ=kind)
+            function = builder.load(at, align=8, typ=kind)
             values = cgutils.unpack_tuple(builder, args[2])
             return context.call_conv.call_function(builder, function, types.intp, kinds, values)[1]
 
-        return types.intp(stored, types.intp, types.Tuple(kinds)), codegen
+        return types.intp(pointers, types.intp, types.Tuple(kinds)), codegen
 
     return call

@@ -1,0 +1,79 @@
+"""The ways past the microkernel, for products of a single column, or of few rows or summands: gemv and axpyf.
+
+(In the BLAS, products with a vector are level 2.) No number is read twice there, so nothing is worth a place in registers.
+"""
+
+from __future__ import annotations
+
+from .._numba import inner
+from ..formulas import SUM_BLOCK
+from .packing import whole_lines
+from .target import LINE
+from .vector import (
+    AxpyfTask,
+    GemvTask,
+    Strided,
+    address,
+    axpyf_1,
+    axpyf_2,
+    axpyf_4,
+    axpyf_8,
+    gemv,
+    lanes_in,
+)
+
+
+@inner
+def single_column(A, x, b, biased, Y):
+    """The only column of Y, for A with its summands side by side; x, b: where their numbers are."""
+    for t in range(0, A.shape[0], lanes_in(Y)):
+        rows, bias = min(lanes_in(Y), A.shape[0] - t), Strided(address(b.start, t * b.step), b.step)
+        a, y = Strided(address(A, t * A.strides[0]), A.strides[0]), Strided(address(Y, t * Y.strides[0]), Y.strides[0])
+        gemv(Y, GemvTask(a, x, y, bias, A.shape[1], biased, rows))
+
+
+@inner
+def row_sums(A, sums, workspace):
+    """sums[t] = Σ_k 1·A[t,k]."""
+    workspace[0] = 1
+    one = Strided(address(workspace, 0), 0)
+    single_column(A, one, one, 0, sums)  # no b: anything may stand for it
+
+
+@inner
+def _pass(summands, Y, task):
+    """A row of Y over 8, 4, 2 or 1 summands."""
+    if summands == 8:
+        axpyf_8(Y, task)
+    elif summands == 4:
+        axpyf_4(Y, task)
+    elif summands == 2:
+        axpyf_2(Y, task)
+    else:
+        axpyf_1(Y, task)
+
+
+@inner
+def passes_of_rows(A, X, b, biased, Y, workspace):
+    """All of Y: a few rows of X at a time pass in the order of memory, however large it is.
+
+    The sums of the first block are in Y from the start; those of a later one are in workspace until it ends.
+    """
+    (T, K), S, row = A.shape, Y.shape[1], whole_lines(Y.shape[1]) * Y.itemsize
+    if K > SUM_BLOCK:
+        workspace[0] = 1
+    for k0 in range(0, K, SUM_BLOCK):
+        k, k1 = k0, min(k0 + SUM_BLOCK, K)
+        while k < k1:
+            left = k1 - k
+            now = 8 if left >= 8 else 4 if left >= 4 else 2 if left >= 2 else 1
+            ends, x = int(biased == 1 and k0 == 0 and k + now == K), Strided(address(X, k * X.strides[0]), X.strides[0])
+            for t in range(T):
+                a, bias = address(A, t * A.strides[0] + k * A.strides[1]), address(b, t * b.strides[0])
+                y = address(Y, t * Y.strides[0]) if k0 == 0 else address(workspace, LINE + t * row)
+                _pass(now, Y, AxpyfTask(Strided(a, A.strides[1]), x, y, S, int(k == k0), bias, ends))
+            k += now
+        for t in range(T if k0 > 0 else 0):  # Y + 1·sums, rounded once
+            one, sums = Strided(address(workspace, 0), 0), Strided(address(workspace, LINE + t * row), 0)
+            y, bias = address(Y, t * Y.strides[0]), address(b, t * b.strides[0])
+            _pass(1, Y, AxpyfTask(one, sums, y, S, 0, bias, int(biased == 1 and k1 == K)))

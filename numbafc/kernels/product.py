@@ -1,0 +1,116 @@
+"""One product on one thread, compiled: R = P Q, each transposed as the flags say, with an epilogue.
+
+All products of the layer are one, Y = A X over strides, as in loops.py:
+
+    forward  A = W   X = X     grad_w  A = dY  X = Xᵀ     grad_x  A = Wᵀ  X = dY     grad_b  A = 1  X = dYᵀ
+
+What is where in memory, and which way it is computed, changes no bit: the chain of fma of an element is always the same.
+"""
+
+from __future__ import annotations
+
+from numba.types import intp
+
+from .._numba import array_in, array_out, flat, inner, kernel
+from ..formulas import SUM_BLOCK
+from .epilogue import B_HOLDS, OF_ELEMENTS, Epilogue, is_step, length_of_b
+from .gemm import divide, gemm
+from .level2 import passes_of_rows, row_sums, single_column
+from .overlaps import overlaps
+from .packing import is_column, is_passes, is_row, sums_by_gemv, vectors_of, workspace_for
+from .target import FROM_MEMORY
+from .vector import Strided, address, dispatch_for, transposed_if
+
+# Flags: which of P, Q and R are the transposes of A, X and Y, and what is done besides.
+TRANSPOSE_P, TRANSPOSE_Q, TRANSPOSE_R = 1, 2, 4
+ROW_SUMS = 8  # sums[t] = Σ_k A[t,k] too: the gradient of the bias beside that of the weights
+CHECK_OVERLAP = 16  # R may be a caller's own array: nothing is done where it may overlap itself or an input
+MEAN = 32  # the sums, those of rows too, divided by how many products they are of
+
+# Answers: 0, or how many elements of workspace are needed, or one of these.
+UNFIT = -1  # shapes do not fit, or the epilogue does not fit the product
+SCATTERED = -2  # rows of Y are not contiguous
+LARGE = -3  # there is work for several threads
+OVERLAP = -4  # R may overlap
+ANY_SIZE = 2**62  # multiply-adds: never LARGE
+
+
+def product_types(real):
+    """Of (P, Q, b, R, sums, workspace, flags, epilogue, state, most)."""
+    inputs = array_in(real, 2), array_in(real, 2), array_in(real, 1)
+    return *inputs, array_out(real, 2), array_out(real, 1), flat(real), intp, intp, intp, intp
+
+
+@inner
+def operands(flags, P, Q, R):
+    """A, X and Y."""
+    return (
+        transposed_if(flags & TRANSPOSE_P, P),
+        transposed_if(flags & TRANSPOSE_Q, Q),
+        transposed_if(flags & TRANSPOSE_R, R),
+    )
+
+
+@inner
+def _refusal(A, X, b, epilogue, Y, sums, with_sums):
+    """0, or why this product cannot be."""
+    (T, K), S = A.shape, X.shape[1]
+    if X.shape[0] != K or Y.shape != (T, S) or (with_sums == 1 and sums.shape[0] != T):
+        return UNFIT
+    if not 0 <= epilogue < len(B_HOLDS) or (epilogue != Epilogue.NONE and b.shape[0] != length_of_b(epilogue, T, S)):
+        return UNFIT
+    if B_HOLDS[epilogue] == OF_ELEMENTS and (Y.strides[0] != S * Y.itemsize or b.strides[0] != Y.itemsize):
+        return UNFIT  # b's rows are read as Y's are
+    return SCATTERED if S > 1 and T > 0 and Y.strides[1] != Y.itemsize else 0  # vectors are stored side by side
+
+
+def _check(P, Q, b, R, sums, workspace, flags, epilogue, state, most):
+    if epilogue == Epilogue.MOMENTUM:
+        raise ValueError(
+            "the epilogue MOMENTUM is told by `state` where memory is that nobody can check; that is for the engine alone"
+        )
+
+
+@kernel(product_types, parallel=False, check=_check)
+def on_one_thread(P, Q, b, R, sums, workspace, flags, epilogue, state, most):
+    """R = epilogue(P Q), each transposed as the flags say; with ROW_SUMS also sums[t] = Σ_k A[t,k].
+
+    P, Q, R: A, X and Y or their transposes. b: as the epilogue wants it (epilogue.py). state: bytes from R to the state of
+    a step. most: from so many multiply-adds on, the answer is LARGE. Returns 0 where it was done, else an answer, and then
+    nothing was written. Epilogues beyond BIAS are the microkernel's own: UNFIT where the product takes another way, and for
+    a step whose sums are more than one block.
+    """
+    dispatch = dispatch_for(R)
+    A, X, Y = operands(flags, P, Q, R)
+    with_sums, biased = int(flags & ROW_SUMS > 0), int(epilogue == Epilogue.BIAS)
+    refusal = _refusal(A, X, b, epilogue, Y, sums, with_sums)
+    if flags & CHECK_OVERLAP and refusal != UNFIT and overlaps(A, X, b, biased, Y):
+        return OVERLAP
+    if refusal != 0:
+        return refusal
+    (T, S), K = Y.shape, X.shape[0]
+    if T == 0 or (S == 0 and with_sums == 0):
+        return 0  # whatever there is to pack
+    if T * S * K * (FROM_MEMORY if min(T, S, K) == 1 else 1) >= most:
+        return LARGE
+    needed, by_gemv = workspace_for(A, X, Y, with_sums, T, S), sums_by_gemv(A, Y, with_sums, T, S)
+    if needed > workspace.size:
+        return needed
+    in_tiles = with_sums - by_gemv
+    vectors = vectors_of(Y, in_tiles, S)
+    column, row, passes = is_column(A, X, Y, in_tiles), is_row(A, X, Y, in_tiles), is_passes(A, X, Y, in_tiles, T, vectors)
+    if epilogue > Epilogue.BIAS and (column or row or passes or K == 0 or (is_step(epilogue) and K > SUM_BLOCK)):
+        return UNFIT
+    if by_gemv == 1:
+        row_sums(A, sums, workspace)
+    if column:
+        single_column(A, Strided(address(X, 0), X.strides[0]), Strided(address(b, 0), b.strides[0]), biased, Y)
+    elif row:
+        single_column(X.T, Strided(address(A, 0), A.strides[1]), Strided(address(b, 0), 0), biased, Y.T)
+    elif passes:
+        passes_of_rows(A, X, b, biased, Y, workspace)
+    else:
+        gemm(dispatch, A, X, b, epilogue, Y, sums, in_tiles, state, vectors, workspace)
+    if flags & MEAN and K != 1:
+        divide(Y, sums, with_sums, K)
+    return 0

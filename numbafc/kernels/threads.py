@@ -1,0 +1,68 @@
+"""A product on several threads: equal parts of Y, each a product on one thread. Which part is whose changes no bit."""
+
+from __future__ import annotations
+
+from numba import prange
+from numba.types import intp
+
+from .._numba import array_in, inner, kernel
+from .epilogue import Epilogue
+from .packing import packs_x, sums_by_gemv, vectors_of, workspace_for
+from .product import ANY_SIZE, MEAN, ROW_SUMS, UNFIT, operands, product_types
+from .target import PACKING_ROWS, READING
+from .vector import call_pointer, lanes_in
+
+
+@inner
+def _columns(X, Y, with_sums, T, vectors, threads):
+    """How many parts lie side by side where the largest part is smallest; each part packs what it reads."""
+    columns, best = 1, -1
+    for candidate in range(1, min(threads, vectors) + 1):
+        rows, width = -(-T // (threads // candidate)), -(-vectors // candidate)
+        cost = width * (rows + (PACKING_ROWS if packs_x(X, Y, with_sums, rows, width) else 0)) + READING * rows
+        if best < 0 or cost < best:
+            columns, best = candidate, cost
+    return columns
+
+
+@inner
+def _part(size, parts, part):
+    """From where to where part `part` of so many equal ones goes."""
+    return part * size // parts, (part + 1) * size // parts
+
+
+_product = call_pointer(product_types)
+
+
+@kernel(lambda real: (*product_types(real)[:-2], intp, array_in(intp, 1)))
+def on_threads(P, Q, b, R, sums, workspace, flags, epilogue, threads, pointers):
+    """As on_one_thread, split into as many equal parts as there are threads. pointers: the address of that function.
+
+    It calls on_one_thread by address, for compiling the tiles once more into this kernel would take seconds.
+    """
+    A, X, Y = operands(flags, P, Q, R)
+    if epilogue > Epilogue.BIAS:
+        return UNFIT
+    (T, S), lanes, with_sums = Y.shape, lanes_in(Y), int(flags & ROW_SUMS > 0)
+    in_tiles = with_sums - sums_by_gemv(A, Y, with_sums, T, S)
+    vectors = vectors_of(Y, in_tiles, S)
+    columns = _columns(X, Y, in_tiles, T, vectors, threads)
+    bands = threads // columns
+    needed = 0
+    for part in range(columns * bands):
+        v0, v1 = _part(vectors, columns, part % columns)
+        t0, t1 = _part(T, bands, part // columns)
+        s0, s1 = v0 * lanes, min(v1 * lanes, S)
+        needed = max(needed, workspace_for(A, X, Y, with_sums if v1 == vectors else 0, t1 - t0, s1 - s0))
+    if needed * columns * bands > workspace.size:
+        return needed * columns * bands
+    refusals = 0
+    for part in prange(columns * bands):
+        v0, v1 = _part(vectors, columns, part % columns)
+        t0, t1 = _part(T, bands, part // columns)
+        s0, s1, choices = v0 * lanes, min(v1 * lanes, S), flags & (MEAN | ROW_SUMS if v1 == vectors else MEAN)
+        own = workspace[part * needed : (part + 1) * needed]
+        own_b, own_sums = b[t0 * epilogue : t1 * epilogue], sums[t0 * with_sums : t1 * with_sums]
+        arrays = A[t0:t1], X[:, s0:s1], own_b, Y[t0:t1, s0:s1], own_sums, own
+        refusals += int(_product(pointers, 0, (*arrays, choices, epilogue, 0, ANY_SIZE)) != 0)
+    return UNFIT if refusals > 0 else 0

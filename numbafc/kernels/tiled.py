@@ -1,0 +1,188 @@
+"""kernel="tiled": the products as Python calls them, by the microkernel (see the map, __init__.py).
+
+Most calls are one compiled call with the workspace of the last one; what it answers decides whether there is another.
+"""
+
+from __future__ import annotations
+
+import functools
+import threading
+from typing import Any
+
+import numpy as np
+
+from .._numba import DTYPES, get_num_threads, interpreted
+from . import loops
+from .epilogue import Epilogue
+from .loops import per_sample_grad_norms
+from .packing import aligned
+from .product import (
+    ANY_SIZE,
+    CHECK_OVERLAP,
+    LARGE,
+    MEAN,
+    OVERLAP,
+    ROW_SUMS,
+    SCATTERED,
+    TRANSPOSE_P,
+    TRANSPOSE_Q,
+    TRANSPOSE_R,
+    UNFIT,
+    on_one_thread,
+)
+from .target import PARALLEL
+from .threads import on_threads
+
+__all__ = ["CHECK_OVERLAP", "MEAN", "TRANSPOSE_P", "TRANSPOSE_Q", "TRANSPOSE_R", "forward", "grad_b", "grad_w", "grad_w_and_b"]
+__all__ += ["grad_x", "ones", "per_sample_grad_norms", "product", "result", "workspaces"]
+
+NONE, BIAS = int(Epilogue.NONE), int(Epilogue.BIAS)
+
+
+class Workspaces(threading.local):
+    """What a Python thread's calls need, by itemsize: the compiled function, the workspace for packed panels, which is kept
+    from call to call, and what stands for no bias and no row sums. One look-up for all: small products take no longer.
+    """
+
+    def __init__(self) -> None:
+        self.by_itemsize: dict[int, tuple[Any, np.ndarray, np.ndarray, np.ndarray]] = {}
+
+    def add(self, dtype: np.dtype, workspace: np.ndarray) -> tuple[Any, np.ndarray, np.ndarray, np.ndarray]:
+        """With this workspace from now on."""
+        no_bias = np.broadcast_to(dtype.type(0), (2,))  # may be read for any row
+        self.by_itemsize[dtype.itemsize] = on_one_thread.compile(dtype), workspace, no_bias, np.empty(0, dtype)
+        return self.by_itemsize[dtype.itemsize]
+
+    def of(self, dtype: np.dtype) -> tuple[Any, np.ndarray, np.ndarray, np.ndarray]:
+        """What the next call takes."""
+        return self.by_itemsize.get(dtype.itemsize) or self.add(dtype, np.empty(0, dtype))
+
+
+workspaces = Workspaces()
+empty, ndarray = np.empty, np.ndarray
+
+
+def result(flags: int, P: Any, Q: Any, b: Any, out: Any, shape: Any) -> Any:
+    """P Q + b as product has it, in `out`, or in a new array of the shape where that is None; None where it was not done.
+
+    P, Q and b are plain arrays; out may be anything. A few lines of product stand here again, for small products take no
+    longer than the call of a function.
+    """
+    if out is None:
+        try:
+            out = empty(shape, P.dtype)
+        except (MemoryError, ValueError):  # because the shapes do not fit, perhaps
+            return None
+    elif type(out) is not ndarray or out.ndim != len(shape) or not out.flags.writeable:
+        return None
+    kept = workspaces.by_itemsize.get(out.itemsize)
+    if kept is None:
+        return out if product(flags, P, Q, b, out) else None
+    entry, workspace, no_bias, no_sums = kept
+    epilogue = BIAS
+    if b is None:
+        b, epilogue = no_bias, NONE
+    try:
+        answer = entry(P, Q, b, out, no_sums, workspace, flags, epilogue, 0, PARALLEL)
+    except TypeError:
+        return None
+    if answer == 0 or _again(answer, (P, Q, b, out, no_sums), flags, epilogue):
+        return out
+    return None
+
+
+def product(flags: int, P: Any, Q: Any, b: Any, R: Any, sums: Any = None) -> bool:
+    """R = P Q + b, each transposed as the flags say; with sums also sums[t] = Σ_k A[t,k].
+
+    Returns whether this was done: it is not where shapes do not fit, an array is no aligned one of R's dtype, or R, with
+    CHECK_OVERLAP, may overlap. Then nothing was written.
+    """
+    if R.dtype not in DTYPES:
+        return False
+    if interpreted():
+        return _without_compiler(flags, P, Q, b, R, sums)
+    entry, workspace, no_bias, no_sums = workspaces.of(R.dtype)
+    epilogue = NONE if b is None else BIAS
+    if sums is not None:
+        flags |= ROW_SUMS
+    arrays = P, Q, no_bias if b is None else b, R, no_sums if sums is None else sums
+    try:
+        answer = entry(*arrays, workspace, flags, epilogue, 0, PARALLEL)
+    except TypeError:
+        return False
+    return answer == 0 or _again(answer, arrays, flags, epilogue)
+
+
+def _again(answer: int, arrays: tuple[Any, ...], flags: int, epilogue: int) -> bool:
+    """The product again, with what the answer asks for. arrays: P, Q, b, R and sums."""
+    P, Q, b, R, sums = arrays
+    if answer in (UNFIT, OVERLAP):
+        return False
+    if answer == SCATTERED:
+        dense = np.empty_like(R, order="F" if flags & TRANSPOSE_R else "C")
+        entry, workspace, _, _ = workspaces.of(R.dtype)
+        arrays = P, Q, b, dense, sums
+        answer = entry(*arrays, workspace, flags, epilogue, 0, PARALLEL)
+        done = answer == 0 or _again(answer, arrays, flags, epilogue)
+        if done:
+            R[...] = dense
+        return done
+    threads = get_num_threads() if answer == LARGE else 1
+    if threads > 1:
+        return _with_workspace(on_threads, arrays, flags, epilogue, threads, on_one_thread.address(R.dtype))
+    return _with_workspace(on_one_thread, arrays, flags, epilogue, 0, ANY_SIZE)
+
+
+def _with_workspace(call: Any, arrays: tuple[Any, ...], *numbers: Any) -> bool:
+    """Whether the call was done, with as much workspace as it asks for."""
+    dtype = arrays[3].dtype
+    workspace = workspaces.of(dtype)[1]
+    while (answer := call.unchecked(*arrays, workspace, *numbers)) > 0:
+        workspace = workspaces.add(dtype, aligned(answer, dtype))[1]
+    return answer == 0
+
+
+def _without_compiler(flags: int, P: Any, Q: Any, b: Any, R: Any, sums: Any) -> bool:
+    """The product in plain Python, where intrinsics are nothing; overlaps are for others to find out."""
+    if flags & CHECK_OVERLAP:
+        return False
+    P, Q, R = (M if M.ndim == 2 else M[:, np.newaxis] for M in (P, Q, R))
+    transposes = (P, TRANSPOSE_P), (Q, TRANSPOSE_Q), (R, TRANSPOSE_R)
+    A, X, Y = (M.T if flags & transposed else M for M, transposed in transposes)
+    loops.product(A, X, b, Y)
+    if sums is not None:
+        loops.grad_b(A, sums)
+    return True
+
+
+def forward(W, X, b, Y):
+    """Y = W X + b."""
+    return product(0, W, X, b, Y)
+
+
+def grad_w(dY, X, dW):
+    """dW = dY Xᵀ: lanes run over inputs."""
+    return product(TRANSPOSE_Q, dY, X, None, dW)
+
+
+@functools.lru_cache(maxsize=256)
+def ones(dtype: np.dtype, B: int) -> np.ndarray:
+    """(1, B) ones, which take the memory of one."""
+    return np.broadcast_to(np.ones((), dtype if dtype in DTYPES else None), (1, B))
+
+
+def grad_b(dY, db):
+    """db[t] = Σ_s 1·dY[t,s]: lanes run over outputs."""
+    return product(TRANSPOSE_Q | TRANSPOSE_R, ones(dY.dtype, dY.shape[1]), dY, None, db)
+
+
+def grad_w_and_b(dY, X, dW, db, flags=0):
+    """Both gradients in one pass over dY: the bias is the weight of a constant input 1."""
+    return product(flags | TRANSPOSE_Q, dY, X, None, dW, db)
+
+
+def grad_x(dY, W, dX):
+    """dX = Wᵀ dY; for one sample dxᵀ = dyᵀ W, whose lanes run along the rows of W."""
+    if dY.ndim == 1 or dY.shape[1] == 1:
+        return product(TRANSPOSE_P | TRANSPOSE_R, dY, W, None, dX)
+    return product(TRANSPOSE_P, W, dY, None, dX)

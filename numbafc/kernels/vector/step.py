@@ -1,0 +1,45 @@
+"""A step of an optimizer with a state, on what a tile has just summed up: a gradient that never was in memory.
+
+The formula is that of the epilogue (kernels/epilogue.py), run on vectors.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..._numba import cgutils
+from ..epilogue import FORMS, Epilogue, StepSettings
+from .expression import Expression
+from .function import I64, POINTER, Function, i64
+
+
+class StepFunction(Function):
+    """A step for `columns` parameters in each of `rows` rows, g_row and theta_row bytes apart.
+
+    state: bytes from a parameter to its state. settings: where StepSettings are.
+    """
+
+    def build(self, epilogue: Epilogue) -> Any:
+        """The function for an epilogue."""
+        self.formula: Any = FORMS[epilogue].formula
+        return self.define(f"step_{epilogue.name.lower()}", [POINTER, I64, I64, I64, POINTER, I64, I64, POINTER])
+
+    def settings(self, start: Any) -> StepSettings:
+        """The settings that are in memory from `start` on, each in all lanes."""
+        places = (self.at(start, i64(n * self.size)) for n in range(len(StepSettings._fields)))
+        numbers = (self.builder.load(place, align=self.size, typ=self.scalar) for place in places)
+        return StepSettings(*(Expression(self.builder, self.splat(number)) for number in numbers))
+
+    def body(self, g, g_row, rows, columns, theta, theta_row, state, settings) -> None:
+        build, lanes, told = self.builder, self.sizes.lanes, self.settings(settings)
+        vectors = build.sdiv(build.add(columns, i64(lanes - 1)), i64(lanes))
+        with cgutils.for_range(build, rows) as row, cgutils.for_range(build, vectors) as vector:
+            first = build.mul(vector.index, i64(lanes))
+            inside = self.below(build.sub(columns, first))(self.lane)
+            offset = build.mul(first, i64(self.size))
+            place = self.at(self.at(theta, build.mul(row.index, theta_row)), offset)
+            places = self.at(self.at(g, build.mul(row.index, g_row)), offset), self.at(place, state), place
+            gradient, before, old = (Expression(build, self.load(at, inside)) for at in places)
+            new, after = self.formula(old, gradient, before, told)
+            self.store(after.value, places[1], inside)
+            self.store(new.value, place, inside)

@@ -1,0 +1,146 @@
+"""The steps of a layer: some rows of H with φ and dropout, of dX with φ', or of dW with the update.
+
+Products, φ, loss and update are kernels of their own, called by address: each is compiled once, when somebody needs it.
+Which thread computes which rows changes no bit. The rows of a step are part `part` of `parts` equal ones.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from .._numba import inner, noinline
+from ..formulas import SUM_BLOCK
+from ..kernels.epilogue import Epilogue
+from ..kernels.product import ANY_SIZE, ROW_SUMS, TRANSPOSE_P, TRANSPOSE_Q, TRANSPOSE_R, UNFIT, product_types
+from ..kernels.vector import call_pointer, first_byte, matrix, span
+from . import dropout
+from .activations import APPLY, CHAIN, MULTIPLY, SLOPES, activation_types
+from .updates import update_types
+from .workspace import layer_at
+
+PRODUCT, PHI, LOSS, UPDATE = range(4)  # what is called by address, in the order of Run.pointers
+
+_product, _phi, _update = call_pointer(product_types), call_pointer(activation_types), call_pointer(update_types)
+
+
+class Run(NamedTuple):
+    """What the steps of all layers work with; workspace.py says where what lies."""
+
+    pointers: Any  # addresses of on_one_thread, φ, the loss and the update
+    layers: Any  # the table
+    parameters: Any
+    first: Any  # the states of the optimizer, as long as the parameters, or empty
+    second: Any
+    memory: Any
+    packing: Any  # what products pack, for each thread
+
+
+@inner
+def _rows(size, part, parts):
+    """From where to where part `part` of so many equal ones goes, whole tiles of twelve rows in each."""
+    tiles = (size + 11) // 12
+    return min(part * tiles // parts * 12, size), min((part + 1) * tiles // parts * 12, size)
+
+
+@inner
+def _packing(run, part, parts):
+    """From where to where the part's own memory for what products pack goes."""
+    size = len(run.packing) // parts
+    return part * size, (part + 1) * size
+
+
+@inner
+def _input(layers, depth, B):
+    """What the layer is given, in memory: where it begins, rows and columns.
+
+    H of the layer below, (N, B), or, for the first, rows of samples, (B, N).
+    """
+    if depth == 0:
+        return 0, B, layers[0, 0]
+    below = layer_at(layers, depth - 1)
+    return below.H, below.T, B
+
+
+@inner
+def forward_rows(run, epilogue, depth, key, threshold, scale, B, part, parts):
+    """Rows of H = φ(W H' + b). epilogue: that of φ, or BIAS. key, threshold, scale: of dropout."""
+    noinline()
+    layer, memory, last = layer_at(run.layers, depth), run.memory, depth == len(run.layers) - 1
+    N, (t0, t1), (p0, p1), b = layer.N, _rows(layer.T, part, parts), _packing(run, part, parts), layer.W + layer.T * layer.N
+    at, rows, columns = _input(run.layers, depth, B)
+    own, X = span(run.packing, p0, p1), matrix(memory, at, rows, columns, columns)
+    W, b = matrix(run.parameters, layer.W + t0 * N, t1 - t0, N, N), span(run.parameters, b + t0, b + t1)
+    Y = matrix(memory, layer.H + t0 * B, t1 - t0, B, B)
+    flags, none, in_place = TRANSPOSE_Q if depth == 0 else 0, span(memory, 0, 0), layer.slopes == layer.H
+    if epilogue != Epilogue.BIAS and not last and in_place:
+        answer = _product(run.pointers, PRODUCT, (W, X, b, Y, none, own, flags, epilogue, 0, ANY_SIZE))
+        if answer != UNFIT:
+            return answer
+    answer = _product(run.pointers, PRODUCT, (W, X, b, Y, none, own, flags, Epilogue.BIAS.value, 0, ANY_SIZE))
+    if last:
+        return answer
+    H, S = span(memory, layer.H + t0 * B, layer.H + t1 * B), span(memory, layer.slopes + t0 * B, layer.slopes + t1 * B)
+    _phi(run.pointers, PHI, (H, S, APPLY if in_place else SLOPES))
+    if threshold > 0:
+        dropout.drop_part(key, t0, threshold, scale, B, H, S)
+    return answer
+
+
+@inner
+def input_rows(run, epilogue, depth, B, part, parts):
+    """Rows of dH' = Wᵀ dY, through φ' of H', the output of the layer below. epilogue: that of φ', or NONE."""
+    noinline()
+    layer, below, memory = layer_at(run.layers, depth), layer_at(run.layers, depth - 1), run.memory
+    N, T, (i0, i1), (p0, p1) = layer.N, layer.T, _rows(layer.N, part, parts), _packing(run, part, parts)
+    own = span(run.packing, p0, p1)
+    W, dY = matrix(run.parameters, layer.W + i0, T, i1 - i0, N), matrix(memory, layer.dY, T, B, B)
+    dX, none = matrix(memory, below.dY + i0 * B, i1 - i0, B, B), span(memory, 0, 0)
+    dH, H = span(memory, below.dY + i0 * B, below.dY + i1 * B), span(memory, below.slopes + i0 * B, below.slopes + i1 * B)
+    in_place = below.slopes == below.H
+    if epilogue != Epilogue.NONE and in_place and B > 1:
+        answer = _product(run.pointers, PRODUCT, (W, dY, H, dX, none, own, TRANSPOSE_P, epilogue, 0, ANY_SIZE))
+        if answer != UNFIT:
+            return answer
+    last = Epilogue.NONE.value, 0, ANY_SIZE
+    if B == 1:
+        answer = _product(run.pointers, PRODUCT, (dY, W, none, dX, none, own, TRANSPOSE_P | TRANSPOSE_R, *last))
+    else:
+        answer = _product(run.pointers, PRODUCT, (W, dY, none, dX, none, own, TRANSPOSE_P, *last))
+    _phi(run.pointers, PHI, (dH, H, CHAIN if in_place else MULTIPLY))
+    return answer
+
+
+@inner
+def weight_rows(run, step, waits, settings, depth, B, part, parts):
+    """Rows of dW = dY H'ᵀ, with db, and, unless it waits, the update of these rows of W and b. step: its epilogue, or NONE."""
+    noinline()
+    layer, memory, parameters = layer_at(run.layers, depth), run.memory, run.parameters
+    N, T, (t0, t1), (p0, p1) = layer.N, layer.T, _rows(layer.T, part, parts), _packing(run, part, parts)
+    at, rows, columns = _input(run.layers, depth, B)
+    own, X = span(run.packing, p0, p1), matrix(memory, at, rows, columns, columns)
+    dY = matrix(memory, layer.dY + t0 * B, t1 - t0, B, B)
+    w0, w1, b0, b1 = layer.W + t0 * N, layer.W + t1 * N, layer.W + T * N + t0, layer.W + T * N + t1
+    g, flags = layer.gradient, ROW_SUMS | (0 if depth == 0 else TRANSPOSE_Q)
+    dW, db = matrix(memory, g + t0 * N, t1 - t0, N, N), span(memory, g + T * N + t0, g + T * N + t1)
+    if step != Epilogue.NONE and not waits and B <= SUM_BLOCK:
+        W, state = matrix(parameters, w0, t1 - t0, N, N), first_byte(run.first) - first_byte(parameters)
+        told = span(settings, 0, len(settings))
+        answer = _product(run.pointers, PRODUCT, (dY, X, told, W, db, own, flags, step, state, ANY_SIZE))
+        if answer != UNFIT:
+            update_rows(run, settings, b0, b1, db)
+            return answer
+    last = Epilogue.NONE.value, 0, ANY_SIZE
+    answer = _product(run.pointers, PRODUCT, (dY, X, span(memory, 0, 0), dW, db, own, flags, *last))
+    if not waits:
+        update_rows(run, settings, w0, w1, span(memory, g + t0 * N, g + t1 * N))
+        update_rows(run, settings, b0, b1, db)
+    return answer
+
+
+@inner
+def update_rows(run, settings, first, last, g):
+    """The step for parameters[first:last] and their gradient g. States that an optimizer has not are empty."""
+    noinline()
+    one = span(run.first, min(first, run.first.size), min(last, run.first.size))
+    other = span(run.second, min(first, run.second.size), min(last, run.second.size))
+    _update(run.pointers, UPDATE, (span(run.parameters, first, last), g, one, other, settings))

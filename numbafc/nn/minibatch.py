@@ -1,0 +1,262 @@
+"""Minibatches as one compiled call, each in four phases: forward, loss, backward, update.
+
+The formulas are those of layer.py, activations.py, losses.py and optimizers.py, and so are the bits: training.py's loop in
+Python is the specification, and is tested against this. layer_steps.py computes some rows of a layer.
+
+A layer's gradient is used as soon as it is there: first dX through its old weights, then dW and the update, a part of the
+rows in each thread. Only clipping has to wait for all layers. Which thread computes what changes no bit.
+
+The phases are inlined where they are called, once each: Numba makes parallel regions of loops in the kernel itself only.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import numba
+import numpy as np
+from numba import prange, types
+from numba.types import float64, int64, intp
+
+from .._numba import flat, flat_in, inner, kernel, noinline
+from ..kernels.epilogue import Epilogue
+from ..kernels.target import PARALLEL, PARALLEL_GATHER
+from ..kernels.vector import call_pointer, gather, matrix, span
+from . import clipping, dropout
+from .layer_steps import LOSS, Run, forward_rows, input_rows, update_rows, weight_rows
+from .losses import loss_types
+from .results import DONE, HITS, REFUSED, SAMPLES, WEIGHT
+from .results import LOSS as LOSSES
+from .updates import Hyperparameters, settle
+from .workspace import layer_at
+
+_loss_kernel = call_pointer(loss_types)
+_phase = numba.njit(inline="always")
+
+
+class Data(NamedTuple):
+    """What there is to learn. classes or targets is empty; weight, mean and scale may be."""
+
+    rows: np.ndarray  # (samples, N)
+    classes: np.ndarray  # (samples,), int64
+    targets: np.ndarray  # (samples·T,)
+    weight: np.ndarray  # (samples,), float64, over their mean
+    mean: np.ndarray  # (N,)
+    scale: np.ndarray  # (N,)
+
+
+class Scratch(NamedTuple):
+    """What the phases hand on, beside the arrays of layers."""
+
+    settings: Any  # of an update
+    shares: Any  # (B,): what each sample's gradient counts in that of the minibatch
+    losses: Any  # (B,)
+    of_loss: Any  # (2·B,): the loss's own
+    sums: Any  # float64: squares of gradients
+    answers: Any  # int64: the sum of each thread's products' answers
+
+
+class Choices(NamedTuple):
+    """What is settled for a training."""
+
+    batch_size: Any
+    parts: Any  # of a layer's rows, for as many threads
+    forward: Any  # the epilogue of hidden layers: that of φ, or BIAS, and then φ is a pass
+    backward: Any  # likewise of φ', or NONE
+    step: Any  # likewise of the update, or NONE
+    seed: Any  # of dropout
+    dropout: Any
+    clip_norm: Any
+    clip_sample_norm: Any
+    label_smoothing: Any
+
+
+@inner
+def _gather(rows, mean, scale, chosen, s0, s1, memory):
+    """Rows s0…s1 of H₀: the samples of a batch, standardised."""
+    noinline()
+    N = rows.shape[1]
+    gather(rows, span(chosen, s0, s1), span(memory, s0 * N, s1 * N))
+    for s in range(s0, s1 if mean.size > 0 else s0):
+        sample = span(memory, s * N, (s + 1) * N)
+        for i in range(N):
+            sample[i] = (sample[i] - mean[i]) / scale[i]
+
+
+@inner
+def _weigh(weight, chosen, shares):
+    """shares[s] = weight/B of the chosen samples. Returns Σ weight."""
+    B, total = len(chosen), 0.0
+    for s in range(B):
+        total += weight[chosen[s]] if weight.size > 0 else 1.0
+    for s in range(B):
+        shares[s] = (weight[chosen[s]] if weight.size > 0 else 1.0) / np.float64(B)
+    return total
+
+
+@_phase
+def _forward(data, run, scratch, chosen, choices, step):
+    """H₀, and H of every layer."""
+    B, parts, memory = len(chosen), choices.parts, run.memory
+    rows, mean, scale, answers = data.rows, data.mean, data.scale, scratch.answers
+    if parts > 1 and rows.shape[1] * B >= PARALLEL_GATHER:
+        for p in prange(parts):
+            _gather(rows, mean, scale, chosen, B * p // parts, B * (p + 1) // parts, memory)
+    else:
+        _gather(rows, mean, scale, chosen, 0, B, memory)
+    threshold, kept = dropout.limit(choices.dropout), memory.dtype.type(1 / (1 - choices.dropout))
+    epilogue, seed = choices.forward, choices.seed
+    for depth in range(len(run.layers)):
+        layer, key = layer_at(run.layers, depth), dropout.stream(seed, step, depth)
+        if parts > 1 and layer.N * layer.T * B >= PARALLEL:
+            for p in prange(parts):
+                answers[p] += forward_rows(run, epilogue, depth, key, threshold, kept, B, p, parts)
+        else:
+            answers[0] += forward_rows(run, epilogue, depth, key, threshold, kept, B, 0, 1)
+
+
+@inner
+def _loss(data, run, scratch, chosen, smoothing):
+    """dY of the last layer, as ∂l[s]/∂Y. Returns Σ share·l and the number of hits."""
+    B, layer = len(chosen), layer_at(run.layers, len(run.layers) - 1)
+    outputs, dY = span(run.memory, layer.H, layer.H + layer.T * B), span(run.memory, layer.dY, layer.dY + layer.T * B)
+    targets = span(data.classes, 0, data.classes.size), span(data.targets, 0, data.targets.size), chosen
+    losses = span(scratch.losses, 0, B)
+    hits = _loss_kernel(run.pointers, LOSS, (outputs, *targets, dY, losses, span(scratch.of_loss, 0, 2 * B), smoothing))
+    value = 0.0
+    for s in range(B):
+        value += np.float64(losses[s]) * np.float64(scratch.shares[s])
+    return value, hits
+
+
+@inner
+def _scale_columns(dY, B, shares):
+    """dY[t,s] *= shares[s]."""
+    noinline()
+    for t in range(len(dY) // B):
+        row = span(dY, t * B, (t + 1) * B)
+        for s in range(B):
+            row[s] *= shares[s]
+
+
+@inner
+def _scale_outputs(run, B, shares):
+    """The last layer's dY, of each sample's own loss, becomes that of the minibatch's."""
+    layer = layer_at(run.layers, len(run.layers) - 1)
+    _scale_columns(span(run.memory, layer.dY, layer.dY + layer.T * B), B, shares)
+
+
+@inner
+def _clip_samples(layers, memory, B, longest, shares, sums):
+    """All dY, as ∂l[s]/∂Y, become share[s]·dY[:,s], times what makes sample s's gradient no longer than `longest`."""
+    noinline()
+    total, of_dy, of_x = span(sums, 0, B), span(sums, B, 2 * B), span(sums, 2 * B, 3 * B)
+    total[:] = 0
+    for back in range(len(layers)):
+        depth = len(layers) - 1 - back
+        layer = layer_at(layers, depth)
+        of_dy[:], of_x[:] = 0, 0
+        clipping.add_squares(matrix(memory, layer.dY, layer.T, B, B), of_dy)
+        if depth > 0:
+            clipping.add_squares(matrix(memory, layer_at(layers, depth - 1).H, layer.N, B, B), of_x)
+        else:
+            clipping.add_squares(matrix(memory, 0, B, layer.N, layer.N).T, of_x)
+        for s in range(B):
+            total[s] += of_dy[s] * (of_x[s] + 1)
+    for s in range(B):
+        shares[s] *= memory.dtype.type(clipping.factor(total[s], longest))
+    for depth in range(len(layers)):
+        layer = layer_at(layers, depth)
+        _scale_columns(span(memory, layer.dY, layer.dY + layer.T * B), B, shares)
+
+
+@_phase
+def _backward(run, scratch, B, choices):
+    """From dY of the last layer: of each layer dX, then dW and db, and, unless that has to wait, the update.
+
+    Where samples' gradients are clipped, all dX come before the first dW.
+    """
+    layers, parts, answers, settings = run.layers, choices.parts, scratch.answers, scratch.settings
+    clips, waits, back, step = choices.clip_sample_norm > 0, choices.clip_norm > 0, choices.backward, choices.step
+    depths, rounds = len(layers), 2 if clips else 1  # through the layers
+    for n in range(rounds * depths):
+        depth = depths - 1 - n % depths
+        layer = layer_at(layers, depth)
+        split = parts > 1 and layer.N * layer.T * B >= PARALLEL
+        if depth > 0 and n < depths:
+            if split:
+                for p in prange(parts):
+                    answers[p] += input_rows(run, back, depth, B, p, parts)
+            else:
+                answers[0] += input_rows(run, back, depth, B, 0, 1)
+        if clips and n == depths - 1:
+            shares = span(scratch.shares, 0, B)
+            _clip_samples(layers, run.memory, B, choices.clip_sample_norm, shares, scratch.sums)
+        if n >= (rounds - 1) * depths:
+            if split:
+                for p in prange(parts):
+                    answers[p] += weight_rows(run, step, waits, settings, depth, B, p, parts)
+            else:
+                answers[0] += weight_rows(run, step, waits, settings, depth, B, 0, 1)
+
+
+@inner
+def _update(run, scratch, longest):
+    """The step that had to wait: of all gradients, no longer than `longest`."""
+    g = layer_at(run.layers, 0).gradient
+    gradients, settings = span(run.memory, g, g + len(run.parameters)), scratch.settings
+    clipping.shorten(gradients, longest, scratch.sums)
+    update_rows(run, span(settings, 0, len(settings)), 0, len(run.parameters), gradients)
+
+
+def _minibatches(memory, data, run, scratch, order, rates, choices, optimizer, powers, steps, results):
+    """Train on order[0 : batch_size], order[batch_size : …] and so on, one minibatch for each rate.
+
+    memory: run's. optimizer: its Hyperparameters, with their powers. steps: how many minibatches there were before.
+    results: what becomes of results.py's numbers.
+    """
+    for n in range(len(rates)):
+        first = n * choices.batch_size
+        B = min(choices.batch_size, len(order) - first)
+        chosen, shares = span(order, first, first + B), span(scratch.shares, 0, B)
+        weight = _weigh(data.weight, chosen, shares)
+        if weight == 0:  # nobody in this batch counts
+            results[DONE] += 1
+            continue
+        _forward(data, run, scratch, chosen, choices, steps + n)
+        loss, hits = _loss(data, run, scratch, chosen, choices.label_smoothing)
+        if not np.isfinite(loss):
+            return
+        results[LOSSES] += loss * np.float64(B)
+        results[HITS] += hits
+        results[WEIGHT] += weight
+        results[SAMPLES] += B
+        if choices.clip_sample_norm == 0:
+            _scale_outputs(run, B, shares)
+        settle(optimizer, rates[n], powers, scratch.settings)
+        _backward(run, scratch, B, choices)
+        if choices.clip_norm > 0:
+            _update(run, scratch, choices.clip_norm)
+        results[DONE] += 1
+        for p in range(choices.parts):
+            results[REFUSED] += scratch.answers[p]
+        if results[REFUSED] != 0:
+            return
+
+
+def _types(real: Any) -> tuple[Any, ...]:
+    def table(of: Any) -> Any:
+        return types.Array(of, 2, "C", readonly=True)
+
+    reals, doubles = flat(real), flat(float64)
+    read = table(real), flat_in(int64), flat_in(real), flat_in(float64), flat_in(real), flat_in(real)
+    run = flat_in(intp), table(int64), reals, reals, reals, reals, reals
+    scratch = reals, reals, reals, reals, doubles, flat(int64)
+    choices, numbers = (intp,) * 6 + (float64,) * 4, (float64,) * len(Hyperparameters._fields)
+    tuples = (read, Data), (run, Run), (scratch, Scratch), (choices, Choices), (numbers, Hyperparameters)
+    data, run, scratch, choices, numbers = (types.BaseTuple.from_types(*one) for one in tuples)
+    return reals, data, run, scratch, flat_in(int64), flat_in(float64), choices, numbers, doubles, intp, doubles
+
+
+on_one_thread = kernel(_types, parallel=False)(_minibatches)
+on_threads = kernel(_types)(_minibatches)

@@ -1,0 +1,76 @@
+"""Where everything of a training run lies: flat arrays, and a table of where each layer's part begins.
+
+So no signature depends on the number of layers:
+
+    parameters  W (T, N) and b (T,) of each layer, one behind the other
+    memory      H₀ as rows (B, N), then H_l (T_l, B) of each layer, and, with dropout or where φ' is no function of H_l, its
+                slopes (T_l, B); two dY (T, B); the gradient of one layer's W and b
+
+A layer's gradient is used as soon as it is there, so there is memory for one. Clipping has to wait: the length of the
+gradient needs all layers' gradients, and the lengths of the samples' gradients need all layers' dY before the first dW, so
+then there is memory for all.
+"""
+
+from __future__ import annotations
+
+import itertools
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from .._numba import inner
+from ..kernels.packing import whole_lines
+from ..kernels.target import KC, MC, NC
+from .recipe import Regularization
+
+
+class Layer(NamedTuple):
+    """A layer's sizes, and where its arrays begin: W in the parameters, the others in memory."""
+
+    N: Any
+    T: Any
+    W: Any  # (T, N); b follows
+    H: Any  # (T, B)
+    slopes: Any  # (T, B), or H itself
+    dY: Any  # (T, B)
+    gradient: Any  # of W and b
+
+
+@inner
+def layer_at(layers, depth):
+    """A row of the table by name."""
+    row = layers[depth]
+    return Layer(row[0], row[1], row[2], row[3], row[4], row[5], row[6])
+
+
+def places(sizes: tuple[int, ...], B: int, with_slopes: bool, regularization: Regularization) -> tuple[np.ndarray, int]:
+    """The table, (layers, 7), each row a Layer; and how long memory is."""
+    pairs = list(itertools.pairwise(sizes))
+    w, h = 0, whole_lines(B * sizes[0])
+    begins = []
+    for depth, (N, T) in enumerate(pairs):
+        hidden = depth < len(pairs) - 1
+        slopes = hidden and (with_slopes or regularization.dropout > 0)
+        begins.append(Layer(N, T, w, h, h + (whole_lines(T * B) if slopes else 0), 0, 0))
+        w, h = w + T * N + T, begins[-1].slopes + whole_lines(T * B)
+    layers = np.array(begins, np.int64)
+    dY, gradient = (Layer._fields.index(name) for name in ("dY", "gradient"))
+    if regularization.clip_sample_norm:
+        ends = h + np.cumsum([whole_lines(T * B) for T in sizes[1:]])
+        layers[:, dY] = [h, *ends[:-1]]
+        h = int(ends[-1])
+    else:
+        one = whole_lines(max(sizes[1:]) * B)
+        layers[:, dY] = h + one * (np.arange(len(layers)) % 2)
+        h += 2 * one
+    if regularization.clip_norm:
+        layers[:, gradient] = h + np.array([layer.W for layer in begins])
+        return layers, h + whole_lines(w)
+    layers[:, gradient] = h
+    return layers, h + whole_lines(max(T * N + T for N, T in pairs))
+
+
+def packing_for(sizes: tuple[int, ...], B: int) -> int:
+    """Elements that the products of one thread pack at most, for X and A, or sum up row by row (kernels/packing.py)."""
+    lanes = 16  # the most there are
+    return int(whole_lines(KC * (lanes * NC + MC + lanes) + 256 + 4 * (max(sizes) + B)))
