@@ -113,22 +113,34 @@ FORMS = {
     Epilogue.SGD: Form(sgd, OF_STEP),  # θ = Y, g = acc: a step without decay
     Epilogue.MOMENTUM: Form(momentum, OF_STEP, state=True),  # likewise with a velocity and decay
 }
-B_HOLDS = tuple(FORMS[epilogue].b for epilogue in Epilogue)
 SETTINGS = 16  # numbers of an array of settings: those of a step, and as many as an optimizer of nn/ needs besides
+
+
+def _those(holds: int) -> int:
+    """The epilogues whose b holds that, as bits: compiled code looks them up in no time."""
+    return sum(1 << epilogue for epilogue, form in FORMS.items() if form.b == holds)
+
+
+_OF_ROWS, _OF_ELEMENTS, _OF_STEP, ALL = _those(OF_ROWS), _those(OF_ELEMENTS), _those(OF_STEP), len(Epilogue)
+
+
+@inner
+def is_of_elements(epilogue):
+    """Whether b has a number for each element of Y."""
+    return _OF_ELEMENTS >> epilogue & 1 == 1
 
 
 @inner
 def is_step(epilogue):
     """Whether Y is θ, which the epilogue changes: then the sums must be one block."""
-    return B_HOLDS[epilogue] == OF_STEP
+    return _OF_STEP >> epilogue & 1 == 1
 
 
 @inner
-def length_of_b(epilogue, rows, columns):
-    """How many numbers b has to have for a Y of so many rows and columns; 0 for any number."""
-    holds = B_HOLDS[epilogue]
-    if holds == OF_ROWS:
-        return rows
-    if holds == OF_ELEMENTS:
-        return rows * columns
-    return SETTINGS if holds == OF_STEP else 0
+def fits(epilogue, numbers, rows, columns):
+    """Whether b has as many numbers as the epilogue needs for a Y of so many rows and columns."""
+    if _OF_ROWS >> epilogue & 1 == 1:
+        return numbers == rows
+    if is_of_elements(epilogue):
+        return numbers == rows * columns
+    return numbers == SETTINGS if is_step(epilogue) else True

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from .._numba import inner
-from .epilogue import B_HOLDS, OF_ELEMENTS, Epilogue, is_step
+from .epilogue import Epilogue, is_of_elements, is_step
 from .packing import chunk_of, is_small, pack, packs_a, packs_x
 from .target import L1_PERIOD, L1_WAYS, MC, NC
 from .vector import (
@@ -46,7 +46,7 @@ class Output(NamedTuple):
 @inner
 def _output(Y, b, epilogue, sums, with_sums, state):
     b_step = b.strides[0]
-    if B_HOLDS[epilogue] == OF_ELEMENTS:
+    if is_of_elements(epilogue):
         b_step = Y.strides[0]
     elif is_step(epilogue):  # the same numbers for all rows
         b_step = 0
@@ -88,7 +88,7 @@ def _tiles(dispatch, A, X, packed, out, t0, t1, v, width, panels, size, add):
         most = min(most, L1_WAYS)
     if half_vectors(dtype) == 1 and width == 1 and columns + out.with_sums <= lanes_in(dtype) // 2:
         width = 0
-    b_at = at if B_HOLDS[out.epilogue] == OF_ELEMENTS else 0
+    b_at = at if is_of_elements(out.epilogue) else 0
     t = t0
     while t < t1:
         rows, tiles = _heights(dtype, width, most, t1 - t)

@@ -8,7 +8,6 @@ import numpy as np
 from numba.types import intp
 
 from .._numba import DTYPES, array_in, array_out, flat, fma, interpreted, kernel
-from .epilogue import Epilogue
 from .packing import aligned
 from .product import (
     LARGE,
@@ -20,7 +19,7 @@ from .product import (
     on_one_thread,
     product_types,
 )
-from .target import FEW_SUMMANDS, PARALLEL
+from .target import FEW_SUMMANDS
 from .tiled import grad_w_and_b, grad_x, workspaces
 from .vector import call_pointer, span
 
@@ -38,8 +37,7 @@ def _gradients_on_one_thread(dY, X, W, dW, db, dX, workspace, flags, pointers):
     work = span(workspace, 0, len(workspace))  # a plain array, as on_one_thread takes it
     few = dY.shape[1] <= FEW_SUMMANDS  # then rows of dW are passes over those of X, if no sums are beside them
     flags, none = flags | TRANSPOSE_Q | (0 if few else ROW_SUMS), work
-    last = Epilogue.NONE.value, 0, PARALLEL
-    answer = _product(pointers, 0, (dY, X, none, dW, db, work, flags, *last))
+    answer = _product(pointers, 0, (dY, X, none, dW, db, work, flags, 0))
     if answer != 0:
         return answer
     for t in range(dY.shape[0] if few else 0):
@@ -48,8 +46,8 @@ def _gradients_on_one_thread(dY, X, W, dW, db, dX, workspace, flags, pointers):
             total = fma(dY[t, s], dY.dtype.type(1), total)
         db[t] = total / dY.dtype.type(dY.shape[1]) if flags & MEAN else total
     if dY.shape[1] == 1:
-        return _product(pointers, 0, (dY, W, none, dX, work, work, TRANSPOSE_P | TRANSPOSE_R, *last))
-    return _product(pointers, 0, (W, dY, none, dX, work, work, TRANSPOSE_P, *last))
+        return _product(pointers, 0, (dY, W, none, dX, work, work, TRANSPOSE_P | TRANSPOSE_R, 0))
+    return _product(pointers, 0, (W, dY, none, dX, work, work, TRANSPOSE_P, 0))
 
 
 _gradients: dict[int, tuple[Any, np.ndarray]] = {}  # by itemsize: the compiled function, and the address of on_one_thread

@@ -13,32 +13,35 @@ from numba.types import intp
 
 from .._numba import array_in, array_out, flat, inner, kernel
 from ..formulas import SUM_BLOCK
-from .epilogue import B_HOLDS, OF_ELEMENTS, Epilogue, is_step, length_of_b
+from .epilogue import ALL, Epilogue, fits, is_of_elements, is_step
 from .gemm import divide, gemm
 from .level2 import passes_of_rows, row_sums, single_column
 from .overlaps import overlaps
 from .packing import is_column, is_passes, is_row, sums_by_gemv, vectors_of, workspace_for
-from .target import FROM_MEMORY
+from .target import FROM_MEMORY, PARALLEL
 from .vector import Strided, address, dispatch_for, transposed_if
 
-# Flags: which of P, Q and R are the transposes of A, X and Y, and what is done besides.
+# Flags: which of P, Q and R are the transposes of A, X and Y, and what is done besides. The epilogue is in the bits from
+# EPILOGUE on: reading one more number takes as long as a hundredth of a small product.
 TRANSPOSE_P, TRANSPOSE_Q, TRANSPOSE_R = 1, 2, 4
 ROW_SUMS = 8  # sums[t] = Σ_k A[t,k] too: the gradient of the bias beside that of the weights
 CHECK_OVERLAP = 16  # R may be a caller's own array: nothing is done where it may overlap itself or an input
 MEAN = 32  # the sums, those of rows too, divided by how many products they are of
+ANY_SIZE = 64  # on one thread, however much work there is
+EPILOGUE = 8
+WITH_BIAS = int(Epilogue.BIAS) << EPILOGUE
 
 # Answers: 0, or how many elements of workspace are needed, or one of these.
 UNFIT = -1  # shapes do not fit, or the epilogue does not fit the product
 SCATTERED = -2  # rows of Y are not contiguous
-LARGE = -3  # there is work for several threads
+LARGE = -3  # there is work for several threads: from target.PARALLEL multiply-adds on
 OVERLAP = -4  # R may overlap
-ANY_SIZE = 2**62  # multiply-adds: never LARGE
 
 
 def product_types(real):
-    """Of (P, Q, b, R, sums, workspace, flags, epilogue, state, most)."""
+    """Of (P, Q, b, R, sums, workspace, flags, state)."""
     inputs = array_in(real, 2), array_in(real, 2), array_in(real, 1)
-    return *inputs, array_out(real, 2), array_out(real, 1), flat(real), intp, intp, intp, intp
+    return *inputs, array_out(real, 2), array_out(real, 1), flat(real), intp, intp
 
 
 @inner
@@ -57,30 +60,29 @@ def _refusal(A, X, b, epilogue, Y, sums, with_sums):
     (T, K), S = A.shape, X.shape[1]
     if X.shape[0] != K or Y.shape != (T, S) or (with_sums == 1 and sums.shape[0] != T):
         return UNFIT
-    if not 0 <= epilogue < len(B_HOLDS) or (epilogue != Epilogue.NONE and b.shape[0] != length_of_b(epilogue, T, S)):
+    if not 0 <= epilogue < ALL or not fits(epilogue, b.shape[0], T, S):
         return UNFIT
-    if B_HOLDS[epilogue] == OF_ELEMENTS and (Y.strides[0] != S * Y.itemsize or b.strides[0] != Y.itemsize):
+    if is_of_elements(epilogue) and (Y.strides[0] != S * Y.itemsize or b.strides[0] != Y.itemsize):
         return UNFIT  # b's rows are read as Y's are
     return SCATTERED if S > 1 and T > 0 and Y.strides[1] != Y.itemsize else 0  # vectors are stored side by side
 
 
-def _check(P, Q, b, R, sums, workspace, flags, epilogue, state, most):
-    if epilogue == Epilogue.MOMENTUM:
+def _check(P, Q, b, R, sums, workspace, flags, state):
+    if flags >> EPILOGUE == Epilogue.MOMENTUM:
         raise ValueError(
             "the epilogue MOMENTUM is told by `state` where memory is that nobody can check; that is for the engine alone"
         )
 
 
 @kernel(product_types, parallel=False, check=_check)
-def on_one_thread(P, Q, b, R, sums, workspace, flags, epilogue, state, most):
+def on_one_thread(P, Q, b, R, sums, workspace, flags, state):
     """R = epilogue(P Q), each transposed as the flags say; with ROW_SUMS also sums[t] = Σ_k A[t,k].
 
     P, Q, R: A, X and Y or their transposes. b: as the epilogue wants it (epilogue.py). state: bytes from R to the state of
-    a step. most: from so many multiply-adds on, the answer is LARGE. Returns 0 where it was done, else an answer, and then
-    nothing was written. Epilogues beyond BIAS are the microkernel's own: UNFIT where the product takes another way, and for
-    a step whose sums are more than one block.
+    a step. Returns 0 where it was done, else an answer, and then nothing was written. Epilogues beyond BIAS are the
+    microkernel's own: UNFIT where the product takes another way, and for a step whose sums are more than one block.
     """
-    dispatch = dispatch_for(R)
+    dispatch, epilogue = dispatch_for(R), flags >> EPILOGUE
     A, X, Y = operands(flags, P, Q, R)
     with_sums, biased = int(flags & ROW_SUMS > 0), int(epilogue == Epilogue.BIAS)
     refusal = _refusal(A, X, b, epilogue, Y, sums, with_sums)
@@ -91,7 +93,7 @@ def on_one_thread(P, Q, b, R, sums, workspace, flags, epilogue, state, most):
     (T, S), K = Y.shape, X.shape[0]
     if T == 0 or (S == 0 and with_sums == 0):
         return 0  # whatever there is to pack
-    if T * S * K * (FROM_MEMORY if min(T, S, K) == 1 else 1) >= most:
+    if not flags & ANY_SIZE and T * S * K * (FROM_MEMORY if min(T, S, K) == 1 else 1) >= PARALLEL:
         return LARGE
     needed, by_gemv = workspace_for(A, X, Y, with_sums, T, S), sums_by_gemv(A, Y, with_sums, T, S)
     if needed > workspace.size:

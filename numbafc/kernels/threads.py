@@ -8,7 +8,7 @@ from numba.types import intp
 from .._numba import array_in, inner, kernel
 from .epilogue import Epilogue
 from .packing import packs_x, sums_by_gemv, vectors_of, workspace_for
-from .product import ANY_SIZE, MEAN, ROW_SUMS, UNFIT, operands, product_types
+from .product import ANY_SIZE, EPILOGUE, MEAN, ROW_SUMS, UNFIT, WITH_BIAS, operands, product_types
 from .target import PACKING_ROWS, READING
 from .vector import call_pointer, lanes_in
 
@@ -34,14 +34,15 @@ def _part(size, parts, part):
 _product = call_pointer(product_types)
 
 
-@kernel(lambda real: (*product_types(real)[:-2], intp, array_in(intp, 1)))
-def on_threads(P, Q, b, R, sums, workspace, flags, epilogue, threads, pointers):
+@kernel(lambda real: (*product_types(real), array_in(intp, 1)))
+def on_threads(P, Q, b, R, sums, workspace, flags, threads, pointers):
     """As on_one_thread, split into as many equal parts as there are threads. pointers: the address of that function.
 
     It calls on_one_thread by address, for compiling the tiles once more into this kernel would take seconds.
     """
     A, X, Y = operands(flags, P, Q, R)
-    if epilogue > Epilogue.BIAS:
+    biased = flags >> EPILOGUE
+    if biased > Epilogue.BIAS:
         return UNFIT
     (T, S), lanes, with_sums = Y.shape, lanes_in(Y), int(flags & ROW_SUMS > 0)
     in_tiles = with_sums - sums_by_gemv(A, Y, with_sums, T, S)
@@ -60,9 +61,9 @@ def on_threads(P, Q, b, R, sums, workspace, flags, epilogue, threads, pointers):
     for part in prange(columns * bands):
         v0, v1 = _part(vectors, columns, part % columns)
         t0, t1 = _part(T, bands, part // columns)
-        s0, s1, choices = v0 * lanes, min(v1 * lanes, S), flags & (MEAN | ROW_SUMS if v1 == vectors else MEAN)
+        s0, s1, kept = v0 * lanes, min(v1 * lanes, S), WITH_BIAS | MEAN | (ROW_SUMS if v1 == vectors else 0)
         own = workspace[part * needed : (part + 1) * needed]
-        own_b, own_sums = b[t0 * epilogue : t1 * epilogue], sums[t0 * with_sums : t1 * with_sums]
+        own_b, own_sums = b[t0 * biased : t1 * biased], sums[t0 * with_sums : t1 * with_sums]
         arrays = A[t0:t1], X[:, s0:s1], own_b, Y[t0:t1, s0:s1], own_sums, own
-        refusals += int(_product(pointers, 0, (*arrays, choices, epilogue, 0, ANY_SIZE)) != 0)
+        refusals += int(_product(pointers, 0, (*arrays, flags & kept | ANY_SIZE, 0)) != 0)
     return UNFIT if refusals > 0 else 0

@@ -13,7 +13,6 @@ import numpy as np
 
 from .._numba import DTYPES, get_num_threads, interpreted
 from . import loops
-from .epilogue import Epilogue
 from .loops import per_sample_grad_norms
 from .packing import aligned
 from .product import (
@@ -28,16 +27,13 @@ from .product import (
     TRANSPOSE_Q,
     TRANSPOSE_R,
     UNFIT,
+    WITH_BIAS,
     on_one_thread,
 )
-from .target import PARALLEL
 from .threads import on_threads
 
 __all__ = ["CHECK_OVERLAP", "MEAN", "TRANSPOSE_P", "TRANSPOSE_Q", "TRANSPOSE_R", "forward", "grad_b", "grad_w", "grad_w_and_b"]
 __all__ += ["grad_x", "ones", "per_sample_grad_norms", "product", "result", "workspaces"]
-
-NONE, BIAS = int(Epilogue.NONE), int(Epilogue.BIAS)
-
 
 class Workspaces(threading.local):
     """What a Python thread's calls need, by itemsize: the compiled function, the workspace for packed panels, which is kept
@@ -79,14 +75,15 @@ def result(flags: int, P: Any, Q: Any, b: Any, out: Any, shape: Any) -> Any:
     if kept is None:
         return out if product(flags, P, Q, b, out) else None
     entry, workspace, no_bias, no_sums = kept
-    epilogue = BIAS
     if b is None:
-        b, epilogue = no_bias, NONE
+        b = no_bias
+    else:
+        flags |= WITH_BIAS
     try:
-        answer = entry(P, Q, b, out, no_sums, workspace, flags, epilogue, 0, PARALLEL)
+        answer = entry(P, Q, b, out, no_sums, workspace, flags, 0)
     except TypeError:
         return None
-    if answer == 0 or _again(answer, (P, Q, b, out, no_sums), flags, epilogue):
+    if answer == 0 or _again(answer, (P, Q, b, out, no_sums), flags):
         return out
     return None
 
@@ -102,18 +99,16 @@ def product(flags: int, P: Any, Q: Any, b: Any, R: Any, sums: Any = None) -> boo
     if interpreted():
         return _without_compiler(flags, P, Q, b, R, sums)
     entry, workspace, no_bias, no_sums = workspaces.of(R.dtype)
-    epilogue = NONE if b is None else BIAS
-    if sums is not None:
-        flags |= ROW_SUMS
+    flags |= (0 if b is None else WITH_BIAS) | (0 if sums is None else ROW_SUMS)
     arrays = P, Q, no_bias if b is None else b, R, no_sums if sums is None else sums
     try:
-        answer = entry(*arrays, workspace, flags, epilogue, 0, PARALLEL)
+        answer = entry(*arrays, workspace, flags, 0)
     except TypeError:
         return False
-    return answer == 0 or _again(answer, arrays, flags, epilogue)
+    return answer == 0 or _again(answer, arrays, flags)
 
 
-def _again(answer: int, arrays: tuple[Any, ...], flags: int, epilogue: int) -> bool:
+def _again(answer: int, arrays: tuple[Any, ...], flags: int) -> bool:
     """The product again, with what the answer asks for. arrays: P, Q, b, R and sums."""
     P, Q, b, R, sums = arrays
     if answer in (UNFIT, OVERLAP):
@@ -122,15 +117,15 @@ def _again(answer: int, arrays: tuple[Any, ...], flags: int, epilogue: int) -> b
         dense = np.empty_like(R, order="F" if flags & TRANSPOSE_R else "C")
         entry, workspace, _, _ = workspaces.of(R.dtype)
         arrays = P, Q, b, dense, sums
-        answer = entry(*arrays, workspace, flags, epilogue, 0, PARALLEL)
-        done = answer == 0 or _again(answer, arrays, flags, epilogue)
+        answer = entry(*arrays, workspace, flags, 0)
+        done = answer == 0 or _again(answer, arrays, flags)
         if done:
             R[...] = dense
         return done
     threads = get_num_threads() if answer == LARGE else 1
     if threads > 1:
-        return _with_workspace(on_threads, arrays, flags, epilogue, threads, on_one_thread.address(R.dtype))
-    return _with_workspace(on_one_thread, arrays, flags, epilogue, 0, ANY_SIZE)
+        return _with_workspace(on_threads, arrays, flags, threads, on_one_thread.address(R.dtype))
+    return _with_workspace(on_one_thread, arrays, flags | ANY_SIZE, 0)
 
 
 def _with_workspace(call: Any, arrays: tuple[Any, ...], *numbers: Any) -> bool:

@@ -11,7 +11,17 @@ from typing import Any, NamedTuple
 from .._numba import inner, noinline
 from ..formulas import SUM_BLOCK
 from ..kernels.epilogue import Epilogue
-from ..kernels.product import ANY_SIZE, ROW_SUMS, TRANSPOSE_P, TRANSPOSE_Q, TRANSPOSE_R, UNFIT, product_types
+from ..kernels.product import (
+    ANY_SIZE,
+    EPILOGUE,
+    ROW_SUMS,
+    TRANSPOSE_P,
+    TRANSPOSE_Q,
+    TRANSPOSE_R,
+    UNFIT,
+    WITH_BIAS,
+    product_types,
+)
 from ..kernels.vector import call_pointer, first_byte, matrix, span
 from . import dropout
 from .activations import APPLY, CHAIN, MULTIPLY, SLOPES, activation_types
@@ -71,12 +81,12 @@ def forward_rows(run, epilogue, depth, key, threshold, scale, B, part, parts):
     own, X = span(run.packing, p0, p1), matrix(memory, at, rows, columns, columns)
     W, b = matrix(run.parameters, layer.W + t0 * N, t1 - t0, N, N), span(run.parameters, b + t0, b + t1)
     Y = matrix(memory, layer.H + t0 * B, t1 - t0, B, B)
-    flags, none, in_place = TRANSPOSE_Q if depth == 0 else 0, span(memory, 0, 0), layer.slopes == layer.H
+    flags, none, in_place = ANY_SIZE | (TRANSPOSE_Q if depth == 0 else 0), span(memory, 0, 0), layer.slopes == layer.H
     if epilogue != Epilogue.BIAS and not last and in_place:
-        answer = _product(run.pointers, PRODUCT, (W, X, b, Y, none, own, flags, epilogue, 0, ANY_SIZE))
+        answer = _product(run.pointers, PRODUCT, (W, X, b, Y, none, own, flags | epilogue << EPILOGUE, 0))
         if answer != UNFIT:
             return answer
-    answer = _product(run.pointers, PRODUCT, (W, X, b, Y, none, own, flags, Epilogue.BIAS.value, 0, ANY_SIZE))
+    answer = _product(run.pointers, PRODUCT, (W, X, b, Y, none, own, flags | WITH_BIAS, 0))
     if last:
         return answer
     H, S = span(memory, layer.H + t0 * B, layer.H + t1 * B), span(memory, layer.slopes + t0 * B, layer.slopes + t1 * B)
@@ -96,16 +106,15 @@ def input_rows(run, epilogue, depth, B, part, parts):
     W, dY = matrix(run.parameters, layer.W + i0, T, i1 - i0, N), matrix(memory, layer.dY, T, B, B)
     dX, none = matrix(memory, below.dY + i0 * B, i1 - i0, B, B), span(memory, 0, 0)
     dH, H = span(memory, below.dY + i0 * B, below.dY + i1 * B), span(memory, below.slopes + i0 * B, below.slopes + i1 * B)
-    in_place = below.slopes == below.H
+    flags, in_place = ANY_SIZE | TRANSPOSE_P, below.slopes == below.H
     if epilogue != Epilogue.NONE and in_place and B > 1:
-        answer = _product(run.pointers, PRODUCT, (W, dY, H, dX, none, own, TRANSPOSE_P, epilogue, 0, ANY_SIZE))
+        answer = _product(run.pointers, PRODUCT, (W, dY, H, dX, none, own, flags | epilogue << EPILOGUE, 0))
         if answer != UNFIT:
             return answer
-    last = Epilogue.NONE.value, 0, ANY_SIZE
     if B == 1:
-        answer = _product(run.pointers, PRODUCT, (dY, W, none, dX, none, own, TRANSPOSE_P | TRANSPOSE_R, *last))
+        answer = _product(run.pointers, PRODUCT, (dY, W, none, dX, none, own, flags | TRANSPOSE_R, 0))
     else:
-        answer = _product(run.pointers, PRODUCT, (W, dY, none, dX, none, own, TRANSPOSE_P, *last))
+        answer = _product(run.pointers, PRODUCT, (W, dY, none, dX, none, own, flags, 0))
     _phi(run.pointers, PHI, (dH, H, CHAIN if in_place else MULTIPLY))
     return answer
 
@@ -120,17 +129,16 @@ def weight_rows(run, step, waits, settings, depth, B, part, parts):
     own, X = span(run.packing, p0, p1), matrix(memory, at, rows, columns, columns)
     dY = matrix(memory, layer.dY + t0 * B, t1 - t0, B, B)
     w0, w1, b0, b1 = layer.W + t0 * N, layer.W + t1 * N, layer.W + T * N + t0, layer.W + T * N + t1
-    g, flags = layer.gradient, ROW_SUMS | (0 if depth == 0 else TRANSPOSE_Q)
+    g, flags = layer.gradient, ANY_SIZE | ROW_SUMS | (0 if depth == 0 else TRANSPOSE_Q)
     dW, db = matrix(memory, g + t0 * N, t1 - t0, N, N), span(memory, g + T * N + t0, g + T * N + t1)
     if step != Epilogue.NONE and not waits and B <= SUM_BLOCK:
         W, state = matrix(parameters, w0, t1 - t0, N, N), first_byte(run.first) - first_byte(parameters)
         told = span(settings, 0, len(settings))
-        answer = _product(run.pointers, PRODUCT, (dY, X, told, W, db, own, flags, step, state, ANY_SIZE))
+        answer = _product(run.pointers, PRODUCT, (dY, X, told, W, db, own, flags | step << EPILOGUE, state))
         if answer != UNFIT:
             update_rows(run, settings, b0, b1, db)
             return answer
-    last = Epilogue.NONE.value, 0, ANY_SIZE
-    answer = _product(run.pointers, PRODUCT, (dY, X, span(memory, 0, 0), dW, db, own, flags, *last))
+    answer = _product(run.pointers, PRODUCT, (dY, X, span(memory, 0, 0), dW, db, own, flags, 0))
     if not waits:
         update_rows(run, settings, w0, w1, span(memory, g + t0 * N, g + t1 * N))
         update_rows(run, settings, b0, b1, db)
