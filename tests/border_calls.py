@@ -21,7 +21,7 @@ import numpy as np
 import numbafc as fc
 from numbafc import nn
 from numbafc._numba import Kernel
-from numbafc.kernels import loops, products
+from numbafc.kernels import loops, product
 from numbafc.nn import clipping, dropout
 
 REALS = np.dtype(np.float32), np.dtype(np.float64)
@@ -102,6 +102,7 @@ def integers(*numbers):
     return np.array(numbers, np.int64)
 
 
+FLAGS = 0, product.WITH_BIAS, product.WITH_BIAS | product.ROW_SUMS
 GOOD = {  # a kernel's arguments by their names
     ("H", "S", "what"): lambda d: [[reals(d, NUMBERS), reals(d, NUMBERS), what] for what in range(4)],
     ("Y", "classes", "targets", "samples", "dY", "losses", "scratch", "smoothing"): lambda d: [
@@ -117,19 +118,12 @@ GOOD = {  # a kernel's arguments by their names
     ("H", "S", "B", "seed", "step", "layer", "p"): lambda d: [[reals(d, NUMBERS), reals(d, NUMBERS), B, 7, 5, 1, 0.5]],
     ("A", "X", "b", "Y", "workers"): lambda d: [[reals(d, T, 4), reals(d, 4, B), reals(d, T), reals(d, T, B), 2]],
     ("X", "squares"): lambda d: [[reals(d, T, B), reals(d, B)]],
-    ("P", "Q", "b", "R", "E", "work", "flags", "most"): lambda d: [
-        [reals(d, T, 4), reals(d, 4, B), reals(d, T), reals(d, T, B), reals(d, T), reals(d, 4096), flags, 2**62]
-        for flags in (0, products.BIASED, products.BIASED | products.EXTRA)
+    ("P", "Q", "b", "R", "sums", "workspace", "flags", "state"): lambda d: [
+        [reals(d, T, 4), reals(d, 4, B), reals(d, T), reals(d, T, B), reals(d, T), reals(d, 4096), flags, 0]
+        for flags in FLAGS
     ],
+    ("parameters", "g", "first", "second", "settings"): lambda d: [[*(reals(d, NUMBERS) for _ in range(4)), reals(d, 16)]],
 }
-for states in (
-    ("velocity", "second"),
-    ("first", "second"),
-    ("mean", "square"),
-    ("square", "second"),
-    ("square", "velocity"),
-):
-    GOOD["parameters", "g", *states, "settings"] = lambda d: [[*(reals(d, NUMBERS) for _ in range(4)), reals(d, 16)]]
 
 LAYER = {
     "forward": lambda d: (reals(d, T, 4), reals(d, 4, B), reals(d, T), reals(d, T, B)),
@@ -364,7 +358,7 @@ def trouble(call, arguments, expected):
         return None if bits(arrays_in(arguments)) == before else f"written before the sentence {str(error)!r}"
     except Exception as error:
         return f"{type(error).__name__}: {str(error)[:200]}"
-    if call is products.on_one_thread:
+    if call is product.on_one_thread:
         return wrong_product(result, arguments, copies)
     try:
         answer = expected(*copies)
@@ -382,17 +376,17 @@ def trouble(call, arguments, expected):
 
 def wrong_product(answer, arguments, before):
     """What is wrong with a product that gave an answer: NumPy's is right, on numbers whose sums are exact."""
-    P, Q, b, R, E, _work, flags, _most = before
+    P, Q, b, R, old_sums, _workspace, flags, _state = before
     now, sums = arguments[3:5]
     if answer != 0:
-        return None if same(now, R) and same(sums, E) else f"written, though the answer was {answer}"
-    if flags not in (0, products.BIASED, products.BIASED | products.EXTRA):
+        return None if same(now, R) and same(sums, old_sums) else f"written, though the answer was {answer}"
+    if flags not in FLAGS:
         return None
     P, Q = (M if M.ndim == 2 else M[:, np.newaxis] for M in (P, Q))
-    right = P @ Q + (b[:, np.newaxis] if flags & products.BIASED else 0)
+    right = P @ Q + (b[:, np.newaxis] if flags & product.WITH_BIAS else 0)
     if not same(np.asarray(now).reshape(right.shape), right):
         return f"R is {now!r:.100} for {right!r:.100}"
-    return None if not flags & products.EXTRA or same(sums, P.sum(axis=1)) else "E is wrong"
+    return None if not flags & product.ROW_SUMS or same(sums, P.sum(axis=1)) else "the row sums are wrong"
 
 
 def say(place, title):

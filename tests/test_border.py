@@ -17,7 +17,8 @@ from helpers import assert_same_bits
 
 import numbafc as fc
 from numbafc import _numba
-from numbafc.kernels import products
+from numbafc.kernels import product
+from numbafc.kernels.epilogue import Epilogue
 from numbafc.nn import ACTIVATIONS, LOSSES
 
 CALLS = Path(border_calls.__file__)
@@ -54,7 +55,7 @@ def test_wild_arguments_are_a_sentence_or_the_right_result(group, untouched, tmp
 def test_every_kernel_is_checked_or_private():
     """Compiled code looks at types and memory alone: lengths and indices are for the check."""
     found = border_calls.all_kernels()
-    assert {"kernels.products.on_one_thread", "nn.updates.adam", "nn.engine._serial"} <= set(found)
+    assert {"kernels.product.on_one_thread", "nn.optimizers.adam_update", "nn.engine._serial"} <= set(found)
     assert [name for name, one in found.items() if one.check is None and not border_calls.is_private(name)] == []
 
 
@@ -118,10 +119,11 @@ def test_what_the_border_cannot_check_is_not_for_everybody():
     """The step with momentum in tiles is told where memory is; and what decides is read in one piece."""
     dtype, none = np.dtype(np.float32), np.empty(0, np.float32)
     A, X, R, work = np.ones((6, 20), dtype), np.ones((20, 16), dtype), np.full((6, 16), 5, dtype), np.empty(10_000, dtype)
-    with pytest.raises(ValueError, match="flags hold MOVE"):
-        products.on_one_thread(A, X, np.ones(16, dtype), R, none, work, products.MOVE, products.ANY_SIZE)
+    with pytest.raises(ValueError, match="the epilogue MOMENTUM"):
+        product.on_one_thread(A, X, np.ones(16, dtype), R, none, work, Epilogue.MOMENTUM << product.EPILOGUE, 0)
     for b in (np.ones(192, dtype)[::2], np.ones(96, dtype)[::-1]):
-        assert products.on_one_thread(A, X, b, R, none, work, products.THROUGH, products.ANY_SIZE) == products.UNFIT
+        flags = Epilogue.RELU_BACKWARD << product.EPILOGUE
+        assert product.on_one_thread(A, X, b, R, none, work, flags, 0) == product.UNFIT
     assert (R == 5).all()
 
 
@@ -176,8 +178,9 @@ def test_fit_takes_data_that_nobody_may_write(tmp_path):
 
 def test_an_engine_refuses_what_does_not_fit_it():
     """Its loops rely on every length and every place: nothing is asked of an array once they run."""
-    from numbafc.nn.engine import Data, Engine, no_results
+    from numbafc.nn.engine import Data, Engine
     from numbafc.nn.recipe import Regularization
+    from numbafc.nn.results import DONE, no_results
 
     sizes, parameters, rng = (5, 4, 3), np.zeros(5 * 4 + 4 + 4 * 3 + 3), np.random.default_rng(0)
     none = np.empty(0)
@@ -221,7 +224,7 @@ def test_an_engine_refuses_what_does_not_fit_it():
         assert not results.any()
     for done in (-1, 5, np.nan):
         results = no_results()
-        results[4] = done
+        results[DONE] = done
         with pytest.raises(ValueError, match="minibatches"):
             one.epoch(order, rates, 0, results)
     assert not parameters.any()

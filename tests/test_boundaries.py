@@ -13,7 +13,7 @@ from helpers import assert_same_bits
 import numbafc as fc
 from numbafc import formulas
 from numbafc.files import datasets, replacing
-from numbafc.kernels.loops import LANES
+from numbafc.kernels.target import STRIP
 from numbafc.nn import ACTIVATIONS, LOSSES, Cosine, OneCycle, OnPlateau, Step, dropout, initializers
 from numbafc.nn.activations import LEAK, SELU_ALPHA, SELU_SCALE
 
@@ -88,7 +88,7 @@ def test_losses_where_their_pieces_meet(dtype):
 
 # ---- kernel="loops" ----
 
-EDGES = [LANES - 1, LANES, LANES + 1, 2 * LANES, 2 * LANES + 1]
+EDGES = [STRIP - 1, STRIP, STRIP + 1, 2 * STRIP, 2 * STRIP + 1]
 
 
 @pytest.mark.parametrize("threads", [1, 2])
@@ -98,7 +98,7 @@ def test_loops_reach_the_last_lane_of_every_strip(S, threads):
     rng, before = np.random.default_rng(S), fc.get_num_threads()
     fc.set_num_threads(min(threads, before))
     try:
-        for T, N, B in ((3, 5, S), (3, S, 5), (S, 5, 3), (5, S, LANES + 1), (0, 3, S), (3, 0, S)):
+        for T, N, B in ((3, 5, S), (3, S, 5), (S, 5, 3), (5, S, STRIP + 1), (0, 3, S), (3, 0, S)):
             W, X, b, dY = (rng.integers(-8, 9, shape).astype(np.float32) for shape in ((T, N), (N, B), (T,), (T, B)))
             bordered = np.full((T + 2, B + 2), np.nan, np.float32)
             fc.forward(W, X, b, out=bordered[1:-1, 1:-1], kernel="loops")

@@ -13,11 +13,12 @@ from numba.core.runtime import _nrt_python, rtsys
 
 import numbafc as fc
 from numbafc.formulas import SUM_BLOCK
-from numbafc.kernels import products
-from numbafc.kernels.vector import momentum
+from numbafc.kernels import product
+from numbafc.kernels.epilogue import Epilogue, StepSettings
 from numbafc.nn import ACTIVATIONS, LOSSES, engine, training, updates
 from numbafc.nn.losses import split_targets
 from numbafc.nn.recipe import Regularization
+from numbafc.nn.results import DONE, no_results
 
 OPTIMIZERS = [
     fc.SGD(0.01),
@@ -115,14 +116,15 @@ def test_a_unit_that_no_longer_learns_leaves_zeros_in_the_state(optimizer, dtype
     for state in states:
         state["powers"] = np.ones(2)
     theirs, ours = np.zeros((2, len(numbers)), dtype)
-    settings, none = np.zeros(16, dtype), np.empty(0, dtype)
+    none = np.empty(0, dtype)
     for step in range(2):
         g = np.where(np.arange(len(numbers)) < 40 * step, -np.sqrt(tiny) / 4, 0).astype(dtype)
         with np.errstate(all="ignore"):
             optimizer.update(theirs, g.copy(), states[0])
-        updates.settle(compiled.settings, optimizer.learning_rate, states[1]["powers"], settings)
-        one, other = ([states[1][name] for name in compiled.states] + [none])[:2]
-        compiled.update(ours, g, one, other, settings)
+        settings = updates.settings_for(compiled.numbers, optimizer.learning_rate, states[1]["powers"], np.dtype(dtype))
+        one, other = [*(states[1][name] for name in compiled.states), none][:2]
+        with np.errstate(all="ignore"):
+            compiled.update.function(ours, g, one, other, settings)  # the formula in plain Python, number by number
         for name in compiled.states:
             assert_same_bits(states[1][name], states[0][name], f"{name} after step {step}")
             if step == 0 and not isinstance(optimizer, fc.Adagrad):  # whose state never decays
@@ -133,7 +135,7 @@ def test_a_unit_that_no_longer_learns_leaves_zeros_in_the_state(optimizer, dtype
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])
 @pytest.mark.parametrize("nesterov", [False, True])
-def test_momentum_in_tiles_settles_as_its_definition_does(nesterov, dtype):
+def test_momentum_in_tiles_is_flushed_as_its_definition_is(nesterov, dtype):
     """Velocities below the smallest normal number, some of which decay while others grow."""
     (T, N, B), info, optimizer = (13, 37, 20), np.finfo(dtype), fc.SGD(0.1, momentum=0.9, nesterov=nesterov)
     dY, X = np.zeros((T, B), dtype), np.ones((N, B), dtype)
@@ -141,17 +143,20 @@ def test_momentum_in_tiles_settles_as_its_definition_does(nesterov, dtype):
     numbers = np.array([info.smallest_normal, 2e3 * info.smallest_normal, info.smallest_subnormal, 0, 1, -1], dtype)
     ours, theirs = ([np.ones(T * N, dtype), np.resize(np.append(numbers, -numbers), T * N)] for _ in range(2))
     optimizer.update(theirs[0], np.repeat(dY[:, 0], N), {"velocity": theirs[1]})
-    settings, none, work = np.zeros(momentum.SETTINGS, dtype), np.empty(0, dtype), np.empty(20_000, dtype)
-    updates.settle(optimizer.compiled().settings, optimizer.learning_rate, np.ones(2), settings)
-    settings[momentum.NESTEROV] = nesterov
-    settings[momentum.DISTANCE :].view(np.int64)[0] = ours[1].ctypes.data - ours[0].ctypes.data
-    flags, W = products.TURN_X | products.MOVE, ours[0].reshape(T, N)
-    assert products.on_one_thread.unchecked(dY, X, settings, W, none, work, flags, products.ANY_SIZE) == 0
+    settings = updates.settings_for(optimizer.compiled().numbers, optimizer.learning_rate, np.ones(2), np.dtype(dtype))
+    none, workspace, W = np.empty(0, dtype), np.empty(20_000, dtype), ours[0].reshape(T, N)
+    flags, state = product.TRANSPOSE_Q | Epilogue.MOMENTUM << product.EPILOGUE, ours[1].ctypes.data - ours[0].ctypes.data
+    assert product.on_one_thread.unchecked(dY, X, settings, W, none, workspace, flags, state) == 0
     assert_same_bits(ours[1], theirs[1], "velocity")
     assert_same_bits(ours[0], theirs[0], "parameters")
     small = (theirs[1] != 0) & (np.abs(theirs[1]) < info.smallest_normal)
     assert small.any()
     assert (theirs[1] == 0).any()
+
+
+def test_what_a_tile_is_told_are_the_first_settings_of_an_optimizer():
+    """The microkernel reads them by their place."""
+    assert updates.Settings._fields[: len(StepSettings._fields)] == StepSettings._fields
 
 
 def test_small_squares_of_gradients_add_up():
@@ -174,8 +179,8 @@ def test_a_hit_is_a_sample_whose_first_largest_logit_is_that_of_its_class(T, B, 
 THREADS = """
 import sys, hashlib, numpy as np
 import numbafc as fc
-from numbafc.nn import engine
-engine.PARALLEL = engine.GATHERED = 0  # every product and every batch is split
+from numbafc.nn import engine, minibatch
+engine.PARALLEL = minibatch.PARALLEL = minibatch.PARALLEL_GATHER = 0  # every product and every batch is split
 rng = np.random.default_rng(0)
 digest = hashlib.sha256()
 for activation, loss, optimizer, batch, options in (
@@ -225,14 +230,14 @@ def an_engine(regularization, sizes=(20, 30, 4), batch=16, samples=64):
 @pytest.mark.parametrize("regularization", [Regularization(), Regularization(0.5, 1.0, 0.1, 0.1, 7)])
 def test_minibatches_allocate_nothing(regularization):
     run, order = an_engine(regularization)
-    rates, results = np.full(4, 1e-3), engine.no_results()
+    rates, results = np.full(4, 1e-3), no_results()
     run.epoch(order, rates, 0, results.copy())
     _nrt_python.memsys_enable_stats()
     try:
         before = rtsys.get_allocation_stats()
         run.epoch(order, rates, 4, results)
         assert rtsys.get_allocation_stats() == before
-        assert results[4] == 4
+        assert results[DONE] == 4
     finally:
         _nrt_python.memsys_disable_stats()
 

@@ -10,9 +10,11 @@ from helpers import assert_same_bits
 
 import numbafc as fc
 from numbafc._numba import kernel
-from numbafc.kernels.products import product_types
+from numbafc.kernels import target
+from numbafc.kernels.product import product_types
 from numbafc.nn import LOSSES, Cosine, engine, passes, training
 from numbafc.nn.recipe import Regularization
+from numbafc.nn.results import DONE, SAMPLES
 
 SIZES = (5, 7, 6, 3)
 
@@ -87,10 +89,10 @@ def test_fit_has_every_setting_in_its_place(loss, settings, regularization, comp
     "optimizer", [fc.SGD(0.1), fc.SGD(0.1, momentum=0.9), fc.Adam(0.01)], ids=["sgd", "momentum", "adam"]
 )
 def test_layers_that_threads_share_have_the_bits_of_the_definition(activation, settings, optimizer, monkeypatch):
-    """Products, gathering and updates are split at these sizes: 64·256·112 is above PARALLEL, 64·256 is GATHERED."""
+    """Products, gathering and updates are split at these sizes: 64·256·112 is above PARALLEL, 64·256 is PARALLEL_GATHER."""
     sizes, batch = (256, 112, 220, 3), 64
-    assert batch * min(a * b for a, b in itertools.pairwise(sizes[:3])) >= engine.PARALLEL
-    assert batch * sizes[0] >= engine.GATHERED
+    assert batch * min(a * b for a, b in itertools.pairwise(sizes[:3])) >= target.PARALLEL
+    assert batch * sizes[0] >= target.PARALLEL_GATHER
     rng = np.random.default_rng(0)
     X, y = rng.standard_normal((2 * batch, sizes[0])).astype(np.float32), rng.integers(0, 3, 2 * batch)
     before, nets = fc.get_num_threads(), [fc.MLP(sizes, activation) for _ in range(2)]
@@ -110,7 +112,7 @@ def test_layers_that_threads_share_have_the_bits_of_the_definition(activation, s
 
 
 @kernel(product_types, parallel=False)
-def refusing_product(A, X, b, Y, extra, work, flags, size):
+def refusing_product(P, Q, b, R, sums, workspace, flags, state):
     """Answers as a product does that does not take its arrays."""
     return 7
 
@@ -160,7 +162,7 @@ def test_a_resumed_training_names_its_last_minibatch():
     options = {"batch_size": 5, "epochs": 3, "schedule": Cosine(0.2), "optimizer": fc.SGD(0.1)}
     expected = nets[0].fit(X, y, **options)
     assert not fit_for(nets[1], 5 + 3, X, y, **options)
-    assert nets[1].training.results[3:5].tolist() == [15, 3]
+    assert nets[1].training.results[[SAMPLES, DONE]].tolist() == [15, 3]
     history = nets[1].fit(X, y, resume=True)
     assert [record[:2] for record in history] == [record[:2] for record in expected]
     assert history.score == expected.score

@@ -1,10 +1,10 @@
 """After the whole suite (conftest.py puts this last): no kernel was compiled for more than its dtypes."""
 
 from numbafc import _numba
-from numbafc.kernels import loops, products
-from numbafc.nn import ACTIVATIONS, LOSSES, clipping, dropout, engine, losses, portable, updates
+from numbafc.kernels import gradients, loops, norms, product, threads
+from numbafc.nn import ACTIVATIONS, LOSSES, clipping, dropout, engine, losses, optimizers, portable
 
-MODULES = loops, products, clipping, dropout, engine, losses, portable, updates
+MODULES = gradients, loops, norms, product, threads, clipping, dropout, engine, losses, optimizers, portable
 
 
 def kernels():

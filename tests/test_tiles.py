@@ -10,17 +10,18 @@ from helpers import assert_same_bits, run_python
 import numbafc as fc
 from numbafc._numba import DTYPES
 from numbafc.formulas import SUM_BLOCK
-from numbafc.kernels import products, tile
-from numbafc.kernels.packing import BAND, CHUNK, FEW_ROWS, FEW_SUMMANDS, GROUP
+from numbafc.kernels import product, target, tiled
+from numbafc.kernels.epilogue import Epilogue
+from numbafc.kernels.target import FEW_ROWS, FEW_SUMMANDS, KC, MC, NC
 
 # What each shape is about: K around a chunk, more than one group of vectors, W with a power of two from row to row (its
 # transpose is packed), bands of it, few rows, one sample, many threads' worth of work.
 EDGES = [
-    *((3, K, 5) for K in (CHUNK - 1, CHUNK, CHUNK + 1, 2 * CHUNK + 1)),
-    *((7, 20, 16 * GROUP + d) for d in (-1, 0, 1, 17)),
+    *((3, K, 5) for K in (KC - 1, KC, KC + 1, 2 * KC + 1)),
+    *((7, 20, 16 * NC + d) for d in (-1, 0, 1, 17)),
     *((60, 1024, S) for S in (5, 70)),
-    (BAND + 1, 1024, 33),
-    (CHUNK + 3, 2 * BAND + 1, 20),
+    (MC + 1, 1024, 33),
+    (KC + 3, 2 * MC + 1, 20),
     *((T, 30, 500) for T in (FEW_ROWS, FEW_ROWS + 1)),
     *((T, 2 * SUM_BLOCK + 15, 131) for T in (1, FEW_ROWS)),
     *((5, 150, B) for B in (1, 2, 3, 7, FEW_SUMMANDS, FEW_SUMMANDS + 1)),
@@ -101,8 +102,8 @@ FEATURES = {"AVX-512": {"avx512f", "avx2", "fma"}, "AVX2": {"avx2", "fma"}, "NEO
 @pytest.mark.parametrize("dtype", DTYPES, ids=str)
 def test_every_tile_fits_its_registers(name, dtype):
     registers = {"AVX-512": 32, "AVX2": 16, "NEON": 32, "none": 16}[name]
-    sizes = tile.tile_for(dtype, frozenset(FEATURES[name]))
-    for vectors, heights in sizes.tiles().items():
+    sizes = target.tiles_for(dtype, frozenset(FEATURES[name]))
+    for vectors, heights in sizes.heights().items():
         assert 1 in heights
         assert max(heights) == sizes.most_rows[max(vectors, 1)]
         for rows in heights:
@@ -127,78 +128,82 @@ def hot_loops(assembly):
 
 @pytest.mark.parametrize("dtype", DTYPES, ids=str)
 def test_no_hot_loop_of_a_large_tile_uses_the_stack(dtype, tmp_path):
-    features = tile.target_features()
+    features = target.target_features()
     if not ("fma" in features and "avx2" in features):
         pytest.skip("reads the assembly of AVX2 and AVX-512")
     code = f"""
 import numpy as np
 import numbafc as fc
 fc.forward(np.ones((2, 2), {dtype.name!r}), np.ones((2, 2), {dtype.name!r}))
-from numbafc.kernels import products
-print("\\n".join(products.on_one_thread.dispatchers[{dtype.itemsize}].inspect_asm().values()))
+from numbafc.kernels.product import on_one_thread
+print("\\n".join(on_one_thread.dispatchers[{dtype.itemsize}].inspect_asm().values()))
 """
     # into an empty cache: a kernel that was loaded has no assembly to show
     done = run_python(code, NUMBA_CACHE_DIR=str(tmp_path))
     loops = dict(hot_loops(done.stdout))
-    sizes = tile.tile_for(dtype, features)
+    sizes = target.tiles_for(dtype, features)
     for vectors, most in sizes.most_rows.items():
         body = loops[f"{most}x{vectors}"]
         assert sum("vfmadd" in line for line in body) >= most * vectors, f"{most}x{vectors}: {body}"
         assert not [line for line in body if "%rsp" in line], f"{most}x{vectors} spills"
 
 
-def test_work_is_kept_from_call_to_call():
+def test_the_workspace_is_kept_from_call_to_call():
     W, X = np.ones((100, 300), np.float32), np.ones((300, 200), np.float32)
     fc.forward(W, X)
-    before = products._own.by_itemsize[4][1]
+    before = tiled.workspaces.by_itemsize[4][1]
     fc.forward(W, X)
     fc.forward(W[:50], X)
-    assert products._own.by_itemsize[4][1] is before
+    assert tiled.workspaces.by_itemsize[4][1] is before
     assert before.size
 
 
 @pytest.mark.parametrize("dtype", DTYPES, ids=str)
 def test_panels_hold_nothing_that_nobody_wrote(dtype):
     """Subnormal numbers left in the lanes behind X, which no tile stores, made tiles several times as slow."""
-    left, lanes = dtype.type(np.finfo(dtype).smallest_subnormal), tile.tile_for(dtype, tile.target_features()).lanes
+    left, lanes = dtype.type(np.finfo(dtype).smallest_subnormal), target.tiles_for(dtype, target.target_features()).lanes
     packed = 0
     for T, N, B in ((3, 48, 128), (48, 48, 128), (48, 64, 128), (30, 65, 50), (200, 255, 33)):
         dY = np.ones((T, B), dtype)
         for X in (np.ones((N, B), dtype).T, np.ones((B, N), dtype), np.ones((B, 2 * N), dtype)[:, ::2]):
             dW, db, none = np.empty((T, N), dtype), np.empty(T, dtype), np.empty(0, dtype)
             arrays = [dY, X, none, dW, db, none]
-            room = products.on_one_thread(*arrays, products.EXTRA, products.ANY_SIZE)
-            arrays[-1] = np.full(room, left, dtype)
-            assert products.on_one_thread(*arrays, products.EXTRA, products.ANY_SIZE) == 0
-            if room >= B * lanes:  # else X is read in place
+            needed = product.on_one_thread(*arrays, product.ROW_SUMS, 0)
+            arrays[-1] = np.full(needed, left, dtype)
+            assert product.on_one_thread(*arrays, product.ROW_SUMS, 0) == 0
+            if needed >= B * lanes:  # else X is read in place
                 packed += 1
-                assert not (arrays[-1][: room // B * B] == left).any(), (T, N, B, X.strides)
+                assert not (arrays[-1][: needed // B * B] == left).any(), (T, N, B, X.strides)
     assert packed >= 10
 
 
 @pytest.mark.parametrize("dtype", DTYPES, ids=str)
-def test_endings_of_tiles_are_refused_where_they_do_not_fit(dtype):
+def test_epilogues_are_refused_where_they_do_not_fit(dtype):
     """b would be read behind its end, or at other numbers' places."""
     A, X, R, none = np.ones((6, 20), dtype), np.ones((20, 16), dtype), np.full((6, 40), 5, dtype), np.empty(0, dtype)
     work = np.empty(10_000, dtype)
 
-    def answer(b, flags, out):
-        return products.on_one_thread.unchecked(A, X, np.ones(b, dtype), out, none, work, flags, products.ANY_SIZE)
+    def answer(b, epilogue, out):
+        return product.on_one_thread.unchecked(A, X, np.ones(b, dtype), out, none, work, epilogue << product.EPILOGUE, 0)
 
-    for flags, b in ((products.STEP, 0), (products.MAXIMUM, 5), (products.THROUGH, 95), (products.MOVE, 15)):
-        assert answer(b, flags, R[:, :16]) == products.UNFIT
-    assert answer(96, products.THROUGH, R[:, :16]) == products.UNFIT
+    wrong = {Epilogue.BIAS: 5, Epilogue.BIAS_RELU: 5, Epilogue.RELU_BACKWARD: 95, Epilogue.SGD: 0, Epilogue.MOMENTUM: 15}
+    assert set(wrong) | {Epilogue.NONE} == set(Epilogue)
+    for epilogue, b in wrong.items():
+        assert answer(b, epilogue, R[:, :16]) == product.UNFIT
+    assert answer(96, Epilogue.RELU_BACKWARD, R[:, :16]) == product.UNFIT
+    for unknown in (len(Epilogue), -1, 63, 64, 2**40):
+        assert answer(6, unknown, R[:, :16]) == product.UNFIT
     assert (R == 5).all()
-    assert answer(96, products.THROUGH, R[:, :16].copy()) == 0
-    assert answer(6, products.MAXIMUM, R[:, :16]) == 0
+    assert answer(96, Epilogue.RELU_BACKWARD, R[:, :16].copy()) == 0
+    assert answer(6, Epilogue.BIAS_RELU, R[:, :16]) == 0
     np.testing.assert_array_equal(R[:, :17], np.full((6, 17), 21, dtype) - 16 * (np.arange(17) == 16))
 
 
 MANY_THREADS = """
 import numpy as np
 import numbafc as fc
-from numbafc.kernels import loops, products
-products.PARALLEL = loops.PARALLEL = 0   # every product is split, however small
+from numbafc.kernels import loops, product
+product.PARALLEL = loops.PARALLEL = 0   # every product is split, however small
 rng = np.random.default_rng(0)
 wrong = []
 for threads in (1, 2, 3, 5):

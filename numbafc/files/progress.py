@@ -11,11 +11,11 @@ import numpy as np
 
 from .. import checks
 from ..nn import recipe
-from ..nn.results import no_results
 from ..nn.mlp import MLP
 from ..nn.optimizers import OPTIMIZERS, OURS
 from ..nn.progress import UNKNOWN, EpochRecord, Progress
 from ..nn.recipe import Recipe, Regularization
+from ..nn.results import no_results
 from ..nn.schedules import SCHEDULES
 
 

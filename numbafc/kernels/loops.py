@@ -26,7 +26,6 @@ from .target import PARALLEL_LOOPS as PARALLEL
 from .target import STRIP
 
 
-
 def _types(real):
     return array_in(real, 2), array_in(real, 2), array_in(real, 1), array_out(real, 2), intp
 

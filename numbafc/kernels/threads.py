@@ -8,7 +8,7 @@ from numba.types import intp
 from .._numba import array_in, inner, kernel
 from .epilogue import Epilogue
 from .packing import packs_x, sums_by_gemv, vectors_of, workspace_for
-from .product import ANY_SIZE, EPILOGUE, MEAN, ROW_SUMS, UNFIT, WITH_BIAS, operands, product_types
+from .product import ANY_SIZE, EPILOGUE, MEAN, ROW_SUMS, UNFIT, WITH_BIAS, on_one_thread, operands, product_types
 from .target import PACKING_ROWS, READING
 from .vector import call_pointer, lanes_in
 
@@ -35,7 +35,7 @@ _product = call_pointer(product_types)
 
 
 @kernel(lambda real: (*product_types(real), array_in(intp, 1)))
-def on_threads(P, Q, b, R, sums, workspace, flags, threads, pointers):
+def _on_threads(P, Q, b, R, sums, workspace, flags, threads, pointers):
     """As on_one_thread, split into as many equal parts as there are threads. pointers: the address of that function.
 
     It calls on_one_thread by address, for compiling the tiles once more into this kernel would take seconds.
@@ -67,3 +67,8 @@ def on_threads(P, Q, b, R, sums, workspace, flags, threads, pointers):
         arrays = A[t0:t1], X[:, s0:s1], own_b, Y[t0:t1, s0:s1], own_sums, own
         refusals += int(_product(pointers, 0, (*arrays, flags & kept | ANY_SIZE, 0)) != 0)
     return UNFIT if refusals > 0 else 0
+
+
+def on_threads(P, Q, b, R, sums, workspace, flags, threads):
+    """As on_one_thread, with so many threads, and without epilogues beyond BIAS."""
+    return _on_threads.unchecked(P, Q, b, R, sums, workspace, flags, threads, on_one_thread.address(R.dtype))

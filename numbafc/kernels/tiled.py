@@ -32,8 +32,19 @@ from .product import (
 )
 from .threads import on_threads
 
-__all__ = ["CHECK_OVERLAP", "MEAN", "TRANSPOSE_P", "TRANSPOSE_Q", "TRANSPOSE_R", "forward", "grad_b", "grad_w", "grad_w_and_b"]
+__all__ = [
+    "CHECK_OVERLAP",
+    "MEAN",
+    "TRANSPOSE_P",
+    "TRANSPOSE_Q",
+    "TRANSPOSE_R",
+    "forward",
+    "grad_b",
+    "grad_w",
+    "grad_w_and_b",
+]
 __all__ += ["grad_x", "ones", "per_sample_grad_norms", "product", "result", "workspaces"]
+
 
 class Workspaces(threading.local):
     """What a Python thread's calls need, by itemsize: the compiled function, the workspace for packed panels, which is kept
@@ -124,15 +135,15 @@ def _again(answer: int, arrays: tuple[Any, ...], flags: int) -> bool:
         return done
     threads = get_num_threads() if answer == LARGE else 1
     if threads > 1:
-        return _with_workspace(on_threads, arrays, flags, threads, on_one_thread.address(R.dtype))
-    return _with_workspace(on_one_thread, arrays, flags | ANY_SIZE, 0)
+        return _with_workspace(on_threads, arrays, flags, threads)
+    return _with_workspace(on_one_thread.unchecked, arrays, flags | ANY_SIZE, 0)
 
 
 def _with_workspace(call: Any, arrays: tuple[Any, ...], *numbers: Any) -> bool:
     """Whether the call was done, with as much workspace as it asks for."""
     dtype = arrays[3].dtype
     workspace = workspaces.of(dtype)[1]
-    while (answer := call.unchecked(*arrays, workspace, *numbers)) > 0:
+    while (answer := call(*arrays, workspace, *numbers)) > 0:
         workspace = workspaces.add(dtype, aligned(answer, dtype))[1]
     return answer == 0
 

@@ -7,21 +7,23 @@ import itertools
 import numpy as np
 
 from .. import checks
-from .._numba import DTYPES, get_num_threads
+from .._numba import DTYPES, get_num_threads, kernel
 from ..kernels import border
 from ..kernels.epilogue import SETTINGS
 from ..kernels.packing import aligned, whole_lines
 from ..kernels.product import on_one_thread
 from ..kernels.target import CALL, PARALLEL
-from . import clipping, minibatch
+from . import clipping
 from .activations import Activation
 from .layer_steps import Run
 from .losses import Loss
-from .minibatch import Choices, Data, Scratch
+from .minibatch import Choices, Data, Scratch, minibatch_types, minibatches
 from .optimizers import Compiled
 from .recipe import Regularization
 from .results import COUNT, DONE, REFUSED
 from .workspace import packing_for, places
+
+_serial, _parallel = kernel(minibatch_types, parallel=False)(minibatches), kernel(minibatch_types)(minibatches)
 
 
 def _in_order(data: Data) -> Data:
@@ -80,8 +82,8 @@ class Engine:
         self.batch_size, self.data, self.optimizer = B, data, optimizer.numbers
         self.steps_a_call = max(1, int(CALL // (6 * parameters.size * B)))
         self.powers = state.get("powers", np.ones(2))
-        kernels, none = (on_one_thread, activation.run, loss.run, optimizer.update), np.empty(0, dtype)
-        pointers, (first, second) = np.concatenate([kernel.address(dtype) for kernel in kernels]), [*held, none, none][:2]
+        called, none = (on_one_thread, activation.run, loss.run, optimizer.update), np.empty(0, dtype)
+        pointers, (first, second) = np.concatenate([one.address(dtype) for one in called]), [*held, none, none][:2]
         memory, packing = aligned(length, dtype), aligned(packing_for(sizes, B) * parts, dtype)
         memory[:] = 0
         self.run = Run(pointers, layers, parameters, first, second, memory, packing)
@@ -90,7 +92,7 @@ class Engine:
         self.scratch = Scratch(np.zeros(SETTINGS, dtype), shares, losses, of_loss, sums, answers)
         epilogues = int(activation.forward), int(activation.backward), int(optimizer.epilogue)
         self.choices = Choices(B, parts, *epilogues, regularization.seed, *regularization.numbers)
-        self._minibatches = minibatch.on_threads if parts > 1 else minibatch.on_one_thread
+        self._minibatches = _parallel if parts > 1 else _serial
         self._minibatches.compile(dtype)
 
     def epoch(self, order: np.ndarray, rates: np.ndarray, step: int, results: np.ndarray) -> None:
@@ -113,7 +115,9 @@ class Engine:
             last = min(first + self.steps_a_call, len(rates))
             chosen = order[first * self.batch_size : last * self.batch_size]
             told = self.choices, self.optimizer, self.powers, step + first, results
-            self._minibatches.unchecked(self.run.memory, self.data, self.run, self.scratch, chosen, rates[first:last], *told)
+            self._minibatches.unchecked(
+                self.run.memory, self.data, self.run, self.scratch, chosen, rates[first:last], *told
+            )
             if results[REFUSED]:
                 raise RuntimeError(f"a product refused arrays of the engine ({results[REFUSED]}): a defect of numbafc")
             if results[DONE] < last:

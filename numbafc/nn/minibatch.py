@@ -18,8 +18,7 @@ import numpy as np
 from numba import prange, types
 from numba.types import float64, int64, intp
 
-from .._numba import flat, flat_in, inner, kernel, noinline
-from ..kernels.epilogue import Epilogue
+from .._numba import flat, flat_in, inner, noinline
 from ..kernels.target import PARALLEL, PARALLEL_GATHER
 from ..kernels.vector import call_pointer, gather, matrix, span
 from . import clipping, dropout
@@ -209,7 +208,7 @@ def _update(run, scratch, longest):
     update_rows(run, span(settings, 0, len(settings)), 0, len(run.parameters), gradients)
 
 
-def _minibatches(memory, data, run, scratch, order, rates, choices, optimizer, powers, steps, results):
+def minibatches(memory, data, run, scratch, order, rates, choices, optimizer, powers, steps, results):
     """Train on order[0 : batch_size], order[batch_size : …] and so on, one minibatch for each rate.
 
     memory: run's. optimizer: its Hyperparameters, with their powers. steps: how many minibatches there were before.
@@ -244,7 +243,7 @@ def _minibatches(memory, data, run, scratch, order, rates, choices, optimizer, p
             return
 
 
-def _types(real: Any) -> tuple[Any, ...]:
+def minibatch_types(real: Any) -> tuple[Any, ...]:
     def table(of: Any) -> Any:
         return types.Array(of, 2, "C", readonly=True)
 
@@ -256,7 +255,3 @@ def _types(real: Any) -> tuple[Any, ...]:
     tuples = (read, Data), (run, Run), (scratch, Scratch), (choices, Choices), (numbers, Hyperparameters)
     data, run, scratch, choices, numbers = (types.BaseTuple.from_types(*one) for one in tuples)
     return reals, data, run, scratch, flat_in(int64), flat_in(float64), choices, numbers, doubles, intp, doubles
-
-
-on_one_thread = kernel(_types, parallel=False)(_minibatches)
-on_threads = kernel(_types)(_minibatches)

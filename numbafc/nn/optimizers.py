@@ -64,7 +64,9 @@ class CompiledOptimizer:
         for setting in fields(self):  # type: ignore[arg-type]
             value = getattr(self, setting.name)
             # a Python float: one of NumPy's would not be written to a file
-            number = checks.number(setting.name, value, 0, **LIMITS[setting.name]) if setting.name in LIMITS else bool(value)
+            number = (
+                checks.number(setting.name, value, 0, **LIMITS[setting.name]) if setting.name in LIMITS else bool(value)
+            )
             object.__setattr__(self, setting.name, number)
 
     def compiled(self) -> Compiled:
@@ -102,7 +104,7 @@ class CompiledOptimizer:
             border.put_back(numbers, array)
 
 
-_sgd, _momentum = updates.update("sgd", sgd, states=0), updates.update("momentum", momentum, states=1)
+sgd_update, momentum_update = updates.update("sgd", sgd, states=0), updates.update("momentum", momentum, states=1)
 
 
 @dataclass(frozen=True)
@@ -128,8 +130,8 @@ class SGD(CompiledOptimizer):
     def compiled(self) -> Compiled:
         numbers = Hyperparameters(self.weight_decay, self.momentum, nesterov=float(self.nesterov))
         if self.momentum:
-            return Compiled(_momentum, numbers, ("velocity",), Epilogue.MOMENTUM)
-        return Compiled(_sgd, numbers, epilogue=Epilogue.NONE if self.weight_decay else Epilogue.SGD)
+            return Compiled(momentum_update, numbers, ("velocity",), Epilogue.MOMENTUM)
+        return Compiled(sgd_update, numbers, epilogue=Epilogue.NONE if self.weight_decay else Epilogue.SGD)
 
 
 @inner
@@ -152,7 +154,7 @@ def _adamw(theta, g, m, v, s):
     return s.shrink * theta - step, m, v
 
 
-_update_adam, _update_adamw = updates.update("adam", _adam, states=2), updates.update("adamw", _adamw, states=2)
+adam_update, adamw_update = updates.update("adam", _adam, states=2), updates.update("adamw", _adamw, states=2)
 
 
 @dataclass(frozen=True)
@@ -176,7 +178,7 @@ class Adam(CompiledOptimizer):
         return Compiled(self._kernel(), numbers, ("mean", "square"))
 
     def _kernel(self) -> Kernel:
-        return _update_adam
+        return adam_update
 
     def init(self, parameters: np.ndarray) -> dict[str, Any]:
         return super().init(parameters) | {"powers": np.ones(2)}  # multiplied up: pow differs from machine to machine
@@ -195,7 +197,7 @@ class AdamW(Adam):
     weight_decay: float = 0.01
 
     def _kernel(self) -> Kernel:
-        return _update_adamw
+        return adamw_update
 
 
 @inner
@@ -218,8 +220,8 @@ def _rmsprop_momentum(theta, g, v, u, s):
     return theta - s.rate * u, v, u
 
 
-_update_rmsprop = updates.update("rmsprop", _rmsprop, states=1)
-_update_rmsprop_momentum = updates.update("rmsprop_momentum", _rmsprop_momentum, states=2)
+rmsprop_update = updates.update("rmsprop", _rmsprop, states=1)
+rmsprop_momentum_update = updates.update("rmsprop_momentum", _rmsprop_momentum, states=2)
 
 
 @dataclass(frozen=True)
@@ -241,8 +243,8 @@ class RMSprop(CompiledOptimizer):
     def compiled(self) -> Compiled:
         numbers = Hyperparameters(self.weight_decay, self.momentum, self.alpha, self.epsilon)
         if self.momentum:
-            return Compiled(_update_rmsprop_momentum, numbers, ("square", "velocity"))
-        return Compiled(_update_rmsprop, numbers, ("square",))
+            return Compiled(rmsprop_momentum_update, numbers, ("square", "velocity"))
+        return Compiled(rmsprop_update, numbers, ("square",))
 
 
 @inner
@@ -252,7 +254,7 @@ def _adagrad(theta, g, v, s):
     return theta - s.rate * (g / (np.sqrt(v) + s.epsilon)), v
 
 
-_update_adagrad = updates.update("adagrad", _adagrad, states=1)
+adagrad_update = updates.update("adagrad", _adagrad, states=1)
 
 
 @dataclass(frozen=True)
@@ -269,7 +271,7 @@ class Adagrad(CompiledOptimizer):
     weight_decay: float = 0.0
 
     def compiled(self) -> Compiled:
-        return Compiled(_update_adagrad, Hyperparameters(self.weight_decay, epsilon=self.epsilon), ("square",))
+        return Compiled(adagrad_update, Hyperparameters(self.weight_decay, epsilon=self.epsilon), ("square",))
 
 
 OURS = (SGD, Adam, AdamW, RMSprop, Adagrad)

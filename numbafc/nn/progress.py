@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from . import schedules
-from .results import no_results
 from .recipe import Recipe
+from .results import no_results
 from .samples import HeldOut, Samples
 
 if TYPE_CHECKING:

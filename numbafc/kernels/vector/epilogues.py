@@ -5,7 +5,7 @@ The formulas are those of kernels/epilogue.py: each is run once here, on vectors
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 from llvmlite import ir
