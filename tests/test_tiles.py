@@ -168,9 +168,9 @@ def test_panels_hold_nothing_that_nobody_wrote(dtype):
         for X in (np.ones((N, B), dtype).T, np.ones((B, N), dtype), np.ones((B, 2 * N), dtype)[:, ::2]):
             dW, db, none = np.empty((T, N), dtype), np.empty(T, dtype), np.empty(0, dtype)
             arrays = [dY, X, none, dW, db, none]
-            needed = product.on_one_thread(*arrays, product.ROW_SUMS, 0)
+            needed = product.on_one_thread(*arrays, product.ROW_SUMS | product.ANY_SIZE, 0)
             arrays[-1] = np.full(needed, left, dtype)
-            assert product.on_one_thread(*arrays, product.ROW_SUMS, 0) == 0
+            assert product.on_one_thread(*arrays, product.ROW_SUMS | product.ANY_SIZE, 0) == 0
             if needed >= B * lanes:  # else X is read in place
                 packed += 1
                 assert not (arrays[-1][: needed // B * B] == left).any(), (T, N, B, X.strides)

@@ -50,12 +50,9 @@ def _output(Y, b, epilogue, sums, with_sums, state):
         b_step = Y.strides[0]
     elif is_step(epilogue):  # the same numbers for all rows
         b_step = 0
-    y, bias, s = (
-        Strided(address(Y, 0), Y.strides[0]),
-        Strided(address(b, 0), b_step),
-        Strided(address(sums, 0), sums.strides[0]),
-    )
-    return Output(Y.dtype, Y.shape[1], y, bias, s, state, epilogue, with_sums)
+    y, bias = Strided(address(Y, 0), Y.strides[0]), Strided(address(b, 0), b_step)
+    to_sums = Strided(address(sums, 0), sums.strides[0])
+    return Output(Y.dtype, Y.shape[1], y, bias, to_sums, state, epilogue, with_sums)
 
 
 @inner
