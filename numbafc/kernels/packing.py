@@ -29,10 +29,11 @@ from .vector import (
 
 @inner
 def pack(X, j0, width, lanes, real, k0, size, itemsize, with_sums, out, at):
-    """Panel [k][width·lanes] of X[k0 : k0+size, j0 : j0+real], from byte `at` of out; with_sums = 1: and a 1.
+    """Panel [k][width·lanes] of X[k0 : k0+size, j0 : j0+real], from byte `at` of out; with_sums = 1: and ones behind it.
 
-    The 1 is behind the last lane of X. Lanes of the panel that are no part of X are numbers of X or 0: what becomes of them is stored nowhere, but numbers
-    below the normal ones, which any memory may hold, take a tile several times as long.
+    The ones are in the lane behind X's last, and make row sums. Lanes of the panel that are no part of X are numbers of X or
+    0: what becomes of them is stored nowhere, but numbers below the normal ones, which any memory may hold, take a tile
+    several times as long.
     """
     step, first = width * lanes * itemsize, at // itemsize
     done = min((real + lanes - 1) // lanes, width) * lanes  # the first two ways write whole vectors

@@ -114,10 +114,8 @@ class Engine:
         for first in range(int(results[DONE]), len(rates), self.steps_a_call):
             last = min(first + self.steps_a_call, len(rates))
             chosen = order[first * self.batch_size : last * self.batch_size]
-            told = self.choices, self.optimizer, self.powers, step + first, results
-            self._minibatches.unchecked(
-                self.run.memory, self.data, self.run, self.scratch, chosen, rates[first:last], *told
-            )
+            arrays, told = (self.data, self.run, self.scratch), (self.choices, self.optimizer, self.powers)
+            self._minibatches.unchecked(self.run.memory, *arrays, chosen, rates[first:last], *told, step + first, results)
             if results[REFUSED]:
                 raise RuntimeError(f"a product refused arrays of the engine ({results[REFUSED]}): a defect of numbafc")
             if results[DONE] < last:

@@ -121,7 +121,7 @@ def input_rows(run, epilogue, depth, B, part, parts):
 
 @inner
 def weight_rows(run, step, waits, settings, depth, B, part, parts):
-    """Rows of dW = dY H'ᵀ, with db, and, unless it waits, the update of these rows of W and b. step: its epilogue, or NONE."""
+    """Rows of dW = dY H'ᵀ, with db, and, unless it waits, their update. step: its epilogue, or NONE."""
     noinline()
     layer, memory, parameters = layer_at(run.layers, depth), run.memory, run.parameters
     N, T, (t0, t1), (p0, p1) = layer.N, layer.T, _rows(layer.T, part, parts), _packing(run, part, parts)

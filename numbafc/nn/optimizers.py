@@ -30,9 +30,9 @@ class Compiled(NamedTuple):
     update: Kernel
     numbers: Hyperparameters
     states: tuple[str, ...] = ()  # names of arrays as long as the parameters
-    # The epilogue that does the step in the tiles of a gradient, as they end, or NONE. Other steps are a pass over a layer's
-    # gradient, in the L2 cache. Adam in tiles was no faster: its divisions and roots are what takes time, and a tile has
-    # four arrays to read, a few columns of each row.
+    # The epilogue that does the step in the tiles of a gradient as they end, or NONE. Other steps are a pass over a
+    # layer's gradient, in the L2 cache. Adam in tiles was no faster: its divisions and roots are what takes time, and a
+    # tile has four arrays to read, a few columns of each row.
     epilogue: Epilogue = Epilogue.NONE
 
 
@@ -56,18 +56,15 @@ LIMITS: dict[str, dict[str, Any]] = {
 
 
 class CompiledOptimizer:
-    """An optimizer whose update is compiled; subclasses are dataclasses of settings. Wrong ones raise TypeError or ValueError."""
+    """An optimizer whose update is compiled; subclasses are dataclasses of settings, which raise TypeError or ValueError."""
 
     learning_rate: float
 
     def __post_init__(self) -> None:
         for setting in fields(self):  # type: ignore[arg-type]
-            value = getattr(self, setting.name)
-            # a Python float: one of NumPy's would not be written to a file
-            number = (
-                checks.number(setting.name, value, 0, **LIMITS[setting.name]) if setting.name in LIMITS else bool(value)
-            )
-            object.__setattr__(self, setting.name, number)
+            value, limits = getattr(self, setting.name), LIMITS.get(setting.name)
+            value = bool(value) if limits is None else checks.number(setting.name, value, 0, **limits)
+            object.__setattr__(self, setting.name, value)  # Python's own numbers, which files hold
 
     def compiled(self) -> Compiled:
         """The optimizer as the engine takes it."""

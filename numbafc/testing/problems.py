@@ -12,13 +12,13 @@ import numpy as np
 from hypothesis import strategies as st
 
 from ..formulas import SUM_BLOCK
-from ..kernels.loops import LANES
+from ..kernels.target import STRIP
 from .layouts import LAYOUTS
 
 # Sizes at which a loop, a vector or a tile ends, one less and one more: plain integers() rarely meets them.
 WIDTHS = (2, 4, 8, 12, 16, 32, 48, 64)
 SHORT = tuple(sorted({0, 1, 3, *(width + d for width in WIDTHS for d in (-1, 0, 1)), 2 * 48 + 1}))
-LONG = tuple(sorted({edge + d for edge in (LANES, SUM_BLOCK, 2 * SUM_BLOCK) for d in (-1, 0, 1)}))
+LONG = tuple(sorted({edge + d for edge in (STRIP, SUM_BLOCK, 2 * SUM_BLOCK) for d in (-1, 0, 1)}))
 FINITE = ("integers", "normal", "wide", "subnormal")
 VALUES = (*FINITE, "special")
 DTYPES = ("float32", "float64")

@@ -162,8 +162,8 @@ def row_of(typingctx: Any, A: Any, t: Any) -> Any:
 def call_pointer(argument_types: Callable[[Any], tuple[Any, ...]]) -> Any:
     """An intrinsic f(pointers, which, (…)) that calls the Kernel whose address is number `which` in an array of them.
 
-    argument_types: from Numba's scalar type to the types of the Kernel's arguments, the first of which is an array of it; it
-    returns intp. So kernels share compiled code.
+    argument_types: from Numba's scalar type to the types of the Kernel's arguments, the first of which is an array of it.
+    The Kernel returns intp. So kernels share compiled code.
     """
 
     @intrinsic
