@@ -48,7 +48,7 @@ def parse() -> argparse.ArgumentParser:
     )
     parser.add_argument("--dtype", type=choices("float32", "float64"), help="float32, float64 or both with a comma")
     parser.add_argument("--optimizer", type=choices("sgd", "adam"), default=("sgd",), help="of the study steps: sgd, adam")
-    parser.add_argument("--rounds", type=positive, help="how often everybody has a turn; usually 7, or 4 with --quick")
+    parser.add_argument("--rounds", type=positive, help="how often everybody is timed; usually 7, or 4 with --quick")
     parser.add_argument("--out", type=Path, metavar="DIR", help=f"where rows, pictures and report.html go: {DEFAULT_OUT}")
     return parser
 
@@ -113,8 +113,8 @@ def writable(parser: argparse.ArgumentParser, folder: Path) -> None:
 
 def execute(parser: argparse.ArgumentParser, names: list[str], asked: Any) -> None:
     """Run studies, then draw and report what there is; after Ctrl-C say where the rows are."""
-    from . import progress, report, rows
-    from .session import Options, Session, file
+    from . import progress, report, rows, storage
+    from .session import Options, Session
     from .studies import STUDIES
 
     out = asked.out or DEFAULT_OUT
@@ -127,7 +127,7 @@ def execute(parser: argparse.ArgumentParser, names: list[str], asked: Any) -> No
             for name in names:
                 session.begin(name, seconds[name])
                 STUDIES[name].run(session)
-                found = rows.measured(rows.read(file(out, name)))
+                found = rows.measured(storage.load(out, name))
                 for sentence in [*rows.busy(found), *STUDIES[name].findings(found)]:
                     session.say(f"{name}: {sentence}")
         report.write(out)

@@ -57,7 +57,7 @@ def same(session: Session, build: str, module: str, environment: dict[str, str],
     with peers.alone("perf.worker", module, n, environment) as subject:
         for shape in SHAPES:
             for op in products.OPS:
-                found += products.measure(session, [subject], op, shape, "float32", n, rounds=1, **extra)
+                found += products.measure(session, [subject], op, shape, "float32", n, repeats=1, **extra)
     if module == "numbafc":
         with peers.alone("perf.trainers", module, n, environment) as subject:
             found += train(session, subject, n, extra)

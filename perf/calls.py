@@ -9,7 +9,7 @@ from __future__ import annotations
 import statistics
 from typing import Any
 
-from . import drawing, rows, turns
+from . import drawing, rounds, rows
 from .peers import Kernel
 from .products import flops, job
 from .session import Session
@@ -19,7 +19,7 @@ SHAPES = ((10, 64, 1), (64, 64, 1), (64, 64, 32), (128, 784, 1), (128, 784, 32))
 QUICK = ((10, 64, 1), (64, 64, 32))
 CALLS = tuple((op, form) for op in ("forward", "grad_w", "grad_b", "grad_x") for form in ("new", "out"))
 CALLS += (("backward", "new"),)
-SAMPLES = 10  # of a turn
+SAMPLES = 10  # of a round
 GOAL = {"backward": 3.0}  # times NumPy's time; 1.5 for the others
 SECONDS = (25, 6)
 
@@ -42,16 +42,16 @@ def measure(
     """One row for each right subject."""
     asked = {**job(op, shape, dtype), "form": form}
     others = [Kernel(worker, "ones") for worker in workers[1:] if op == "grad_b"]
-    check = turns.right_ones([*workers, *others], lambda one: one.ask(**asked, check=True), f"{asked}", session.note)
     # short samples: whatever interrupts a process meets few of them
     timing = {"check": False, "samples": SAMPLES, "calls": min(200, int(1e7 / flops(*shape)) + 1), "warm": 100}
-    subjects = [subject for subject, _ in check]
-    taken = turns.in_turns(subjects, session.rounds, 1, dtype, lambda one: one.ask(**asked, **timing)["seconds"])
-    found = [
-        rows.row({**asked, "threads": 1}, subject, answer, seconds, None, taken.peaks)
-        for (subject, answer), seconds in zip(check, taken.samples, strict=True)
-    ]
-    return session.write(found)
+    comparison = rounds.Comparison(
+        what=f"{asked}",
+        case={**asked, "threads": 1},
+        check=lambda one: one.ask(**asked, check=True),
+        sample=lambda one, _: one.ask(**asked, **timing)["seconds"],
+        flops=lambda _: None,
+    )
+    return rounds.measure(session, [*workers, *others], comparison)
 
 
 def ratios(found: list[rows.Row]) -> dict[tuple[Any, ...], float]:

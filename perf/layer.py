@@ -1,8 +1,8 @@
 """the layer's three products on many shapes, next to NumPy, PyTorch and JAX.
 
 numbafc, NumPy as installed, NumPy with OpenBLAS forced to its best kernels for this processor, PyTorch and JAX, each in a
-process of its own with the same number of threads. They take turns, round after round, on the same numbers; each result
-is checked against float64 before it is timed.
+process of its own with the same number of threads. They are interleaved, round after round, on the same numbers; each
+result is checked against float64 before it is timed.
 """
 
 from __future__ import annotations

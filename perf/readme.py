@@ -6,9 +6,8 @@ import textwrap
 from pathlib import Path
 from typing import Any
 
-from . import drawing, jacobian, layer, products, rows, size, steps
+from . import drawing, jacobian, layer, products, rows, size, steps, storage
 from .peers import OURS
-from .session import file
 
 ROOT = Path(__file__).parent.parent
 RESULTS = Path(__file__).parent / "results"
@@ -25,7 +24,7 @@ NETWORKS = (
 
 def write(folder: Path) -> None:
     """Put the numbers of a folder's rows into README.md, and its picture beside them."""
-    found = {name: rows.measured(rows.read(file(folder, name))) for name in ("layer", "steps", "size", "jacobian")}
+    found = {name: rows.measured(storage.load(folder, name)) for name in ("layer", "steps", "size", "jacobian")}
     for name, some in found.items():
         if not some:
             raise SystemExit(f"expected rows of {name} in {folder}, found none: python -m perf all --out {folder}")
@@ -54,7 +53,7 @@ def section(found: dict[str, list[rows.Row]]) -> str:
     cpu = f"{machine['cpu']} (LLVM calls it {machine['llvm_cpu']})"
     where = f"{cpu}, float32, FMA peak {peak:.0f} GFLOP/s, commit {some[0]['commit']}"
     intro = (
-        f"One thread of {where}: microseconds, the best of many turns, each subject verified before; bold: the fastest. "
+        f"One thread of {where}: microseconds, the best of many samples, each subject verified before; bold: the fastest. "
         "Three products: forward, dW and dX of a layer (T, N, B), a call each. A step: a shuffled minibatch, trained on "
         "with SGD. The columns at the end: numbafc's share of the FMA peak, and its speed next to the fastest peer's; "
         "below 1 × the peer wins."

@@ -7,8 +7,7 @@ import html
 from pathlib import Path
 from typing import Any
 
-from . import drawing, rows
-from .session import file
+from . import drawing, rows, storage
 from .studies import STUDIES, summary
 
 COLUMNS = {  # of the tables: field, heading, factor, format
@@ -26,11 +25,17 @@ td, th { padding: 1px 7px; text-align: right; border-bottom: 1px solid #eee; whi
 th { position: sticky; top: 0; background: #fff } div.wide { overflow-x: auto } pre { background: #f5f5f5; padding: 0.7em }
 .note { color: #a33 }
 """
+METHOD = (
+    "Options of the run, such as --quick, are in no row, nor in this command. Subjects are timed in rounds, each in a "
+    "process of its own, with the same number of threads; each result was checked against float64 in the same run before "
+    "it was timed; best is the fastest sample, median the middle one; compile time is in no sample. A subject that was "
+    "wrong or missing is named under its study. Method and fields: perf/README.md."
+)
 
 
 def write(folder: Path) -> None:
     """Draw the pictures of a folder's rows and write its report. Raises SystemExit if there are none."""
-    studies = {name: rows.read(file(folder, name)) for name in STUDIES}
+    studies = {name: storage.load(folder, name) for name in STUDIES}
     studies = {name: found for name, found in studies.items() if rows.measured(found)}
     if not studies:
         raise SystemExit(
@@ -73,25 +78,32 @@ def machines(studies: dict[str, list[rows.Row]]) -> str:
     """Where the rows come from, and how to repeat them."""
     runs: dict[str, list[str]] = {}
     peers: dict[str, None] = {}
-    commits: dict[str, None] = {}
+    commits: dict[str | None, list[str]] = {}
     for name, found in studies.items():
         row = rows.measured(found)[0]
         facts = row["machine"] | row["versions"] | {"commit": row["commit"]}
         lines = "".join(f"<tr><th>{_text(key)}</th><td>{_text(_plain(value))}</td></tr>" for key, value in facts.items())
         runs.setdefault(f"<table>{lines}</table>", []).append(f"{name} ({row['time']})")
         peers |= dict.fromkeys(subject(one) for one in rows.measured(found))
-        commits[row["commit"] or "COMMIT"] = None
-    asked = "all" if set(studies) == set(STUDIES) else " ".join(studies)
+        commits.setdefault(row["commit"], []).append(name)
     said = "".join(f"<p>{_text(', '.join(names))}</p>{table}" for table, names in runs.items())
     return (
         f"<h2>The machine</h2>{said}<p>Subjects: {_text('; '.join(sorted(peers)))}.</p><h2>To repeat</h2>"
-        f"<pre>git checkout {_text(' or '.join(commits))}\npip install -e '.[perf]' torch jax\n"
-        f"python -m perf {_text(asked)} --out DIR</pre><p>Options of the run, such as --quick, are in no row, nor in "
-        "this command. Subjects take turns, each in a process of its own, with the same number of threads; each result was "
-        "checked against float64 in the same run before it was timed; best is the fastest sample, median the middle one; "
-        "compile time is in no sample. A subject that was wrong or missing is named under its study. Method and fields: "
-        "perf/README.md.</p>"
+        f"{''.join(repeating(commit, names) for commit, names in commits.items())}<p>{METHOD}</p>"
     )
+
+
+def repeating(commit: str | None, names: list[str]) -> str:
+    """The commands that measure these studies once more, of a git commit as rows have it, and what it does not tell."""
+    revision = (commit or "").rstrip("+")
+    doubt = ""
+    if not revision:
+        doubt = "<p>The revision is not known: this was measured outside of a git checkout.</p>"
+    elif revision != commit:
+        doubt = f"<p>No revision has what was measured: the sources had changes since {_text(revision)}, the nearest.</p>"
+    checkout = f"git checkout {_text(revision)}\n" if revision else ""
+    asked = "all" if set(names) == set(STUDIES) else " ".join(names)
+    return f"{doubt}<pre>{checkout}pip install -e '.[perf]' torch jax\npython -m perf {_text(asked)} --out DIR</pre>"
 
 
 def subject(row: rows.Row) -> str:

@@ -2,9 +2,9 @@
 
 A step is a shuffled minibatch: gathered, forward, loss, backward, update. numbafc (net.fit), NumPy as installed and with
 OpenBLAS forced to its best kernels for this processor, scikit-learn's fit with the same kernels, PyTorch (eager) and JAX
-(an epoch is one compiled scan), each in a process of its own with the same number of threads. They take turns, round after
-round, each from the same weights on the same data; a sample is the time of an epoch divided by its steps, and the first
-epoch of a turn is not counted. A peer whose parameters after eight steps are wrong is a line, and is not timed.
+(an epoch is one compiled scan), each in a process of its own with the same number of threads. They are interleaved, round
+after round, each from the same weights on the same data; a sample is the time of an epoch divided by its steps, and the
+first epoch of a round is not counted. A peer whose parameters after eight steps are wrong is a line, and is not timed.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from . import drawing, rows, trainers, turns
+from . import drawing, rounds, rows, trainers
 from .layer import versus
 from .reference import Reference, error_over_bound, reference
 from .session import Session
@@ -32,7 +32,7 @@ QUICK = (((64, 32, 10), 32), ((784, 128, 10), 128), ((784, 512, 512, 10), 128))
 MODULES = ("numbafc", "numpy", "sklearn", "torch", "jax")
 RATES = {"sgd": 0.01, "adam": 0.001}
 CHECKED = 8  # steps before the parameters are compared
-EPOCHS = 3  # samples of a turn
+EPOCHS = 3  # samples of a round
 SECONDS = (220, 26)
 
 
@@ -65,22 +65,20 @@ def measure(session: Session, workers: list[Any], job: dict[str, Any], threads: 
     job = job | {"steps": steps}
     given = trainers.problem(job["sizes"], job["batch"], CHECKED, job["dtype"], job["optimizer"], job["rate"])
     expected = reference(given)
-    what = f"{job['sizes']} {job['optimizer']} {job['dtype']}"
-    right = turns.right_ones(workers, lambda worker: check(worker, expected, job), what, session.note)
 
-    def turn(worker: Any) -> list[float]:
+    def sample(worker: Any, _: rows.Row) -> list[float]:
         seconds = worker.ask(**job, epochs=1 + EPOCHS, shuffle=True, save=None)["seconds"]
         return [s / steps for s in seconds[1:]]
 
-    taken = turns.in_turns([worker for worker, _ in right], session.rounds, threads, job["dtype"], turn)
     sizes, batch = job["sizes"], job["batch"]
-    case = {"op": f"step, {job['optimizer']}", "T": sizes[-1], "N": sizes[0], "B": batch, **job, "threads": threads}
-    return session.write(
-        [
-            rows.row(case, worker, answer, seconds, work, taken.peaks)
-            for (worker, answer), seconds in zip(right, taken.samples, strict=True)
-        ]
+    comparison = rounds.Comparison(
+        what=f"{sizes} {job['optimizer']} {job['dtype']}",
+        case={"op": f"step, {job['optimizer']}", "T": sizes[-1], "N": sizes[0], "B": batch, **job, "threads": threads},
+        check=lambda worker: check(worker, expected, job),
+        sample=sample,
+        flops=lambda _: work,
     )
+    return rounds.measure(session, workers, comparison)
 
 
 def network(row: rows.Row) -> str:

@@ -82,7 +82,7 @@ def check(way: Way, dY: np.ndarray, X: np.ndarray) -> dict[str, Any]:
 
 
 def take(way: Way) -> list[float]:
-    """Three samples of a turn."""
+    """Three samples of a round."""
     calls, samples = max(1, min(100, int(2e5 / way.multiply_adds))), []
     way.call()
     for _ in range(3):
