@@ -80,20 +80,25 @@ def line(found: list[rows.Row]) -> str:
 
 def findings(found: list[rows.Row]) -> list[str]:
     """How our calls compare with NumPy's, for each form."""
-    said = []
-    for (dtype, form), part in rows.groups(found, "dtype", "form").items():
-        by_case = ratios(part)
-        if not by_case:
-            continue
-        over = {key for key, ratio in by_case.items() if ratio > goal(key[1])}
-        worst = max(by_case, key=lambda key: by_case[key] / goal(key[1]))
-        mean, count = statistics.geometric_mean(by_case.values()), drawing.counted(len(by_case), "call", "calls")
-        said.append(
-            f"{dtype}, {'with' if form == 'out' else 'without'} out=: {mean:.2f} × the time of NumPy's product in the "
-            f"geometric mean of {count}; {len(over)} take more than 1.5 × (backward: 3 ×). The worst is {worst[1]} of "
-            f"{worst[3:]}, with {by_case[worst]:.2f} ×."
-        )
-    return said
+    groups = rows.groups(found, "dtype", "form").items()
+    said = {
+        f"{dtype}, {'with' if form == 'out' else 'without'} out=": against_numpy(ratios(part))
+        for (dtype, form), part in groups
+    }
+    return [f"{which}: {text}" for which, text in said.items() if text]
+
+
+def against_numpy(by_case: dict[tuple[Any, ...], float]) -> str | None:
+    """Our time next to that of NumPy's product, of ratios; None if there are none."""
+    if not by_case:
+        return None
+    over = sum(ratio > goal(key[1]) for key, ratio in by_case.items())
+    worst = max(by_case, key=lambda key: by_case[key] / goal(key[1]))
+    mean, count = statistics.geometric_mean(by_case.values()), drawing.counted(len(by_case), "call", "calls")
+    return (
+        f"{mean:.2f} × the time of NumPy's product in the geometric mean of {count}; {over} take more than 1.5 × "
+        f"(backward: 3 ×). The worst is {worst[1]} of {worst[3:]}, with {by_case[worst]:.2f} ×."
+    )
 
 
 def picture(found: list[rows.Row]) -> Any:
