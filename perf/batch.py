@@ -21,7 +21,7 @@ SECONDS = (40, 11)
 
 
 def run(session: Session) -> None:
-    """Every size of batch."""
+    """Measure every size of batch."""
     dtypes, threads = session.dtypes("float32"), session.threads(1)
     batches = BATCHES[::2] if session.quick else BATCHES
     cases = [(dtype, B, op) for dtype in dtypes for op in (OPS[:1] if session.quick else OPS) for B in batches]

@@ -25,7 +25,7 @@ SECONDS = (25, 6)
 
 
 def run(session: Session) -> None:
-    """Every shape and call."""
+    """Measure every shape and call."""
     session.only(threads=1)
     dtypes = session.dtypes("float32")
     cases = [
@@ -39,7 +39,7 @@ def run(session: Session) -> None:
 def measure(
     session: Session, workers: list[Any], op: str, form: str, shape: tuple[int, int, int], dtype: str
 ) -> list[rows.Row]:
-    """One row for each right subject."""
+    """Measure a call. Returns one row for each right subject."""
     asked = {**job(op, shape, dtype), "form": form}
     others = [Kernel(worker, "ones") for worker in workers[1:] if op == "grad_b"]
     # short samples: whatever interrupts a process meets few of them
@@ -71,7 +71,7 @@ def goal(op: str) -> float:
 
 
 def line(found: list[rows.Row]) -> str:
-    """Our time in a case, and how many times NumPy's that is."""
+    """A line for the terminal: our time in a case, and how many times NumPy's that is."""
     mine = found[0]
     shape, what = str((mine["T"], mine["N"], mine["B"])), mine["op"] + (", out=" if mine["form"] == "out" else "")
     peer = "".join(f", {ratio:5.2f} x NumPy's" for ratio in ratios(found).values())

@@ -45,7 +45,7 @@ def reach(subject: Any, job: dict[str, Any], target: float) -> dict[str, Any]:
 
 
 def run(session: Session) -> None:
-    """Every task."""
+    """Measure every task."""
     dtypes, threads = session.dtypes("float32"), session.threads(1)
     cases = [(dtype, *task) for dtype in dtypes for task in (TASKS[:1] if session.quick else TASKS)]
     for n in threads:
@@ -56,7 +56,7 @@ def run(session: Session) -> None:
 
 
 def measure(session: Session, workers: list[Any], job: dict[str, Any], target: float, threads: int) -> list[rows.Row]:
-    """One row per subject that learns; a sample is the sum of its epochs' seconds."""
+    """Measure a task. Returns one row per subject that learns; a sample is the sum of its epochs' seconds."""
 
     def sample(worker: Any, reached: rows.Row) -> list[float]:
         return [sum(worker.ask(**job, epochs=reached["epochs"], shuffle=True, save=None)["seconds"])]
@@ -76,7 +76,7 @@ def measure(session: Session, workers: list[Any], job: dict[str, Any], target: f
 
 
 def line(found: list[rows.Row]) -> str:
-    """Everybody's seconds and epochs."""
+    """A line for the terminal: everybody's seconds and epochs."""
     times = ", ".join(f"{row['best']:.3g} s in {row['epochs']} epochs {drawing.name(row['peer'])}" for row in found)
     return f"{drawing.counted(found[0]['threads'])} {found[0]['dtype']} {found[0]['op']}: {times}"
 

@@ -30,7 +30,7 @@ SECONDS = (10, 6)
 
 
 def run(session: Session) -> None:
-    """T, N and B grow one by one; then the article's example."""
+    """Measure while T, N and B grow one by one; then the article's example."""
     session.only(threads=1)
     if not importlib.util.find_spec("scipy"):
         session.note("scipy is not installed: no line of the sparse form")
@@ -45,7 +45,7 @@ def run(session: Session) -> None:
 
 
 def measure(session: Session, letter: str, shape: tuple[int, int, int], dtype: str) -> list[rows.Row]:
-    """One row for each way. letter: which of T, N and B grows."""
+    """Measure a shape. Returns one row for each way. letter: which of T, N and B grows."""
     T, N, B = shape
     rng = np.random.default_rng(shape)
     dY, X = (rng.standard_normal(size).astype(dtype) for size in ((T, B), (N, B)))

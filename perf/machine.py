@@ -120,13 +120,13 @@ def _read(words: np.ndarray, n: int) -> int:
 
 
 def common() -> dict[str, Any]:
-    """What all rows of a run have."""
+    """The fields that all rows of a run have."""
     time = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
     return {"versions": versions(), "machine": describe(), "commit": commit(), "time": time}
 
 
 def versions() -> dict[str, str]:
-    """Of what the subject is made of; a peer's own is beside it in its rows."""
+    """The versions of what numbafc is made of; a peer's own is beside it in its rows."""
     return {
         "python": platform.python_version(),
         "numba": numba.__version__,
@@ -157,7 +157,7 @@ def load() -> float | None:
 
 
 def commit() -> str | None:
-    """Of the checkout that was measured, with a + if it was changed since; None outside one."""
+    """The commit of the checkout that was measured, with a + if it was changed since; None outside one."""
     folder = Path(__file__).parent.parent
     commands = ("git", "rev-parse", "--short", "HEAD"), ("git", "status", "--porcelain", "--", "numbafc", "perf/*.py")
     try:
@@ -180,7 +180,7 @@ def caches() -> dict[str, str]:
 
 
 def _clock() -> float | None:
-    """MHz, where Linux says; a virtual machine is told the nominal one."""
+    """The clock in MHz, where Linux says; a virtual machine is told the nominal one."""
     mhz = _cpuinfo("cpu MHz")
     return round(float(mhz)) if mhz else None
 

@@ -13,7 +13,7 @@ SAMPLES = 3  # of a round
 
 
 def flops(T: int, N: int, B: int) -> int:
-    """Of each product: a multiplication and an addition for every t, i, s."""
+    """The flops of each product: a multiplication and an addition for every t, i, s."""
     return 2 * T * N * B
 
 
@@ -32,10 +32,11 @@ def measure(
     repeats: int | None = None,
     **extra: Any,
 ) -> list[rows.Row]:
-    """One row for each right subject, which are written, too. A sample is the time of a call, or the mean of some calls
-    that take a tenth of a millisecond together; before them come calls that are not timed, so that everybody's caches are
-    warm. repeats: rounds, None for the usual number;
-    extra: fields of the study.
+    """Measure a product. Returns one row for each right subject, which are written, too.
+
+    A sample is the time of a call, or the mean of some calls that take a tenth of a millisecond together; before them come
+    calls that are not timed, so that everybody's caches are warm. repeats: rounds, None for the usual number; extra: fields
+    of the study.
     """
     work, asked = flops(*shape), job(op, shape, dtype)
     timing = {"check": False, "samples": SAMPLES if work < 1e9 else 1}
@@ -52,7 +53,7 @@ def measure(
 
 
 def line(found: list[rows.Row]) -> str:
-    """Our speed in a case, and the fastest peer's time next to ours."""
+    """A line for the terminal: our speed in a case, and the fastest peer's time next to ours."""
     mine, fastest = found[0], min((row for row in found if not rows.ours(row)), key=lambda row: row["best"], default=None)
     peer = f", {fastest['best'] / mine['best']:5.2f} x {drawing.name(fastest['peer'])}" if fastest else ""
     shape = str((mine["T"], mine["N"], mine["B"]))

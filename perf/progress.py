@@ -10,7 +10,7 @@ from typing import Any
 
 
 class Plain:
-    """Lines, each with the share that is done and the time left.
+    """Progress as lines, each with the share that is done and the time left.
 
     total: the seconds that the parts of a run are expected to take. The pace of this machine corrects them: what all parts
     took next to what was expected of them, but for the first part of each study, in which peers start and kernels compile.
@@ -22,7 +22,7 @@ class Plain:
         self.taken = self.expected = 0.0  # seconds of the parts that show the pace
 
     def advance(self, study: str, part: float) -> None:
-        """A part of a study is done, of which so many seconds were expected."""
+        """Count a part of a study as done, which was expected to take so many seconds."""
         now = time.monotonic()
         if study == self.study:
             self.taken, self.expected = self.taken + now - self.last, self.expected + part
@@ -39,7 +39,7 @@ class Plain:
 
 
 class Bar(Plain):
-    """The same on a terminal."""
+    """Progress as a bar on a terminal, with the same time left."""
 
     def __init__(self, bar: Any, total: float) -> None:
         super().__init__(total)
@@ -55,7 +55,7 @@ class Bar(Plain):
 
 @contextlib.contextmanager
 def shown(total: float) -> Iterator[Plain]:
-    """Progress towards a total of expected seconds."""
+    """What shows the progress towards a total of expected seconds."""
     try:
         from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
     except ImportError:  # the extra `cli`

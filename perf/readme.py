@@ -51,7 +51,7 @@ def section(found: dict[str, list[rows.Row]]) -> str:
         *jacobian.findings(found["jacobian"])[:1],
     ]
     cpu = f"{machine['cpu']} (LLVM calls it {machine['llvm_cpu']})"
-    where = f"{cpu}, float32, FMA peak {peak:.0f} GFLOP/s, commit {some[0]['commit']}"
+    where = f"{cpu}, float32, FMA peak {peak:.0f} GFLOP/s, {rows.revision(some[0])}"
     intro = (
         f"One thread of {where}: microseconds, the best of many samples, each subject verified before; bold: the fastest. "
         "Three products: forward, dW and dX of a layer (T, N, B), a call each. A step: a shuffled minibatch, trained on "
@@ -73,7 +73,7 @@ def section(found: dict[str, list[rows.Row]]) -> str:
 
 
 def chosen(found: list[rows.Row]) -> list[rows.Row]:
-    """The steps that are in README."""
+    """The rows of training steps that are in README."""
     return rows.where(found, threads=1, dtype="float32", optimizer="sgd")
 
 
@@ -128,7 +128,7 @@ def _cell(seconds: float | None, best: float) -> str:
 
 
 def picture(found: dict[str, list[rows.Row]]) -> Any:
-    """The layer as it grows, and training steps."""
+    """The picture of README: the layer as it grows, and training steps."""
     square = rows.where(found["size"], family="square", op="forward", threads=1, dtype="float32")
     mine = chosen(found["steps"])
     figure, axes = drawing.panels(4.2, 2, width_ratios=(1, 1.15))

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from . import drawing, rows, storage
-from .studies import STUDIES, summary
+from .studies import STUDIES, topic
 
 COLUMNS = {  # of the tables: field, heading, factor, format
     "op": ("what", 1, "{}"), "T": ("T", 1, "{}"), "N": ("N", 1, "{}"), "B": ("B", 1, "{}"), "dtype": ("dtype", 1, "{}"),
@@ -51,7 +51,7 @@ def write(folder: Path) -> None:
 
 
 def draw(folder: Path, studies: dict[str, list[rows.Row]]) -> dict[str, Path]:
-    """One picture for each study; none without matplotlib, which is said."""
+    """Draw a picture for each study; none without matplotlib, which is said."""
     drawn = {}
     try:
         with drawing.settings():
@@ -66,7 +66,7 @@ def draw(folder: Path, studies: dict[str, list[rows.Row]]) -> dict[str, Path]:
 def page(studies: dict[str, list[rows.Row]], pictures: dict[str, Path]) -> str:
     """The whole report. studies: rows and notes by study; pictures: the files that there are."""
     parts = [section(name, found, pictures.get(name)) for name, found in studies.items()]
-    index = "".join(f'<li><a href="#{name}">{name}</a>: {_text(summary(name))}</li>' for name in studies)
+    index = "".join(f'<li><a href="#{name}">{name}</a>: {_text(topic(name))}</li>' for name in studies)
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>numbafc: measured</title>'
         f'<link rel="icon" href="data:,"><style>{STYLE}</style></head><body>\n<h1>numbafc: measured</h1>\n'
@@ -113,7 +113,7 @@ def subject(row: rows.Row) -> str:
 
 
 def section(name: str, found: list[rows.Row], picture: Path | None) -> str:
-    """One study: method, what was found, picture, table."""
+    """The section of a study: method, what was found, picture, table."""
     measured = rows.measured(found)
     method = (STUDIES[name].__doc__ or "").partition("\n")[2].strip()
     warnings = "".join(f'<p class="note">{_text(text)}</p>' for text in [*rows.busy(measured), *rows.notes(found)])
@@ -121,15 +121,15 @@ def section(name: str, found: list[rows.Row], picture: Path | None) -> str:
     image = ""
     if picture is not None:
         data = base64.b64encode(picture.read_bytes()).decode()
-        image = f'<img alt="{_text(summary(name))}" src="data:image/png;base64,{data}">'
+        image = f'<img alt="{_text(topic(name))}" src="data:image/png;base64,{data}">'
     return (
-        f'\n<h2 id="{name}">{name}: {_text(summary(name))}</h2>\n<p>{_text(method)}</p>{warnings}<ul>{findings}</ul>{image}'
+        f'\n<h2 id="{name}">{name}: {_text(topic(name))}</h2>\n<p>{_text(method)}</p>{warnings}<ul>{findings}</ul>{image}'
         f'<details><summary>{len(measured)} rows</summary><div class="wide">{table(measured)}</div></details>'
     )
 
 
 def table(found: list[rows.Row]) -> str:
-    """Of all rows, the columns that have something."""
+    """The table of all rows, with the columns that have something."""
     used = {field: how for field, how in COLUMNS.items() if any(row.get(field) is not None for row in found)}
     head = "".join(f"<th>{_text(heading)}</th>" for heading, _, _ in used.values())
     named = [row | {"peer": drawing.name(row["peer"])} for row in found]

@@ -41,7 +41,7 @@ class Comparison(NamedTuple):
 
 
 def measure(session: Session, subjects: Iterable[Any], of: Comparison) -> list[rows.Row]:
-    """One row for each right subject, which are written, too. Raises SystemExit where we are wrong."""
+    """Time the right subjects. Returns a row for each, which are written, too. Raises SystemExit where we are wrong."""
     right = right_ones(subjects, of.check, of.what, session.note)
     samples: list[list[float]] = [[] for _ in right]
     threads, dtype, peaks = of.case["threads"], np.dtype(of.case["dtype"]), []

@@ -44,12 +44,12 @@ def row(case: Row, subject: Any, checked: Row, seconds: Sequence[float], flops: 
 
 
 def short(value: float | None) -> float | None:
-    """Four digits: more would be noise, and a file three times as long."""
+    """Round to four digits: more would be noise, and a file three times as long."""
     return None if value is None else float(f"{value:.4g}")
 
 
 def measured(rows: Iterable[Row]) -> list[Row]:
-    """Without the notes."""
+    """The rows without the notes."""
     return [row for row in rows if "note" not in row]
 
 
@@ -72,8 +72,16 @@ def groups(rows: Iterable[Row], *names: str) -> dict[tuple[Any, ...], list[Row]]
 
 
 def ours(row: Row) -> bool:
-    """Is the row numbafc's?"""
+    """Whether the row is numbafc's."""
     return row["peer"] == "numbafc"
+
+
+def revision(row: Row) -> str:
+    """Which sources a row was measured from."""
+    commit = row["commit"] or ""
+    return (
+        "no known commit" if not commit else f"changes to commit {commit[:-1]}" if commit[-1] == "+" else f"commit {commit}"
+    )
 
 
 def label(row: Row) -> str:

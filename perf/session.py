@@ -24,7 +24,7 @@ class Options(NamedTuple):
 
 
 class Session:
-    """Studies call it: dtypes, threads and rounds say what to measure, write keeps rows, note and say tell."""
+    """What studies call: dtypes, threads and rounds say what to measure, write keeps rows, note and say tell."""
 
     def __init__(self, options: Options, progress: Plain) -> None:
         self.options, self.progress = options, progress
@@ -49,7 +49,7 @@ class Session:
                 self.note(f"--{what} {','.join(map(str, asked or ()))}: this study measures {what} {one} only")
 
     def begin(self, study: str, seconds: float) -> None:
-        """The next study, about so long; its rows from before are replaced."""
+        """Begin a study, which takes about so long; its rows from before are replaced."""
         self.study, self.seconds = study, seconds
         self.common["time"] = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
         storage.begin(self.options.out, study)

@@ -30,7 +30,7 @@ def shapes(family: str, quick: bool) -> list[tuple[int, tuple[int, int, int]]]:
 
 
 def run(session: Session) -> None:
-    """Every family, size and product."""
+    """Measure every family, size and product."""
     dtypes, threads = session.dtypes("float32"), session.threads(1)
     cases = [
         (dtype, family, n, shape, op)
@@ -81,7 +81,7 @@ def findings(found: list[rows.Row]) -> list[str]:
 
 
 def fastest(found: list[rows.Row]) -> str:
-    """The best that our kernels reach."""
+    """The best GFLOP/s that our kernels reach, in words."""
     mine = [row for row in found if rows.ours(row)]
     best = max(rows.where(mine, kernel="auto"), key=lambda row: row["share_of_peak"])
     loops = max((row["gflops"] for row in rows.where(mine, kernel="loops")), default=0)

@@ -37,7 +37,7 @@ SECONDS = (220, 26)
 
 
 def flops(sizes: tuple[int, ...], batch: int) -> int:
-    """Of the products of a step: forward, dW and dX of each layer, but no dX of the first."""
+    """The flops of the products of a step: forward, dW and dX of each layer, but no dX of the first."""
     products = [N * T for N, T in itertools.pairwise(sizes)]
     return 2 * batch * (3 * sum(products) - products[0])
 
@@ -59,7 +59,7 @@ def check(subject: Any, expected: Reference, job: dict[str, Any]) -> dict[str, f
 
 
 def measure(session: Session, workers: list[Any], job: dict[str, Any], threads: int) -> list[rows.Row]:
-    """One row per peer that trains rightly, numbafc first."""
+    """Measure a network. Returns one row per peer that trains rightly, numbafc first."""
     work = flops(job["sizes"], job["batch"])
     steps = max(8, min(1000, int((1.5e9 if session.quick else 4e9) / work)))  # some 50 milliseconds an epoch
     job = job | {"steps": steps}
@@ -82,12 +82,12 @@ def measure(session: Session, workers: list[Any], job: dict[str, Any], threads: 
 
 
 def network(row: rows.Row) -> str:
-    """Its name."""
+    """The name of a row's network."""
     return f"{'-'.join(map(str, row['sizes']))}, batch {row['batch']}"
 
 
 def line(found: list[rows.Row]) -> str:
-    """What a network's steps take, ours and everybody's."""
+    """A line for the terminal: what a network's steps take, ours and everybody's."""
     times = ", ".join(f"{1e6 * row['best']:.1f} {drawing.name(row['peer'])}" for row in found)
     ratio = versus(found)
     fastest = f"; {ratio:.2f} x the fastest peer" if ratio else ""
@@ -97,7 +97,7 @@ def line(found: list[rows.Row]) -> str:
 
 
 def run(session: Session) -> None:
-    """Every network."""
+    """Measure every network."""
     dtypes, threads = session.dtypes("float32"), session.threads(1)
     networks = QUICK if session.quick else NETWORKS
     cases = [
@@ -160,7 +160,7 @@ def picture(found: list[rows.Row]) -> Any:
 
 
 def dots(axes: Any, mine: list[rows.Row], names: list[str]) -> None:
-    """Microseconds of each network, which are lines from top to bottom."""
+    """Draw the microseconds of each network, which are lines from top to bottom."""
     for part in rows.groups(mine, "peer").values():
         look = drawing.style(rows.label(part[0])) | {"linestyle": "none", "markersize": 6}
         axes.plot([1e6 * row["best"] for row in part], [names.index(network(row)) for row in part], **look)

@@ -1,4 +1,4 @@
-"""Where rows are kept: every sample of a run while it measures, and the summary of which all numbers and pictures are made.
+"""The files of rows: every sample of a run while it measures, and the summary from which numbers and pictures are made.
 
 DIR/STUDY.samples.jsonl has what a study measured, a row a line, with every sample. DIR/STUDY.jsonl is its summary, a tenth
 of that: first a line with `fields`, the names of a row's values, and with `all`, what is the same in all rows, such as the

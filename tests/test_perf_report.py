@@ -101,6 +101,8 @@ def test_what_is_to_be_repeated_is_a_revision_or_said_to_be_none(drawn):
     changed = report.repeating("abc1234+", ["size"])
     assert changed.startswith("<p>No revision has what was measured: the sources had changes since abc1234")
     assert "git checkout abc1234\n" in changed
+    said = [rows.revision({"commit": commit}) for commit in ("abc1234", "abc1234+", None)]
+    assert said == ["commit abc1234", "changes to commit abc1234", "no known commit"]
     unknown = report.repeating(None, list(studies.STUDIES))
     assert "not known" in unknown
     assert "checkout " not in unknown.partition("<pre>")[2]

@@ -34,7 +34,7 @@ TRAINERS: dict[str, Callable[[Problem], Train]] = {
 
 
 class Trainer:
-    """Answers jobs; the network of the job before is kept. make: the Problem; first: what it takes before sizes."""
+    """What answers jobs; the network of the job before is kept. make: the Problem; first: what it takes before sizes."""
 
     def __init__(self, make: Callable[..., Problem] = problem, *first: str) -> None:
         self.make, self.first, self.key = make, first, None
