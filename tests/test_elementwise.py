@@ -1,4 +1,4 @@
-"""Functions of one number against higher precision: float64 against 80 bits, float32 against float64, all of it."""
+"""Functions of one number against higher precision: float64 against 80 bits, every float32 against float64."""
 
 import gc
 import re

@@ -1,4 +1,4 @@
-"""The studies in perf/: they time nobody whose result is wrong, and write the rows that they promise."""
+"""The studies in perf/: only right results are timed, and every row is complete."""
 
 import json
 import os

@@ -1,4 +1,4 @@
-"""Rows in, pictures and a report out: the committed ones, drawn anew, and opened in a browser."""
+"""Reports and pictures of measured rows: the committed ones, drawn anew, and opened in a browser."""
 
 import os
 import re

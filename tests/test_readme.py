@@ -1,4 +1,4 @@
-"""README says what is so: its example runs and prints what it shows, its numbers are the committed rows'."""
+"""README is true: its example prints what it shows, and its numbers are those of the committed rows."""
 
 import re
 import sys

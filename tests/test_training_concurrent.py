@@ -1,4 +1,4 @@
-"""Training where others train too: in several Python threads, in a forked process; and the memory an epoch asks for."""
+"""Concurrent training: in several Python threads and in a forked process; and the memory that an epoch allocates."""
 
 import functools
 import os
@@ -52,7 +52,7 @@ def run(code, layer):
 
 
 @pytest.mark.parametrize("layer", LAYERS)
-def test_networks_that_train_at_once_get_their_own_bits(layer):
+def test_networks_trained_at_the_same_time_have_the_bits_of_one_after_the_other(layer):
     assert run(THREADS, layer) == ["[True, True, True]"]
 
 
@@ -63,7 +63,7 @@ def test_a_process_forked_after_a_training_trains(layer):
 
 
 @pytest.mark.parametrize("options", [{}, {"dropout": 0.2, "clip_norm": 1.0, "clip_sample_norm": 1.0}])
-def test_an_epoch_asks_for_the_parameters_and_an_order_of_samples(options):
+def test_an_epoch_allocates_the_parameters_and_an_order_of_samples(options):
     """However many minibatches it has. All else, the parameters' gradients and moments too, was made before the first."""
     samples = 4000
     net = fc.MLP([20, 300, 3])
