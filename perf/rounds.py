@@ -8,7 +8,7 @@ from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
-from . import drawing, machine, rows
+from . import drawing, limits, machine, rows
 from .peers import OURS
 from .session import Session
 
@@ -46,7 +46,7 @@ def measure(session: Session, subjects: Iterable[Any], of: Comparison) -> list[r
     samples: list[list[float]] = [[] for _ in right]
     threads, dtype, peaks = of.case["threads"], np.dtype(of.case["dtype"]), []
     for _ in range(of.rounds or session.rounds):
-        peaks.append(threads * machine.fma_peak(dtype, machine.widest_register_bits(), repeats=2))  # how quiet it is
+        peaks.append(threads * limits.fma_peak(dtype, machine.widest_register_bits(), repeats=2))  # how quiet it is
         for mine, (subject, answer) in zip(samples, right, strict=True):
             time.sleep(REST if threads > 1 else 0)
             mine += of.sample(subject, answer)
