@@ -206,10 +206,7 @@ def test_a_summary_says_what_its_samples_say(run):
 
 
 def test_a_summary_follows_its_samples_until_it_is_newer(run):
-    out, one = (
-        run.options.out,
-        [rows.row({"op": "x"}, OURS, {"error_over_bound": 0.1}, [1.0], None, [])],
-    )
+    out, one = run.options.out, [rows.row({"op": "x"}, OURS, {"error_over_bound": 0.1}, [1.0], None, [])]
     run.write(one)
     assert len(storage.load(out, "layer")) == 1  # as someone may who looks at a run that goes on
     run.write(one)
