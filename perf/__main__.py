@@ -39,7 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def parse() -> argparse.ArgumentParser:
-    """The options."""
+    """The parser of the command line."""
     parser = argparse.ArgumentParser(prog="python -m perf", description="Measure on this machine.")
     parser.add_argument("names", nargs="*", metavar="NAME", help="studies, or all; report; readme")
     parser.add_argument("--quick", action="store_true", help="few cases: all studies in less than four minutes")
@@ -48,20 +48,20 @@ def parse() -> argparse.ArgumentParser:
     )
     parser.add_argument("--dtype", type=choices("float32", "float64"), help="float32, float64 or both with a comma")
     parser.add_argument("--optimizer", type=choices("sgd", "adam"), default=("sgd",), help="of the study steps: sgd, adam")
-    parser.add_argument("--rounds", type=positive, help="how often everybody has a turn; usually 7, or 4 with --quick")
+    parser.add_argument("--rounds", type=positive, help="how often everybody is timed; usually 7, or 4 with --quick")
     parser.add_argument("--out", type=Path, metavar="DIR", help=f"where rows, pictures and report.html go: {DEFAULT_OUT}")
     return parser
 
 
 def positive(text: str) -> int:
-    """A whole number from 1."""
+    """Read a whole number from 1."""
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"expected a whole number from 1, got {text!r}")
     return int(text)
 
 
 def numbers(text: str) -> tuple[int, ...]:
-    """Numbers of threads, which this machine has."""
+    """Read numbers of threads, as many as this machine has."""
     import numba
 
     cores = numba.config.NUMBA_NUM_THREADS
@@ -74,7 +74,7 @@ def numbers(text: str) -> tuple[int, ...]:
 
 
 def choices(*allowed: str) -> Callable[[str], tuple[str, ...]]:
-    """Some of these, separated by commas."""
+    """A reader of some of these words, separated by commas."""
 
     def parse(text: str) -> tuple[str, ...]:
         found = tuple(dict.fromkeys(text.split(",")))
@@ -87,13 +87,13 @@ def choices(*allowed: str) -> Callable[[str], tuple[str, ...]]:
 
 
 def listed() -> str:
-    """The studies, and how long they take."""
-    from .studies import STUDIES, summary
+    """The list of studies, with how long they take."""
+    from .studies import STUDIES, topic
 
     lines = ["studies (time on two cores, with --quick):"]
     for name, module in STUDIES.items():
         full, quick = (f"{seconds // 60} min {seconds % 60:02} s" for seconds in module.SECONDS)
-        lines.append(f"  {name:9} {summary(name)} ({full}, {quick})")
+        lines.append(f"  {name:9} {topic(name)} ({full}, {quick})")
     lines.append("  all       all of these")
     lines.append("then, timing nothing:")
     lines.append("  report    pictures and report.html of the rows in --out DIR")
@@ -102,7 +102,7 @@ def listed() -> str:
 
 
 def writable(parser: argparse.ArgumentParser, folder: Path) -> None:
-    """Before anything is timed: can rows be kept?"""
+    """End the program with a message unless rows can be kept in the folder."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):
@@ -113,8 +113,8 @@ def writable(parser: argparse.ArgumentParser, folder: Path) -> None:
 
 def execute(parser: argparse.ArgumentParser, names: list[str], asked: Any) -> None:
     """Run studies, then draw and report what there is; after Ctrl-C say where the rows are."""
-    from . import progress, report, rows
-    from .session import Options, Session, file
+    from . import progress, report, rows, storage
+    from .session import Options, Session
     from .studies import STUDIES
 
     out = asked.out or DEFAULT_OUT
@@ -127,7 +127,7 @@ def execute(parser: argparse.ArgumentParser, names: list[str], asked: Any) -> No
             for name in names:
                 session.begin(name, seconds[name])
                 STUDIES[name].run(session)
-                found = rows.measured(rows.read(file(out, name)))
+                found = rows.measured(storage.load(out, name))
                 for sentence in [*rows.busy(found), *STUDIES[name].findings(found)]:
                     session.say(f"{name}: {sentence}")
         report.write(out)

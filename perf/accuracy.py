@@ -29,7 +29,7 @@ SECONDS = (40, 33)
 
 
 def run(session: Session) -> None:
-    """Errors, then bits."""
+    """Measure errors, then compare bits."""
     session.only(dtype="float32")  # what float64 would be compared with is no better
     lengths = LENGTHS[::3] if session.quick else LENGTHS
     with session.workers("perf.worker", products.MODULES, 1) as workers:
@@ -51,13 +51,13 @@ def builds(session: Session) -> list[tuple[str, str, dict[str, str], int]]:
 
 
 def same(session: Session, build: str, module: str, environment: dict[str, str], n: int) -> None:
-    """The rows of one process's results, and of the training with one of ours."""
+    """Write the rows of one process's results, and of the training with one of ours."""
     extra = {"part": "bits", "instructions": build, "module": module}
     found = []
     with peers.alone("perf.worker", module, n, environment) as subject:
         for shape in SHAPES:
             for op in products.OPS:
-                found += products.measure(session, [subject], op, shape, "float32", n, rounds=1, **extra)
+                found += products.measure(session, [subject], op, shape, "float32", n, repeats=1, **extra)
     if module == "numbafc":
         with peers.alone("perf.trainers", module, n, environment) as subject:
             found += train(session, subject, n, extra)
@@ -65,7 +65,7 @@ def same(session: Session, build: str, module: str, environment: dict[str, str],
 
 
 def train(session: Session, subject: Any, n: int, extra: dict[str, Any]) -> list[rows.Row]:
-    """The row of a training, checked as the study `steps` does, and of its weights' hash."""
+    """Write the row of a training, checked as the study `steps` does, and of its weights' hash."""
     given = trainers.problem(steps=steps.CHECKED, **TRAINING)
     checked: dict[str, Any] = steps.check(subject, reference(given), TRAINING)
     with tempfile.TemporaryDirectory() as folder:
@@ -80,7 +80,7 @@ def train(session: Session, subject: Any, n: int, extra: dict[str, Any]) -> list
 
 
 def together(found: list[rows.Row]) -> str:
-    """One hash of all."""
+    """One hash of the bits of all rows."""
     return hashlib.sha256("".join(row["bits"] for row in found).encode()).hexdigest()[:12]
 
 

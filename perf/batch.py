@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from . import drawing, machine, rows
+from . import drawing, limits, rows
 from .products import MODULES, OPS, flops, line, measure
 from .session import Session
 
@@ -21,14 +21,14 @@ SECONDS = (40, 11)
 
 
 def run(session: Session) -> None:
-    """Every size of batch."""
+    """Measure every size of batch."""
     dtypes, threads = session.dtypes("float32"), session.threads(1)
     batches = BATCHES[::2] if session.quick else BATCHES
     cases = [(dtype, B, op) for dtype in dtypes for op in (OPS[:1] if session.quick else OPS) for B in batches]
     for n in threads:
         with session.workers("perf.worker", MODULES, n) as workers:
             for dtype, B, op in session.each(cases, of=len(threads)):
-                speed = n * machine.bandwidth(T * N * np.dtype(dtype).itemsize)
+                speed = n * limits.bandwidth(T * N * np.dtype(dtype).itemsize)
                 found = measure(session, workers, op, (T, N, B), dtype, n, **roof(B, dtype, speed))
                 session.say(f"{line(found)}, {1e6 * found[0]['best'] / B:.2f} us a sample")
 

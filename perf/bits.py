@@ -21,7 +21,7 @@ DTYPES = np.float32, np.float64
 
 
 def hashed(*results: Any) -> str:
-    """Of the bits of arrays and numbers, with their shapes and dtypes."""
+    """The hash of the bits of arrays and numbers, with their shapes and dtypes."""
     digest = hashlib.sha256()
     for result in map(np.asarray, results):
         digest.update(f"{result.dtype.str} {result.shape} ".encode() + np.ascontiguousarray(result).tobytes())
@@ -29,7 +29,7 @@ def hashed(*results: Any) -> str:
 
 
 def products() -> Iterator[tuple[str, str]]:
-    """The layer and its gradients."""
+    """Hashes of the layer and its gradients."""
     for dtype, (T, N, B) in itertools.product(DTYPES, SHAPES):
         rng = np.random.default_rng([T, N, B])
         W, X, b, dY = (rng.standard_normal(shape).astype(dtype) for shape in ((T, N), (N, B), T, (T, B)))
@@ -38,7 +38,7 @@ def products() -> Iterator[tuple[str, str]]:
 
 
 def functions() -> Iterator[tuple[str, str]]:
-    """Activations with their slopes, softmax, and losses with their gradients."""
+    """Hashes of activations with their slopes, softmax, and losses with their gradients."""
     for dtype in DTYPES:
         Y = (np.random.default_rng(0).standard_normal((7, 900)) * 8).astype(dtype)
         for name, activation in ACTIVATIONS.items():
@@ -65,7 +65,7 @@ def trained(loss: str = "cross_entropy", dtype: Any = "float32", net: dict[str, 
 
 
 def trainings() -> Iterator[tuple[str, str]]:
-    """One setting at a time, and some together."""
+    """Hashes of trainings with one setting at a time, and some together."""
     weights = np.random.default_rng(2).random(211) + 0.1
     for dtype in ("float32", "float64"):
         for name in ACTIVATIONS:

@@ -1,4 +1,4 @@
-"""A process that times the calls of one side: `python -m perf.caller NAME THREADS`, for the study `calls`.
+"""A process that times the calls of one library: `python -m perf.caller NAME THREADS`, for the study `calls`.
 
 A job names an op and a form, "new" for a call that makes its result and "out" for one that writes where it is told. Answers
 are those of perf.worker.
@@ -38,7 +38,10 @@ def numbafc_calls(W: np.ndarray, X: np.ndarray, b: np.ndarray, dY: np.ndarray, k
 
 
 def numpy_calls(W: np.ndarray, X: np.ndarray, b: np.ndarray, dY: np.ndarray, kernel: str | None = None) -> Calls:
-    """Its products, without a bias. kernel="ones": grad_b as one of them, else it is NumPy's sum. backward: one product."""
+    """NumPy's products, without a bias. backward: one product.
+
+    kernel="ones": grad_b as one of them, else it is NumPy's sum.
+    """
     Y, dW, db, dX = (np.empty_like(A) for A in (dY, W, b, X))
     ones, column = np.ones((dY.shape[1], 1), dY.dtype), db[:, np.newaxis]
     calls: Calls = {
@@ -64,7 +67,10 @@ SIDES: dict[str, Callable[..., Calls]] = {"numbafc": numbafc_calls, "numpy": num
 
 
 def largest_error(op: str, result: Any, W: np.ndarray, X: np.ndarray, b: np.ndarray | None, dY: np.ndarray) -> float:
-    """In units of the bound that holds for any order of summation; above 1 the result is wrong. b: None for none."""
+    """The largest error of a result, in units of the bound that holds for any order of summation; above 1 it is wrong.
+
+    b: None for none.
+    """
     if op == "backward":
         parts = zip(("grad_w", "grad_b", "grad_x"), result, strict=True)
         return max(largest_error(name, part, W, X, b, dY) for name, part in parts)
@@ -75,7 +81,7 @@ def largest_error(op: str, result: Any, W: np.ndarray, X: np.ndarray, b: np.ndar
 
 
 class Caller(worker.Worker):
-    """Answers jobs."""
+    """What answers jobs."""
 
     def __call__(self, name: str, job: dict[str, Any]) -> dict[str, Any]:
         key, kernel = (job["T"], job["N"], job["B"], job["dtype"]), job.get("kernel")

@@ -9,7 +9,7 @@ from __future__ import annotations
 import statistics
 from typing import Any
 
-from . import drawing, rows, turns
+from . import drawing, rounds, rows
 from .peers import Kernel
 from .products import flops, job
 from .session import Session
@@ -19,13 +19,13 @@ SHAPES = ((10, 64, 1), (64, 64, 1), (64, 64, 32), (128, 784, 1), (128, 784, 32))
 QUICK = ((10, 64, 1), (64, 64, 32))
 CALLS = tuple((op, form) for op in ("forward", "grad_w", "grad_b", "grad_x") for form in ("new", "out"))
 CALLS += (("backward", "new"),)
-SAMPLES = 10  # of a turn
+SAMPLES = 10  # of a round
 GOAL = {"backward": 3.0}  # times NumPy's time; 1.5 for the others
 SECONDS = (25, 6)
 
 
 def run(session: Session) -> None:
-    """Every shape and call."""
+    """Measure every shape and call."""
     session.only(threads=1)
     dtypes = session.dtypes("float32")
     cases = [
@@ -39,19 +39,19 @@ def run(session: Session) -> None:
 def measure(
     session: Session, workers: list[Any], op: str, form: str, shape: tuple[int, int, int], dtype: str
 ) -> list[rows.Row]:
-    """One row for each right subject."""
+    """Measure a call. Returns one row for each right subject."""
     asked = {**job(op, shape, dtype), "form": form}
     others = [Kernel(worker, "ones") for worker in workers[1:] if op == "grad_b"]
-    check = turns.right_ones([*workers, *others], lambda one: one.ask(**asked, check=True), f"{asked}", session.note)
     # short samples: whatever interrupts a process meets few of them
     timing = {"check": False, "samples": SAMPLES, "calls": min(200, int(1e7 / flops(*shape)) + 1), "warm": 100}
-    subjects = [subject for subject, _ in check]
-    taken = turns.in_turns(subjects, session.rounds, 1, dtype, lambda one: one.ask(**asked, **timing)["seconds"])
-    found = [
-        rows.row({**asked, "threads": 1}, subject, answer, seconds, None, taken.peaks)
-        for (subject, answer), seconds in zip(check, taken.samples, strict=True)
-    ]
-    return session.write(found)
+    comparison = rounds.Comparison(
+        what=f"{asked}",
+        case={**asked, "threads": 1},
+        check=lambda one: one.ask(**asked, check=True),
+        sample=lambda one, _: one.ask(**asked, **timing)["seconds"],
+        flops=lambda _: None,
+    )
+    return rounds.measure(session, [*workers, *others], comparison)
 
 
 def ratios(found: list[rows.Row]) -> dict[tuple[Any, ...], float]:
@@ -71,7 +71,7 @@ def goal(op: str) -> float:
 
 
 def line(found: list[rows.Row]) -> str:
-    """Our time in a case, and how many times NumPy's that is."""
+    """A line for the terminal: our time in a case, and how many times NumPy's that is."""
     mine = found[0]
     shape, what = str((mine["T"], mine["N"], mine["B"])), mine["op"] + (", out=" if mine["form"] == "out" else "")
     peer = "".join(f", {ratio:5.2f} x NumPy's" for ratio in ratios(found).values())
@@ -80,20 +80,25 @@ def line(found: list[rows.Row]) -> str:
 
 def findings(found: list[rows.Row]) -> list[str]:
     """How our calls compare with NumPy's, for each form."""
-    said = []
-    for (dtype, form), part in rows.groups(found, "dtype", "form").items():
-        by_case = ratios(part)
-        if not by_case:
-            continue
-        over = {key for key, ratio in by_case.items() if ratio > goal(key[1])}
-        worst = max(by_case, key=lambda key: by_case[key] / goal(key[1]))
-        mean, count = statistics.geometric_mean(by_case.values()), drawing.counted(len(by_case), "call", "calls")
-        said.append(
-            f"{dtype}, {'with' if form == 'out' else 'without'} out=: {mean:.2f} × the time of NumPy's product in the "
-            f"geometric mean of {count}; {len(over)} take more than 1.5 × (backward: 3 ×). The worst is {worst[1]} of "
-            f"{worst[3:]}, with {by_case[worst]:.2f} ×."
-        )
-    return said
+    groups = rows.groups(found, "dtype", "form").items()
+    said = {
+        f"{dtype}, {'with' if form == 'out' else 'without'} out=": against_numpy(ratios(part))
+        for (dtype, form), part in groups
+    }
+    return [f"{which}: {text}" for which, text in said.items() if text]
+
+
+def against_numpy(by_case: dict[tuple[Any, ...], float]) -> str | None:
+    """Our time next to that of NumPy's product, of ratios; None if there are none."""
+    if not by_case:
+        return None
+    over = sum(ratio > goal(key[1]) for key, ratio in by_case.items())
+    worst = max(by_case, key=lambda key: by_case[key] / goal(key[1]))
+    mean, count = statistics.geometric_mean(by_case.values()), drawing.counted(len(by_case), "call", "calls")
+    return (
+        f"{mean:.2f} × the time of NumPy's product in the geometric mean of {count}; {over} take more than 1.5 × "
+        f"(backward: 3 ×). The worst is {worst[1]} of {worst[3:]}, with {by_case[worst]:.2f} ×."
+    )
 
 
 def picture(found: list[rows.Row]) -> Any:

@@ -49,7 +49,7 @@ def library(module: str) -> str:
 
 
 def style(label: str) -> dict[str, Any]:
-    """Of the line of a subject."""
+    """How the line of a subject looks."""
     colour, marker, line = STYLES[_kind(label)]
     front = label == "numbafc"
     return {
@@ -60,7 +60,7 @@ def style(label: str) -> dict[str, Any]:
 
 @contextlib.contextmanager
 def settings() -> Iterator[None]:
-    """Within, figures are made and saved alike, without a screen. Raises ImportError without matplotlib."""
+    """A context in which figures are made and saved alike, without a screen. Raises ImportError without matplotlib."""
     import matplotlib
 
     matplotlib.use("agg")
@@ -77,7 +77,7 @@ def panels(height: float, columns: int = 1, lines: int = 1, **options: Any) -> t
 
 
 def peak(axes: Any, gflops: float, text: str = "FMA peak") -> None:
-    """The line that nothing passes, at the top."""
+    """Draw the line that nothing passes, at the top."""
     axes.axhline(gflops, color="0.25", linewidth=1, zorder=1)
     axes.annotate(
         f"{text} {gflops:.0f}", (1, gflops), (-2, 3), xycoords=("axes fraction", "data"), textcoords="offset points",
@@ -86,14 +86,14 @@ def peak(axes: Any, gflops: float, text: str = "FMA peak") -> None:
 
 
 def curves(axes: Any, found: Iterable[rows.Row], x: str, y: str, scale: float = 1) -> None:
-    """One line for each subject. x, y: fields."""
+    """Draw a line for each subject. x, y: fields."""
     for (_, _), mine in rows.groups(found, "peer", "kernel").items():
         points = sorted((row[x], scale * row[y]) for row in mine)
         axes.plot(*zip(*points, strict=True), **style(rows.label(mine[0])))
 
 
 def ticks(axes: Any, values: Sequence[float], axis: str = "x") -> None:
-    """A logarithmic axis with these numbers, and no others, on it."""
+    """Make an axis logarithmic, with these numbers, and no others, on it."""
     getattr(axes, f"set_{axis}scale")("log")
     chosen = sorted(set(values))
     getattr(axes, f"set_{axis}ticks")(chosen, [f"{value:g}" for value in chosen])
@@ -101,7 +101,7 @@ def ticks(axes: Any, values: Sequence[float], axis: str = "x") -> None:
 
 
 def log(axes: Any, axis: str) -> None:
-    """A logarithmic axis with 1, 2 and 5 of every power of ten, or the powers alone where it is long, in plain digits."""
+    """Make an axis logarithmic, with 1, 2 and 5 of every power of ten, or the powers alone where it is long, as digits."""
     from matplotlib.ticker import FuncFormatter, LogLocator, NullLocator
 
     getattr(axes, f"set_{axis}scale")("log")
@@ -118,13 +118,16 @@ def counted(n: int, one: str = "thread", many: str = "threads") -> str:
 
 
 def legend(figure: Any, axes: Iterable[Any], columns: int = 4) -> None:
-    """One for all axes, below."""
+    """Draw one legend for all axes, below."""
     entries = {text: line for one in axes for line, text in zip(*one.get_legend_handles_labels(), strict=True)}
     figure.legend(entries.values(), entries, loc="outside lower center", ncols=columns)
 
 
 def save(figure: Any, file: Path) -> None:
-    """In 128 colours, a third of the size, and without date and version, so that the same rows give the same file."""
+    """Save a figure in 128 colours, a third of the size.
+
+    It has no date and no version, so that the same rows give the same file.
+    """
     from PIL import Image
 
     picture = io.BytesIO()

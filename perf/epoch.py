@@ -3,7 +3,7 @@
 Two tasks: the digits that come with the package, and made-up data of MNIST's size. Everybody starts from the same weights
 and uses Adam with the same settings, but shuffles in its own way. How many epochs a subject needs is found first, by
 training anew with one epoch more until its parameters put enough of the samples that were held back into their classes:
-they are judged in float64, outside of the subject. Then trainings of that length are timed in turns.
+they are judged in float64, outside of the subject. Then trainings of that length are timed in rounds.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from . import drawing, rows, steps, tasks, turns
+from . import drawing, rounds, rows, steps, tasks
 from .layer import versus
 from .session import Session
 
@@ -45,7 +45,7 @@ def reach(subject: Any, job: dict[str, Any], target: float) -> dict[str, Any]:
 
 
 def run(session: Session) -> None:
-    """Every task."""
+    """Measure every task."""
     dtypes, threads = session.dtypes("float32"), session.threads(1)
     cases = [(dtype, *task) for dtype in dtypes for task in (TASKS[:1] if session.quick else TASKS)]
     for n in threads:
@@ -56,29 +56,27 @@ def run(session: Session) -> None:
 
 
 def measure(session: Session, workers: list[Any], job: dict[str, Any], target: float, threads: int) -> list[rows.Row]:
-    """One row per subject that learns; a sample is the sum of its epochs' seconds."""
-    what = f"{job['task']} {job['dtype']}: accuracy {target}"
-    right = turns.right_ones(workers, lambda worker: reach(worker, job, target), what, session.note)
-    epochs = {worker.label: answer["epochs"] for worker, answer in right}
+    """Measure a task. Returns one row per subject that learns; a sample is the sum of its epochs' seconds."""
 
-    def turn(worker: Any) -> list[float]:
-        return [sum(worker.ask(**job, epochs=epochs[worker.label], shuffle=True, save=None)["seconds"])]
+    def sample(worker: Any, reached: rows.Row) -> list[float]:
+        return [sum(worker.ask(**job, epochs=reached["epochs"], shuffle=True, save=None)["seconds"])]
 
-    taken = turns.in_turns([worker for worker, _ in right], min(5, session.rounds), threads, job["dtype"], turn)
     sizes, batch = job["sizes"], job["batch"]
     case = {"op": f"{job['task']} to {target}", "T": sizes[-1], "N": sizes[0], "B": batch, **job}
-    case |= {"threads": threads, "target": target}
     work = steps.flops(sizes, batch) * job["steps"]
-    return session.write(
-        [
-            rows.row(case, worker, answer, seconds, work * answer["epochs"], taken.peaks)
-            for (worker, answer), seconds in zip(right, taken.samples, strict=True)
-        ]
+    comparison = rounds.Comparison(
+        what=f"{job['task']} {job['dtype']}: accuracy {target}",
+        case=case | {"threads": threads, "target": target},
+        check=lambda worker: reach(worker, job, target),
+        sample=sample,
+        flops=lambda reached: work * reached["epochs"],
+        rounds=min(5, session.rounds),
     )
+    return rounds.measure(session, workers, comparison)
 
 
 def line(found: list[rows.Row]) -> str:
-    """Everybody's seconds and epochs."""
+    """A line for the terminal: everybody's seconds and epochs."""
     times = ", ".join(f"{row['best']:.3g} s in {row['epochs']} epochs {drawing.name(row['peer'])}" for row in found)
     return f"{drawing.counted(found[0]['threads'])} {found[0]['dtype']} {found[0]['op']}: {times}"
 

@@ -17,7 +17,7 @@ import numpy as np
 
 import numbafc as fc
 
-from . import drawing, rows, turns
+from . import drawing, rounds, rows
 from .session import Session
 from .ways import LOOP_LONG, LOOP_SHORT, check, take, ways
 
@@ -30,7 +30,7 @@ SECONDS = (10, 6)
 
 
 def run(session: Session) -> None:
-    """T, N and B grow one by one; then the article's example."""
+    """Measure while T, N and B grow one by one; then the article's example."""
     session.only(threads=1)
     if not importlib.util.find_spec("scipy"):
         session.note("scipy is not installed: no line of the sparse form")
@@ -45,21 +45,19 @@ def run(session: Session) -> None:
 
 
 def measure(session: Session, letter: str, shape: tuple[int, int, int], dtype: str) -> list[rows.Row]:
-    """One row for each way. letter: which of T, N and B grows."""
+    """Measure a shape. Returns one row for each way. letter: which of T, N and B grows."""
     T, N, B = shape
     rng = np.random.default_rng(shape)
     dY, X = (rng.standard_normal(size).astype(dtype) for size in ((T, B), (N, B)))
     cost = fc.jacobian_cost(T, N, B, dtype).long_way
-    right = turns.right_ones(ways(dY, X), lambda way: check(way, dY, X), f"{shape} {dtype}", session.note)
-    subjects = [way for way, _ in right]
-    taken = turns.in_turns(subjects, session.rounds, 1, dtype, take)
-    case = {"op": "grad_w", "T": T, "N": N, "B": B, "dtype": dtype, "threads": 1, "grows": letter}
-    found = session.write(
-        [
-            rows.row(case, way, answer, seconds, 2 * way.multiply_adds, taken.peaks)
-            for (way, answer), seconds in zip(right, taken.samples, strict=True)
-        ]
+    comparison = rounds.Comparison(
+        what=f"{shape} {dtype}",
+        case={"op": "grad_w", "T": T, "N": N, "B": B, "dtype": dtype, "threads": 1, "grows": letter},
+        check=lambda way: check(way, dY, X),
+        sample=lambda way, _: take(way),
+        flops=lambda checked: 2 * checked["multiply_adds"],
     )
+    found = rounds.measure(session, ways(dY, X), comparison)
     if not rows.where(found, kernel="dense"):
         session.note(
             f"{shape}: the full Jacobian does not fit, {cost.gib:.1f} GiB; the shortcut takes "

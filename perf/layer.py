@@ -1,8 +1,8 @@
 """the layer's three products on many shapes, next to NumPy, PyTorch and JAX.
 
 numbafc, NumPy as installed, NumPy with OpenBLAS forced to its best kernels for this processor, PyTorch and JAX, each in a
-process of its own with the same number of threads. They take turns, round after round, on the same numbers; each result
-is checked against float64 before it is timed.
+process of its own with the same number of threads. They are interleaved, round after round, on the same numbers; each
+result is checked against float64 before it is timed.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ SECONDS = (60, 7)
 
 
 def run(session: Session) -> None:
-    """Every shape and product."""
+    """Measure every shape and product."""
     dtypes, threads = session.dtypes("float32"), session.threads(1)
     shapes = QUICK if session.quick else SHAPES
     cases = [(dtype, shape, op) for dtype in dtypes for shape in shapes for op in OPS]
@@ -43,7 +43,7 @@ def ratios(found: list[rows.Row]) -> dict[tuple[Any, ...], float]:
 
 
 def versus(case: list[rows.Row], kind: str = "best") -> float | None:
-    """The same of one case, by "best" or "median"; None without a peer."""
+    """The fastest peer's time next to ours in one case, by "best" or "median"; None without a peer."""
     mine = [row[kind] for row in case if rows.ours(row) and row["kernel"] == "auto"]
     others = [row[kind] for row in case if not rows.ours(row)]
     return min(others) / mine[0] if mine and others else None

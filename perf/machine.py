@@ -1,132 +1,29 @@
-"""The machine a measurement ran on: its limits, and what must be known to repeat the run."""
+"""The machine a measurement ran on: what must be known to judge and repeat the run."""
 
 from __future__ import annotations
 
 import datetime
-import functools
 import os
 import platform
 import subprocess
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import numba
 import numpy as np
-from llvmlite import ir
-from numba import types
-from numba.core import cgutils
-from numba.extending import intrinsic
 
 import numbafc
 from numbafc import _numba
 
-CHAINS = 12  # independent chains of fma: more than latency (4 cycles) times units (2)
-UNROLL = 4
-STREAMS = 4
-
-
-def best_of(call: Callable[[], Any], repeats: int) -> float:
-    """Seconds of the fastest of several calls: the others were disturbed."""
-    times = []
-    for _ in range(repeats):
-        start = time.perf_counter()
-        call()
-        times.append(time.perf_counter() - start)
-    return min(times)
-
-
-def fma_peak(dtype: np.dtype, register_bits: int = 512, repeats: int = 12) -> float:
-    """GFLOP/s of one thread that does nothing but fma on vectors of that width: no kernel can be faster."""
-    lanes = register_bits // (8 * dtype.itemsize)
-    chains = _fma_chains(lanes, dtype)
-    flops_per_turn = 2 * lanes * CHAINS * UNROLL
-    turns, x = int(2e8 / flops_per_turn), dtype.type(1e-3)
-    chains(1, x)
-    return turns * flops_per_turn / best_of(lambda: chains(turns, x), repeats) / 1e9
-
-
-@functools.cache
-def _fma_chains(lanes: int, dtype: np.dtype) -> Callable[[int, Any], Any]:
-    """A compiled loop over CHAINS vectors v ← fma(x, x, v), UNROLL times a turn."""
-    real = numba.from_dtype(dtype)
-    scalar: Any = ir.FloatType() if dtype.itemsize == 4 else ir.DoubleType()
-    vector, index = ir.VectorType(scalar, lanes), ir.IntType(64)
-
-    @intrinsic
-    def loop(typingctx: Any, turns: Any, x: Any) -> Any:
-        def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-            name = f"llvm.fma.v{lanes}f{8 * dtype.itemsize}"
-            fma = cgutils.get_or_insert_function(builder.module, ir.FunctionType(vector, [vector] * 3), name)
-            x = ir.Constant(vector, ir.Undefined)
-            for lane in range(lanes):
-                x = builder.insert_element(x, args[1], ir.Constant(ir.IntType(32), lane))
-            start, body, end = builder.block, builder.append_basic_block(), builder.append_basic_block()
-            builder.branch(body)
-            builder.position_at_end(body)
-            turn, sums = builder.phi(index), [builder.phi(vector) for _ in range(CHAINS)]
-            results: list[Any] = list(sums)
-            for _ in range(UNROLL):
-                results = [builder.call(fma, [x, x, v]) for v in results]
-            following = builder.add(turn, ir.Constant(index, 1))
-            for phi, first, then in zip(
-                [turn, *sums], [ir.Constant(index, 0), *[x] * CHAINS], [following, *results], strict=True
-            ):
-                phi.add_incoming(first, start)
-                phi.add_incoming(then, body)
-            builder.cbranch(builder.icmp_signed("<", following, args[0]), body, end)
-            builder.position_at_end(end)
-            total = results[0]
-            for v in results[1:]:
-                total = builder.fadd(total, v)
-            return builder.extract_element(total, ir.Constant(ir.IntType(32), 0))
-
-        return real(types.intp, real), codegen
-
-    return numba.njit(lambda turns, x: loop(turns, x))
-
-
-def widest_register_bits() -> int:
-    """The width of this processor's widest vector registers."""
-    features = _numba.environment()["cpu_features"]
-    return 512 if "avx512f" in features else 256 if "avx2" in features else 128
-
-
-def best_coretype() -> str:
-    """What OpenBLAS calls its best kernels for this processor."""
-    return "SkylakeX" if widest_register_bits() == 512 else "Haswell"
-
-
-def bandwidth(nbytes: int, repeats: int = 12) -> float:
-    """Bytes a second at which one thread reads an array of that size again and again: from a cache, if it fits there."""
-    words = np.ones((STREAMS, max(1, nbytes // 8 // STREAMS)), np.int64)
-    turns = max(1, (1 << 26) // words.nbytes)
-    _read(words, 1)
-    return turns * words.nbytes / best_of(lambda: _read(words, turns), repeats)
-
-
-@numba.njit
-def _read(words: np.ndarray, turns: int) -> int:
-    a, b, c, d = words[0], words[1], words[2], words[3]  # STREAMS rows at a time, as products read W: faster than one
-    total = 0  # of integers: their sum is vectorised without leave to reorder
-    for turn in range(turns):  # which keeps the compiler from doing one for all
-        for k in range(words.shape[1]):
-            total += (a[k] ^ turn) + (b[k] ^ turn) + (c[k] ^ turn) + (d[k] ^ turn)
-    return total
-
-
-# ---- what a row says about where it came from ----------------------------------------------------------------------
-
 
 def common() -> dict[str, Any]:
-    """What all rows of a run have."""
+    """The fields that all rows of a run have."""
     time = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
     return {"versions": versions(), "machine": describe(), "commit": commit(), "time": time}
 
 
 def versions() -> dict[str, str]:
-    """Of what the subject is made of; a peer's own is beside it in its rows."""
+    """The versions of what numbafc is made of; a peer's own is beside it in its rows."""
     return {
         "python": platform.python_version(),
         "numba": numba.__version__,
@@ -157,7 +54,7 @@ def load() -> float | None:
 
 
 def commit() -> str | None:
-    """Of the checkout that was measured, with a + if it was changed since; None outside one."""
+    """The commit of the checkout that was measured, with a + if it was changed since; None outside one."""
     folder = Path(__file__).parent.parent
     commands = ("git", "rev-parse", "--short", "HEAD"), ("git", "status", "--porcelain", "--", "numbafc", "perf/*.py")
     try:
@@ -180,7 +77,7 @@ def caches() -> dict[str, str]:
 
 
 def _clock() -> float | None:
-    """MHz, where Linux says; a virtual machine is told the nominal one."""
+    """The clock in MHz, where Linux says; a virtual machine is told the nominal one."""
     mhz = _cpuinfo("cpu MHz")
     return round(float(mhz)) if mhz else None
 
@@ -191,3 +88,14 @@ def _cpuinfo(key: str) -> str | None:
         if line.startswith(key):
             return line.split(":", 1)[1].strip()
     return None
+
+
+def widest_register_bits() -> int:
+    """The width of this processor's widest vector registers."""
+    features = _numba.environment()["cpu_features"]
+    return 512 if "avx512f" in features else 256 if "avx2" in features else 128
+
+
+def best_coretype() -> str:
+    """What OpenBLAS calls its best kernels for this processor."""
+    return "SkylakeX" if widest_register_bits() == 512 else "Haswell"

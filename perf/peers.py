@@ -1,4 +1,4 @@
-"""Peers: each in a process of its own, told how many threads to use; a job is one line of JSON, and so is its answer."""
+"""The peers, each in a process of its own with so many threads; a job is one line of JSON, and so is its answer."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ class Peer:
         self.version = ""
 
     def wait(self) -> None:
-        """Until it has started. Raises SystemExit where its library does not load."""
+        """Wait until it has started. Raises SystemExit where its library does not load."""
         self.version = self._answer()["version"]
 
     def _answer(self) -> dict[str, Any]:
@@ -78,9 +78,10 @@ class Kernel:
 def started(
     worker: str, modules: Iterable[str], threads: int, coretype: str, note: Callable[[str], None]
 ) -> Iterator[list[Peer]]:
-    """The peers among these that this machine has, in this order; note is told of each that it does not have. NumPy comes
-    twice: as installed, and with OpenBLAS forced to its kernels for `coretype`, the best for this processor; scikit-learn,
-    which calls NumPy, only with the best.
+    """The peers among these that this machine has, in this order; note is told of each that it does not have.
+
+    NumPy comes twice: as installed, and with OpenBLAS forced to its kernels for `coretype`, the best for this processor;
+    scikit-learn, which calls NumPy, only with the best.
     """
     with contextlib.ExitStack() as stack:
         found: list[Peer] = []
@@ -112,7 +113,7 @@ def _loads(peer: Peer, note: Callable[[str], None]) -> bool:
 
 @contextlib.contextmanager
 def alone(worker: str, module: str, threads: int, environment: dict[str, str]) -> Iterator[Peer]:
-    """One of them, with its own environment."""
+    """One peer, with an environment of its own."""
     peer = Peer(module, worker, module, threads, **environment)
     with contextlib.closing(peer):
         peer.wait()

@@ -4,30 +4,22 @@ from __future__ import annotations
 
 from typing import Any
 
-from . import drawing, rows, turns
+from . import drawing, rounds, rows
 from .session import Session
 
 OPS = ("forward", "grad_w", "grad_x")
 MODULES = ("numbafc", "numpy", "torch", "jax")
-SAMPLES = 3  # of a turn
+SAMPLES = 3  # of a round
 
 
 def flops(T: int, N: int, B: int) -> int:
-    """Of each product: a multiplication and an addition for every t, i, s."""
+    """The flops of each product: a multiplication and an addition for every t, i, s."""
     return 2 * T * N * B
 
 
 def job(op: str, shape: tuple[int, int, int], dtype: str) -> dict[str, Any]:
     """What perf.worker is asked."""
     return {"op": op, **dict(zip("TNB", shape, strict=True)), "dtype": dtype}
-
-
-def check(session: Session, subjects: list[Any], op: str, shape: tuple[int, int, int], dtype: str) -> list[Any]:
-    """The right ones among the subjects. Raises SystemExit if we are wrong."""
-    asked = job(op, shape, dtype)
-    return turns.right_ones(
-        subjects, lambda subject: subject.ask(**asked, check=True), f"{op} {shape} {dtype}", session.note
-    )
 
 
 def measure(
@@ -37,35 +29,31 @@ def measure(
     shape: tuple[int, int, int],
     dtype: str,
     threads: int,
-    rounds: int | None = None,
+    repeats: int | None = None,
     **extra: Any,
 ) -> list[rows.Row]:
-    """One row for each right subject, which are written, too. A sample is the time of a call, or the mean of some calls
-    that take a tenth of a millisecond together; before a turn come calls that are not timed, so that everybody's caches
-    are warm. extra: fields of the study.
+    """Measure a product. Returns one row for each right subject, which are written, too.
+
+    A sample is the time of a call, or the mean of some calls that take a tenth of a millisecond together; before them come
+    calls that are not timed, so that everybody's caches are warm. repeats: rounds, None for the usual number; extra: fields
+    of the study.
     """
-    work = flops(*shape)
-    right = check(session, subjects, op, shape, dtype)
+    work, asked = flops(*shape), job(op, shape, dtype)
     timing = {"check": False, "samples": SAMPLES if work < 1e9 else 1}
     timing |= {"calls": min(200, int(1e7 / work) + 1), "warm": min(500, int(1e8 / work) + 1)}
-    rounds = rounds or min(session.rounds, max(3, int(2e10 / work)))
-    taken = turns.in_turns(
-        [subject for subject, _ in right],
-        rounds,
-        threads,
-        dtype,
-        lambda subject: subject.ask(**job(op, shape, dtype), **timing)["seconds"],
+    comparison = rounds.Comparison(
+        what=f"{op} {shape} {dtype}",
+        case={**asked, "threads": threads, **extra},
+        check=lambda subject: subject.ask(**asked, check=True),
+        sample=lambda subject, _: subject.ask(**asked, **timing)["seconds"],
+        flops=lambda _: work,
+        rounds=repeats or min(session.rounds, max(3, int(2e10 / work))),
     )
-    case = {**job(op, shape, dtype), "threads": threads, **extra}
-    found = [
-        rows.row(case, subject, answer, seconds, work, taken.peaks)
-        for (subject, answer), seconds in zip(right, taken.samples, strict=True)
-    ]
-    return session.write(found)
+    return rounds.measure(session, subjects, comparison)
 
 
 def line(found: list[rows.Row]) -> str:
-    """Our speed in a case, and the fastest peer's time next to ours."""
+    """A line for the terminal: our speed in a case, and the fastest peer's time next to ours."""
     mine, fastest = found[0], min((row for row in found if not rows.ours(row)), key=lambda row: row["best"], default=None)
     peer = f", {fastest['best'] / mine['best']:5.2f} x {drawing.name(fastest['peer'])}" if fastest else ""
     shape = str((mine["T"], mine["N"], mine["B"]))

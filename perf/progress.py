@@ -10,49 +10,54 @@ from typing import Any
 
 
 class Plain:
-    """Lines, each with the share that is done and the time left."""
+    """Progress as lines, each with the share that is done and the time left.
+
+    total: the seconds that the parts of a run are expected to take. The pace of this machine corrects them: what all parts
+    took next to what was expected of them, but for the first part of each study, in which peers start and kernels compile.
+    """
 
     def __init__(self, total: float) -> None:
-        self.total, self.done, self.start = total, 0.0, time.monotonic()
+        self.total, self.done = total, 0.0
+        self.study, self.last = "", 0.0
+        self.taken = self.expected = 0.0  # seconds of the parts that show the pace
 
-    def advance(self, name: str, part: float) -> None:
-        self.done += part
+    def advance(self, study: str, part: float) -> None:
+        """Count a part of a study as done, which was expected to take so many seconds."""
+        now = time.monotonic()
+        if study == self.study:
+            self.taken, self.expected = self.taken + now - self.last, self.expected + part
+        self.study, self.last, self.done = study, now, self.done + part
+
+    def left(self) -> str:
+        """The time left, as minutes:seconds."""
+        pace = self.taken / self.expected if self.expected else 1
+        seconds = round(pace * (self.total - self.done))
+        return f"{seconds // 60}:{seconds % 60:02}"
 
     def say(self, text: str) -> None:
-        elapsed = time.monotonic() - self.start
-        left = elapsed * (self.total - self.done) / self.done if self.done else self.total
-        print(f"[{self.done / self.total:4.0%}, {_clock(left)} left] {text}", flush=True)
+        print(f"[{self.done / self.total:4.0%}, {self.left()} left] {text}", flush=True)
 
 
-class Bar:
-    """The same on a terminal."""
+class Bar(Plain):
+    """Progress as a bar on a terminal, with the same time left."""
 
     def __init__(self, bar: Any, total: float) -> None:
-        self.bar, self.task = bar, bar.add_task("", total=total)
+        super().__init__(total)
+        self.bar, self.task = bar, bar.add_task("", total=total, left=self.left())
 
-    def advance(self, name: str, part: float) -> None:
-        self.bar.update(self.task, advance=part, description=name)
+    def advance(self, study: str, part: float) -> None:
+        super().advance(study, part)
+        self.bar.update(self.task, completed=self.done, description=study, left=self.left())
 
     def say(self, text: str) -> None:
         self.bar.console.print(text, markup=False, highlight=False, soft_wrap=True)
 
 
-def _clock(seconds: float) -> str:
-    return f"{int(seconds) // 60}:{int(seconds) % 60:02}"
-
-
 @contextlib.contextmanager
-def shown(total: float) -> Iterator[Plain | Bar]:
-    """Progress towards a total of expected seconds; the pace of this machine corrects them."""
+def shown(total: float) -> Iterator[Plain]:
+    """What shows the progress towards a total of expected seconds."""
     try:
-        from rich.progress import (
-            BarColumn,
-            Progress,
-            TaskProgressColumn,
-            TextColumn,
-            TimeElapsedColumn,
-            TimeRemainingColumn,
-        )
+        from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
     except ImportError:  # the extra `cli`
         yield Plain(total)
         return
@@ -60,7 +65,5 @@ def shown(total: float) -> Iterator[Plain | Bar]:
         yield Plain(total)
         return
     columns = TextColumn("{task.description:9}"), BarColumn(), TaskProgressColumn(), TimeElapsedColumn()
-    left = TextColumn("left:"), TimeRemainingColumn(compact=True)
-    # the speed of the last ten minutes: studies differ
-    with Progress(*columns, *left, speed_estimate_period=600, refresh_per_second=1) as bar:
+    with Progress(*columns, TextColumn("left: {task.fields[left]}"), refresh_per_second=1) as bar:
         yield Bar(bar, total)

@@ -6,9 +6,8 @@ import textwrap
 from pathlib import Path
 from typing import Any
 
-from . import drawing, jacobian, layer, products, rows, size, steps
+from . import drawing, jacobian, layer, products, rows, size, steps, storage
 from .peers import OURS
-from .session import file
 
 ROOT = Path(__file__).parent.parent
 RESULTS = Path(__file__).parent / "results"
@@ -25,7 +24,7 @@ NETWORKS = (
 
 def write(folder: Path) -> None:
     """Put the numbers of a folder's rows into README.md, and its picture beside them."""
-    found = {name: rows.measured(rows.read(file(folder, name))) for name in ("layer", "steps", "size", "jacobian")}
+    found = {name: rows.measured(storage.load(folder, name)) for name in ("layer", "steps", "size", "jacobian")}
     for name, some in found.items():
         if not some:
             raise SystemExit(f"expected rows of {name} in {folder}, found none: python -m perf all --out {folder}")
@@ -52,9 +51,9 @@ def section(found: dict[str, list[rows.Row]]) -> str:
         *jacobian.findings(found["jacobian"])[:1],
     ]
     cpu = f"{machine['cpu']} (LLVM calls it {machine['llvm_cpu']})"
-    where = f"{cpu}, float32, FMA peak {peak:.0f} GFLOP/s, commit {some[0]['commit']}"
+    where = f"{cpu}, float32, FMA peak {peak:.0f} GFLOP/s, {rows.revision(some[0])}"
     intro = (
-        f"One thread of {where}: microseconds, the best of many turns, each subject verified before; bold: the fastest. "
+        f"One thread of {where}: microseconds, the best of many samples, each subject verified before; bold: the fastest. "
         "Three products: forward, dW and dX of a layer (T, N, B), a call each. A step: a shuffled minibatch, trained on "
         "with SGD. The columns at the end: numbafc's share of the FMA peak, and its speed next to the fastest peer's; "
         "below 1 × the peer wins."
@@ -74,7 +73,7 @@ def section(found: dict[str, list[rows.Row]]) -> str:
 
 
 def chosen(found: list[rows.Row]) -> list[rows.Row]:
-    """The steps that are in README."""
+    """The rows of training steps that are in README."""
     return rows.where(found, threads=1, dtype="float32", optimizer="sgd")
 
 
@@ -129,7 +128,7 @@ def _cell(seconds: float | None, best: float) -> str:
 
 
 def picture(found: dict[str, list[rows.Row]]) -> Any:
-    """The layer as it grows, and training steps."""
+    """The picture of README: the layer as it grows, and training steps."""
     square = rows.where(found["size"], family="square", op="forward", threads=1, dtype="float32")
     mine = chosen(found["steps"])
     figure, axes = drawing.panels(4.2, 2, width_ratios=(1, 1.15))

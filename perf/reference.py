@@ -1,4 +1,4 @@
-"""Is a training right? Trained in float64, and how far from that a right answer in another precision or order may be."""
+"""What a right training is: one in float64, and how far from it one in another precision or order may be."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class Reference(NamedTuple):
 
 
 def reference(given: trainers.Problem) -> Reference:
-    """Train in float64, without shuffling.
+    """Train in float64, without shuffling, and find the bounds.
 
     The bound of a part θ is k·u·‖θ‖, for the rounding of θ in each of k steps with unit roundoff u, plus a thousandth of
     its update: the gradient's rounding is of order √N·u for each product on its way, 2e-6 for N = 1024 in float32.
@@ -46,7 +46,7 @@ def reference(given: trainers.Problem) -> Reference:
 
 
 def split(flat: np.ndarray, sizes: tuple[int, ...]) -> list[np.ndarray]:
-    """Every W and b."""
+    """Every W and b of flat parameters."""
     return [part for pair in trainers.views(flat, sizes) for part in pair]
 
 

@@ -7,9 +7,8 @@ import html
 from pathlib import Path
 from typing import Any
 
-from . import drawing, rows
-from .session import file
-from .studies import STUDIES, summary
+from . import drawing, rows, storage
+from .studies import STUDIES, topic
 
 COLUMNS = {  # of the tables: field, heading, factor, format
     "op": ("what", 1, "{}"), "T": ("T", 1, "{}"), "N": ("N", 1, "{}"), "B": ("B", 1, "{}"), "dtype": ("dtype", 1, "{}"),
@@ -26,11 +25,17 @@ td, th { padding: 1px 7px; text-align: right; border-bottom: 1px solid #eee; whi
 th { position: sticky; top: 0; background: #fff } div.wide { overflow-x: auto } pre { background: #f5f5f5; padding: 0.7em }
 .note { color: #a33 }
 """
+METHOD = (
+    "Options of the run, such as --quick, are in no row, nor in this command. Subjects are timed in rounds, each in a "
+    "process of its own, with the same number of threads; each result was checked against float64 in the same run before "
+    "it was timed; best is the fastest sample, median the middle one; compile time is in no sample. A subject that was "
+    "wrong or missing is named under its study. Method and fields: perf/README.md."
+)
 
 
 def write(folder: Path) -> None:
     """Draw the pictures of a folder's rows and write its report. Raises SystemExit if there are none."""
-    studies = {name: rows.read(file(folder, name)) for name in STUDIES}
+    studies = {name: storage.load(folder, name) for name in STUDIES}
     studies = {name: found for name, found in studies.items() if rows.measured(found)}
     if not studies:
         raise SystemExit(
@@ -46,7 +51,7 @@ def write(folder: Path) -> None:
 
 
 def draw(folder: Path, studies: dict[str, list[rows.Row]]) -> dict[str, Path]:
-    """One picture for each study; none without matplotlib, which is said."""
+    """Draw a picture for each study; none without matplotlib, which is said."""
     drawn = {}
     try:
         with drawing.settings():
@@ -61,7 +66,7 @@ def draw(folder: Path, studies: dict[str, list[rows.Row]]) -> dict[str, Path]:
 def page(studies: dict[str, list[rows.Row]], pictures: dict[str, Path]) -> str:
     """The whole report. studies: rows and notes by study; pictures: the files that there are."""
     parts = [section(name, found, pictures.get(name)) for name, found in studies.items()]
-    index = "".join(f'<li><a href="#{name}">{name}</a>: {_text(summary(name))}</li>' for name in studies)
+    index = "".join(f'<li><a href="#{name}">{name}</a>: {_text(topic(name))}</li>' for name in studies)
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8"><title>numbafc: measured</title>'
         f'<link rel="icon" href="data:,"><style>{STYLE}</style></head><body>\n<h1>numbafc: measured</h1>\n'
@@ -73,25 +78,32 @@ def machines(studies: dict[str, list[rows.Row]]) -> str:
     """Where the rows come from, and how to repeat them."""
     runs: dict[str, list[str]] = {}
     peers: dict[str, None] = {}
-    commits: dict[str, None] = {}
+    commits: dict[str | None, list[str]] = {}
     for name, found in studies.items():
         row = rows.measured(found)[0]
         facts = row["machine"] | row["versions"] | {"commit": row["commit"]}
         lines = "".join(f"<tr><th>{_text(key)}</th><td>{_text(_plain(value))}</td></tr>" for key, value in facts.items())
         runs.setdefault(f"<table>{lines}</table>", []).append(f"{name} ({row['time']})")
         peers |= dict.fromkeys(subject(one) for one in rows.measured(found))
-        commits[row["commit"] or "COMMIT"] = None
-    asked = "all" if set(studies) == set(STUDIES) else " ".join(studies)
+        commits.setdefault(row["commit"], []).append(name)
     said = "".join(f"<p>{_text(', '.join(names))}</p>{table}" for table, names in runs.items())
     return (
         f"<h2>The machine</h2>{said}<p>Subjects: {_text('; '.join(sorted(peers)))}.</p><h2>To repeat</h2>"
-        f"<pre>git checkout {_text(' or '.join(commits))}\npip install -e '.[perf]' torch jax\n"
-        f"python -m perf {_text(asked)} --out DIR</pre><p>Options of the run, such as --quick, are in no row, nor in "
-        "this command. Subjects take turns, each in a process of its own, with the same number of threads; each result was "
-        "checked against float64 in the same run before it was timed; best is the fastest sample, median the middle one; "
-        "compile time is in no sample. A subject that was wrong or missing is named under its study. Method and fields: "
-        "perf/README.md.</p>"
+        f"{''.join(repeating(commit, names) for commit, names in commits.items())}<p>{METHOD}</p>"
     )
+
+
+def repeating(commit: str | None, names: list[str]) -> str:
+    """The commands that measure these studies once more, of a git commit as rows have it, and what it does not tell."""
+    revision = (commit or "").rstrip("+")
+    doubt = ""
+    if not revision:
+        doubt = "<p>The revision is not known: this was measured outside of a git checkout.</p>"
+    elif revision != commit:
+        doubt = f"<p>No revision has what was measured: the sources had changes since {_text(revision)}, the nearest.</p>"
+    checkout = f"git checkout {_text(revision)}\n" if revision else ""
+    asked = "all" if set(names) == set(STUDIES) else " ".join(names)
+    return f"{doubt}<pre>{checkout}pip install -e '.[perf]' torch jax\npython -m perf {_text(asked)} --out DIR</pre>"
 
 
 def subject(row: rows.Row) -> str:
@@ -101,7 +113,7 @@ def subject(row: rows.Row) -> str:
 
 
 def section(name: str, found: list[rows.Row], picture: Path | None) -> str:
-    """One study: method, what was found, picture, table."""
+    """The section of a study: method, what was found, picture, table."""
     measured = rows.measured(found)
     method = (STUDIES[name].__doc__ or "").partition("\n")[2].strip()
     warnings = "".join(f'<p class="note">{_text(text)}</p>' for text in [*rows.busy(measured), *rows.notes(found)])
@@ -109,15 +121,15 @@ def section(name: str, found: list[rows.Row], picture: Path | None) -> str:
     image = ""
     if picture is not None:
         data = base64.b64encode(picture.read_bytes()).decode()
-        image = f'<img alt="{_text(summary(name))}" src="data:image/png;base64,{data}">'
+        image = f'<img alt="{_text(topic(name))}" src="data:image/png;base64,{data}">'
     return (
-        f'\n<h2 id="{name}">{name}: {_text(summary(name))}</h2>\n<p>{_text(method)}</p>{warnings}<ul>{findings}</ul>{image}'
+        f'\n<h2 id="{name}">{name}: {_text(topic(name))}</h2>\n<p>{_text(method)}</p>{warnings}<ul>{findings}</ul>{image}'
         f'<details><summary>{len(measured)} rows</summary><div class="wide">{table(measured)}</div></details>'
     )
 
 
 def table(found: list[rows.Row]) -> str:
-    """Of all rows, the columns that have something."""
+    """The table of all rows, with the columns that have something."""
     used = {field: how for field, how in COLUMNS.items() if any(row.get(field) is not None for row in found)}
     head = "".join(f"<th>{_text(heading)}</th>" for heading, _, _ in used.values())
     named = [row | {"peer": drawing.name(row["peer"])} for row in found]

@@ -1,19 +1,17 @@
-"""Rows: what a measurement leaves, one JSON object a line in DIR/STUDY.jsonl, from which pictures and reports are made."""
+"""Rows: what a measurement leaves, a dictionary for each case and subject; where they are kept is told in storage.py."""
 
 from __future__ import annotations
 
-import json
 import statistics
 from collections.abc import Iterable, Sequence
-from pathlib import Path
 from typing import Any
 
 Row = dict[str, Any]
 
-# What every row of a measurement has, whatever its study adds.
+# What every row of a summary has, whatever its study adds; as it was measured it has seconds, the samples themselves.
 FIELDS = (
     "study", "op", "T", "N", "B", "dtype", "threads", "peer", "kernel", "version", "best", "median", "gflops",
-    "fma_peak_gflops", "share_of_peak", "peak_spread", "verified", "error_over_bound", "compile_seconds", "seconds",
+    "fma_peak_gflops", "share_of_peak", "peak_spread", "verified", "error_over_bound", "compile_seconds", "samples",
     "versions", "machine", "commit", "time",
 )  # fmt: skip
 BUSY_SPREAD = 1.25  # between the fastest and the slowest measurement of the peak during one case: a quiet core has 1.05
@@ -46,31 +44,12 @@ def row(case: Row, subject: Any, checked: Row, seconds: Sequence[float], flops: 
 
 
 def short(value: float | None) -> float | None:
-    """Four digits: more would be noise, and a file three times as long."""
+    """Round to four digits: more would be noise, and a file three times as long."""
     return None if value is None else float(f"{value:.4g}")
 
 
-def append(file: Path, rows: Iterable[Row]) -> None:
-    """Write rows at the end of a file, whole: what is there when a run is interrupted can be read."""
-    with file.open("a", encoding="utf-8") as out:
-        out.writelines(json.dumps(row, separators=(",", ":")) + "\n" for row in rows)
-
-
-def read(file: Path) -> list[Row]:
-    """The rows of a file; none if there is no file. Raises SystemExit for a line that is no row."""
-    found = []
-    for number, line in enumerate(file.read_text(encoding="utf-8").splitlines() if file.exists() else (), 1):
-        try:
-            found.append(json.loads(line))
-        except json.JSONDecodeError as error:
-            raise SystemExit(
-                f"{file}, line {number}: expected a JSON object, got {line[:60]!r} ({error}); delete it"
-            ) from None
-    return found
-
-
 def measured(rows: Iterable[Row]) -> list[Row]:
-    """Without the notes."""
+    """The rows without the notes."""
     return [row for row in rows if "note" not in row]
 
 
@@ -93,8 +72,16 @@ def groups(rows: Iterable[Row], *names: str) -> dict[tuple[Any, ...], list[Row]]
 
 
 def ours(row: Row) -> bool:
-    """Is the row numbafc's?"""
+    """Whether the row is numbafc's."""
     return row["peer"] == "numbafc"
+
+
+def revision(row: Row) -> str:
+    """Which sources a row was measured from."""
+    commit = row["commit"] or ""
+    return (
+        "no known commit" if not commit else f"changes to commit {commit[:-1]}" if commit[-1] == "+" else f"commit {commit}"
+    )
 
 
 def label(row: Row) -> str:
@@ -111,7 +98,7 @@ def busy(rows: Iterable[Row]) -> list[str]:
     if noisy > len(cases) / 20:
         found.append(
             f"The machine was busy: in {noisy} of {len(cases)} cases the FMA peak itself differed by more than "
-            f"{BUSY_SPREAD - 1:.0%} between turns. Trust the best samples, doubt the medians, repeat the run."
+            f"{BUSY_SPREAD - 1:.0%} between rounds. Trust the best samples, doubt the medians, repeat the run."
         )
     loads = [row["machine"]["load"] or 0 for row in rows]
     if loads and max(loads) > BUSY_LOAD:

@@ -8,8 +8,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from . import machine, peers, rows
-from .progress import Bar, Plain
+from . import machine, peers, rows, storage
+from .progress import Plain
 
 
 class Options(NamedTuple):
@@ -24,13 +24,13 @@ class Options(NamedTuple):
 
 
 class Session:
-    """Studies call it: dtypes, threads and rounds say what to measure, write keeps rows, note and say tell."""
+    """What studies call: dtypes, threads and rounds say what to measure, write keeps rows, note and say tell."""
 
-    def __init__(self, options: Options, progress: Plain | Bar) -> None:
+    def __init__(self, options: Options, progress: Plain) -> None:
         self.options, self.progress = options, progress
         self.quick = options.quick
         self.common = machine.common()  # now, before this run loads the machine
-        self.study, self.part = "", 0.0
+        self.study, self.seconds = "", 0.0
 
     @property
     def rounds(self) -> int:
@@ -49,10 +49,10 @@ class Session:
                 self.note(f"--{what} {','.join(map(str, asked or ()))}: this study measures {what} {one} only")
 
     def begin(self, study: str, seconds: float) -> None:
-        """The next study, about so long; its rows from before are replaced."""
+        """Begin a study, which takes about so long; its rows from before are replaced."""
         self.study, self.seconds = study, seconds
         self.common["time"] = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
-        file(self.options.out, study).write_text("", encoding="utf-8")
+        storage.begin(self.options.out, study)
 
     def each(self, cases: Sequence[Any], of: int = 1) -> Iterator[Any]:
         """The cases one after the other, for the progress. of: how often a study does so."""
@@ -69,18 +69,13 @@ class Session:
     def write(self, found: list[rows.Row]) -> list[rows.Row]:
         """Complete rows and keep them, before anything else can happen. Returns them."""
         complete = [{"study": self.study, **row, **self.common} for row in found]
-        rows.append(file(self.options.out, self.study), complete)
+        storage.append(self.options.out, self.study, complete)
         return complete
 
     def note(self, text: str) -> None:
         """Say something that belongs into the report."""
-        rows.append(file(self.options.out, self.study), [{"study": self.study, "note": text}])
+        storage.append(self.options.out, self.study, [{"study": self.study, "note": text}])
         self.say(text)
 
     def say(self, text: str) -> None:
         self.progress.say(text)
-
-
-def file(folder: Path, study: str) -> Path:
-    """Where a study's rows are."""
-    return folder / f"{study}.jsonl"

@@ -30,7 +30,7 @@ def shapes(family: str, quick: bool) -> list[tuple[int, tuple[int, int, int]]]:
 
 
 def run(session: Session) -> None:
-    """Every family, size and product."""
+    """Measure every family, size and product."""
     dtypes, threads = session.dtypes("float32"), session.threads(1)
     cases = [
         (dtype, family, n, shape, op)
@@ -76,16 +76,20 @@ def findings(found: list[rows.Row]) -> list[str]:
     everything = exponent(found)
     if everything is not None:
         said.append(f"Over all families, the skinny ones included, the power is {everything:.3f}.")
-    for (dtype, n), part in rows.groups(found, "dtype", "threads").items():
-        mine = [row for row in part if rows.ours(row)]
-        best = max(rows.where(mine, kernel="auto"), key=lambda row: row["share_of_peak"])
-        loops = max((row["gflops"] for row in rows.where(mine, kernel="loops")), default=0)
-        said.append(
-            f"{dtype}, {drawing.counted(n)}: at best {best['gflops']:.0f} GFLOP/s, {best['share_of_peak']:.0%} of the FMA "
-            f'peak ({best["op"]}, {(best["T"], best["N"], best["B"])}); kernel="loops", the formula in an order that the '
-            f"compiler vectorises, reaches {loops:.0f}."
-        )
-    return said
+    groups = rows.groups(found, "dtype", "threads").items()
+    return [*said, *(f"{dtype}, {drawing.counted(n)}: {fastest(part)}" for (dtype, n), part in groups)]
+
+
+def fastest(found: list[rows.Row]) -> str:
+    """The best GFLOP/s that our kernels reach, in words."""
+    mine = [row for row in found if rows.ours(row)]
+    best = max(rows.where(mine, kernel="auto"), key=lambda row: row["share_of_peak"])
+    loops = max((row["gflops"] for row in rows.where(mine, kernel="loops")), default=0)
+    return (
+        f"at best {best['gflops']:.0f} GFLOP/s, {best['share_of_peak']:.0%} of the FMA peak ({best['op']}, "
+        f'{(best["T"], best["N"], best["B"])}); kernel="loops", the formula in an order that the compiler vectorises, '
+        f"reaches {loops:.0f}."
+    )
 
 
 def picture(found: list[rows.Row]) -> Any:

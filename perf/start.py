@@ -17,7 +17,7 @@ import tempfile
 from typing import Any, NamedTuple
 
 from . import drawing, rows
-from .newcomer import SHAPE
+from .first_use import SHAPE
 from .session import Session
 
 IMPORTS = ("numbafc", "numba", "numpy", "sklearn", "torch", "jax")
@@ -26,7 +26,7 @@ SHOWN = 11  # kernels that have a bar of their own
 SECONDS = (85, 46)
 
 
-class Newcomer(NamedTuple):
+class Library(NamedTuple):
     """A library in a new process."""
 
     label: str
@@ -35,17 +35,17 @@ class Newcomer(NamedTuple):
 
 
 def ask(module: str, what: str, cache: str) -> dict[str, Any]:
-    """Run a newcomer. Raises SystemExit with its message if it fails."""
+    """Use a library for the first time, in a process. Raises SystemExit with its message if it fails."""
     environment = os.environ | {"NUMBA_CACHE_DIR": cache, "OMP_NUM_THREADS": "1"} | {"OPENBLAS_NUM_THREADS": "1"}
-    command = [sys.executable, "-m", "perf.newcomer", module, what]
+    command = [sys.executable, "-m", "perf.first_use", module, what]
     done = subprocess.run(command, capture_output=True, text=True, env=environment, check=False)
     if done.returncode:
-        raise SystemExit(f"python -m perf.newcomer {module} {what} failed:\n{done.stderr}")
+        raise SystemExit(f"python -m perf.first_use {module} {what} failed:\n{done.stderr}")
     return json.loads(done.stdout)
 
 
 def run(session: Session) -> None:
-    """Everything, each in processes of its own."""
+    """Measure everything, each in processes of its own."""
     session.only(threads=1, dtype="float32")
     cases = [("import", module) for module in IMPORTS] + [("call", module) for module in CALLS]
     cases += [("call", "numbafc"), ("fit", "numbafc"), ("compile", "numbafc")]
@@ -76,7 +76,7 @@ def keep(session: Session, op: str, module: str, answers: list[dict[str, Any]]) 
     seconds = [answer["seconds"][0] for answer in answers]
     later = min(answer["seconds"][-1] for answer in answers)
     checked = {"error_over_bound": error, "first_seconds": 0.0}
-    row = rows.row(case, Newcomer(module, answers[0]["version"]), checked, seconds, None, [])
+    row = rows.row(case, Library(module, answers[0]["version"]), checked, seconds, None, [])
     if op != "import":
         row["compile_seconds"] = rows.short(row["best"] - later)  # what the second call does not take
     session.write([row])
@@ -85,7 +85,7 @@ def keep(session: Session, op: str, module: str, answers: list[dict[str, Any]]) 
 
 def compiled(session: Session, answer: dict[str, Any]) -> None:
     """Write the rows of the kernels."""
-    subject = Newcomer("numbafc", answer["version"])
+    subject = Library("numbafc", answer["version"])
     for name, seconds in answer["kernels"].items():
         case = {"op": f"compile {name}", "T": None, "N": None, "B": None, "dtype": "float32", "threads": 1}
         row = rows.row(case, subject, {"error_over_bound": 0.0, "first_seconds": 0.0}, [seconds], None, [])
@@ -123,7 +123,7 @@ def picture(found: list[rows.Row]) -> Any:
 
 
 def bars(axes: Any, entries: list[tuple[str, rows.Row]], title: str) -> None:
-    """Horizontal, in seconds, each with its number."""
+    """Draw horizontal bars, in seconds, each with its number."""
     names, found = [name for name, _ in entries], [row for _, row in entries]
     best = [row["best"] for row in found]
     colours = ["black" if rows.ours(row) else "0.7" for row in found]

@@ -2,9 +2,9 @@
 
 A step is a shuffled minibatch: gathered, forward, loss, backward, update. numbafc (net.fit), NumPy as installed and with
 OpenBLAS forced to its best kernels for this processor, scikit-learn's fit with the same kernels, PyTorch (eager) and JAX
-(an epoch is one compiled scan), each in a process of its own with the same number of threads. They take turns, round after
-round, each from the same weights on the same data; a sample is the time of an epoch divided by its steps, and the first
-epoch of a turn is not counted. A peer whose parameters after eight steps are wrong is a line, and is not timed.
+(an epoch is one compiled scan), each in a process of its own with the same number of threads. They are interleaved, round
+after round, each from the same weights on the same data; a sample is the time of an epoch divided by its steps, and the
+first epoch of a round is not counted. A peer whose parameters after eight steps are wrong is a line, and is not timed.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from . import drawing, rows, trainers, turns
+from . import drawing, rounds, rows, trainers
 from .layer import versus
 from .reference import Reference, error_over_bound, reference
 from .session import Session
@@ -32,12 +32,12 @@ QUICK = (((64, 32, 10), 32), ((784, 128, 10), 128), ((784, 512, 512, 10), 128))
 MODULES = ("numbafc", "numpy", "sklearn", "torch", "jax")
 RATES = {"sgd": 0.01, "adam": 0.001}
 CHECKED = 8  # steps before the parameters are compared
-EPOCHS = 3  # samples of a turn
+EPOCHS = 3  # samples of a round
 SECONDS = (220, 26)
 
 
 def flops(sizes: tuple[int, ...], batch: int) -> int:
-    """Of the products of a step: forward, dW and dX of each layer, but no dX of the first."""
+    """The flops of the products of a step: forward, dW and dX of each layer, but no dX of the first."""
     products = [N * T for N, T in itertools.pairwise(sizes)]
     return 2 * batch * (3 * sum(products) - products[0])
 
@@ -59,37 +59,35 @@ def check(subject: Any, expected: Reference, job: dict[str, Any]) -> dict[str, f
 
 
 def measure(session: Session, workers: list[Any], job: dict[str, Any], threads: int) -> list[rows.Row]:
-    """One row per peer that trains rightly, numbafc first."""
+    """Measure a network. Returns one row per peer that trains rightly, numbafc first."""
     work = flops(job["sizes"], job["batch"])
     steps = max(8, min(1000, int((1.5e9 if session.quick else 4e9) / work)))  # some 50 milliseconds an epoch
     job = job | {"steps": steps}
     given = trainers.problem(job["sizes"], job["batch"], CHECKED, job["dtype"], job["optimizer"], job["rate"])
     expected = reference(given)
-    what = f"{job['sizes']} {job['optimizer']} {job['dtype']}"
-    right = turns.right_ones(workers, lambda worker: check(worker, expected, job), what, session.note)
 
-    def turn(worker: Any) -> list[float]:
+    def sample(worker: Any, _: rows.Row) -> list[float]:
         seconds = worker.ask(**job, epochs=1 + EPOCHS, shuffle=True, save=None)["seconds"]
         return [s / steps for s in seconds[1:]]
 
-    taken = turns.in_turns([worker for worker, _ in right], session.rounds, threads, job["dtype"], turn)
     sizes, batch = job["sizes"], job["batch"]
-    case = {"op": f"step, {job['optimizer']}", "T": sizes[-1], "N": sizes[0], "B": batch, **job, "threads": threads}
-    return session.write(
-        [
-            rows.row(case, worker, answer, seconds, work, taken.peaks)
-            for (worker, answer), seconds in zip(right, taken.samples, strict=True)
-        ]
+    comparison = rounds.Comparison(
+        what=f"{sizes} {job['optimizer']} {job['dtype']}",
+        case={"op": f"step, {job['optimizer']}", "T": sizes[-1], "N": sizes[0], "B": batch, **job, "threads": threads},
+        check=lambda worker: check(worker, expected, job),
+        sample=sample,
+        flops=lambda _: work,
     )
+    return rounds.measure(session, workers, comparison)
 
 
 def network(row: rows.Row) -> str:
-    """Its name."""
+    """The name of a row's network."""
     return f"{'-'.join(map(str, row['sizes']))}, batch {row['batch']}"
 
 
 def line(found: list[rows.Row]) -> str:
-    """What a network's steps take, ours and everybody's."""
+    """A line for the terminal: what a network's steps take, ours and everybody's."""
     times = ", ".join(f"{1e6 * row['best']:.1f} {drawing.name(row['peer'])}" for row in found)
     ratio = versus(found)
     fastest = f"; {ratio:.2f} x the fastest peer" if ratio else ""
@@ -99,7 +97,7 @@ def line(found: list[rows.Row]) -> str:
 
 
 def run(session: Session) -> None:
-    """Every network."""
+    """Measure every network."""
     dtypes, threads = session.dtypes("float32"), session.threads(1)
     networks = QUICK if session.quick else NETWORKS
     cases = [
@@ -162,7 +160,7 @@ def picture(found: list[rows.Row]) -> Any:
 
 
 def dots(axes: Any, mine: list[rows.Row], names: list[str]) -> None:
-    """Microseconds of each network, which are lines from top to bottom."""
+    """Draw the microseconds of each network, which are lines from top to bottom."""
     for part in rows.groups(mine, "peer").values():
         look = drawing.style(rows.label(part[0])) | {"linestyle": "none", "markersize": 6}
         axes.plot([1e6 * row["best"] for row in part], [names.index(network(row)) for row in part], **look)

@@ -20,6 +20,6 @@ STUDIES: dict[str, ModuleType] = {
 }
 
 
-def summary(name: str) -> str:
+def topic(name: str) -> str:
     """What a study measures, in a sentence."""
     return (STUDIES[name].__doc__ or "").split("\n")[0].rstrip(".")

@@ -15,7 +15,7 @@ from .peers import serve
 
 
 class Task(NamedTuple):
-    """X: (samples, N), whole minibatches; X_test, y_test: others."""
+    """Samples to train on and others to judge by. X: (samples, N), whole minibatches; X_test, y_test: the others."""
 
     X: np.ndarray
     y: np.ndarray
@@ -25,7 +25,7 @@ class Task(NamedTuple):
 
 @functools.cache
 def task(name: str, samples: int) -> Task:
-    """By its name, "digits" or "mnist-sized". samples: to train on."""
+    """A task by its name, "digits" or "mnist-sized". samples: to train on."""
     X, y = digits() if name == "digits" else synthetic(samples + 10_000)
     order = np.random.default_rng(0).permutation(len(X))
     X, y = X[order], y[order]
@@ -53,7 +53,7 @@ def synthetic(samples: int) -> tuple[np.ndarray, np.ndarray]:
 def problem(
     name: str, sizes: tuple[int, ...], batch: int, steps: int, dtype: str, optimizer: str, rate: float
 ) -> trainers.Problem:
-    """As trainers.problem, with the data of a task."""
+    """What trainers.problem makes, with the data of a task."""
     start = trainers.problem(sizes, batch, 1, dtype, optimizer, rate)
     given = task(name, steps * batch)
     return start._replace(X=given.X.astype(dtype), y=given.y)

@@ -32,7 +32,7 @@ def cases(n: int, quick: bool) -> list[tuple[str, tuple[int, int, int], tuple[in
 
 
 def run(session: Session) -> None:
-    """Every number of threads."""
+    """Measure with every number of threads."""
     dtypes = session.dtypes("float32")
     numbers = session.threads(*counts(session.common["machine"]["cores"]))
     for n in numbers:

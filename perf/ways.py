@@ -44,7 +44,7 @@ def plain_loop(P: np.ndarray, Q: np.ndarray, R: np.ndarray) -> np.ndarray:
 
 
 def ways(dY: np.ndarray, X: np.ndarray) -> list[Way]:
-    """All that this shape has memory for, and this machine the packages."""
+    """All ways that this shape has memory for, and this machine the packages."""
     (T, B), N = dY.shape, X.shape[0]
     DL, few, many = dY.reshape(1, -1), T * N * B, T * T * N * B
     found = [
@@ -66,7 +66,10 @@ def ways(dY: np.ndarray, X: np.ndarray) -> list[Way]:
 
 
 def check(way: Way, dY: np.ndarray, X: np.ndarray) -> dict[str, Any]:
-    """The error over the bound, and the memory. Zeros add nothing to a sum and round nothing: one bound for all ways."""
+    """Do it once. Returns the error over the bound, and the memory.
+
+    Zeros add nothing to a sum and round nothing: one bound for all ways.
+    """
     start = time.perf_counter()
     found = way.call()
     seconds = time.perf_counter() - start
@@ -82,7 +85,7 @@ def check(way: Way, dY: np.ndarray, X: np.ndarray) -> dict[str, Any]:
 
 
 def take(way: Way) -> list[float]:
-    """Three samples of a turn."""
+    """The three samples of a round."""
     calls, samples = max(1, min(100, int(2e5 / way.multiply_adds))), []
     way.call()
     for _ in range(3):

@@ -88,6 +88,7 @@ PEERS: dict[str, Callable[..., Products]] = {
 
 def errors(op: str, result: Any, W: np.ndarray, X: np.ndarray, b: np.ndarray, dY: np.ndarray) -> dict[str, float]:
     """The largest error of a result in units of the bound that holds for any order of summation; above 1 it is wrong.
+
     And the largest error as it is.
     """
     A, Z, bias = {"forward": (W, X, b), "grad_w": (dY, X.T, None), "grad_x": (W.T, dY, None)}[op]
@@ -105,7 +106,7 @@ def errors(op: str, result: Any, W: np.ndarray, X: np.ndarray, b: np.ndarray, dY
 
 
 class Worker:
-    """Answers jobs; the arrays of the job before are kept."""
+    """What answers jobs; the arrays of the job before are kept."""
 
     def __init__(self) -> None:
         self.key: Any = None

@@ -4,6 +4,7 @@ import importlib.util
 import os
 import subprocess
 import sys
+import tracemalloc
 from collections.abc import Callable
 from types import SimpleNamespace
 from typing import Any
@@ -56,6 +57,29 @@ def run_python(code: str, *arguments: str, timeout: float = 300, **environment: 
         timeout=timeout,
         check=False,
     )
+
+
+def most_allocated(call: Callable[[], Any]) -> int:
+    """The peak of what a call allocates, in bytes."""
+    tracemalloc.start()
+    try:
+        call()
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
+def allocated_by_epochs(fit: Callable[..., Any]) -> list[int]:
+    """The peak of what each epoch of a training allocates, in bytes. fit: trains, with the callbacks it is given."""
+    peaks = []
+
+    def look(_: Any) -> None:
+        now, peak = tracemalloc.get_traced_memory()
+        peaks.append(peak - now)
+        tracemalloc.reset_peak()
+
+    most_allocated(lambda: fit(callbacks=[look]))
+    return peaks
 
 
 def raised(call: Callable[[], Any]) -> str:

@@ -1,4 +1,4 @@
-"""A compilation is finished, whatever signals and forks come meanwhile: half of a function would stay for good."""
+"""Compilation is finished whatever signals and forks come meanwhile: a half compiled function would stay in the process."""
 
 import os
 import signal

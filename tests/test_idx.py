@@ -2,10 +2,10 @@
 
 import gzip
 import struct
-import tracemalloc
 
 import numpy as np
 import pytest
+from helpers import most_allocated
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -26,16 +26,6 @@ def header(code, *sizes):
 
 IMAGES = np.arange(24, dtype=np.uint8).reshape(4, 3, 2)
 LABELS = np.array([7, 2, 7, 9], np.uint8)
-
-
-def most_allocated(call):
-    """The peak of what a call allocates, in bytes."""
-    tracemalloc.start()
-    try:
-        call()
-        return tracemalloc.get_traced_memory()[1]
-    finally:
-        tracemalloc.stop()
 
 
 def refused(path, content, message):

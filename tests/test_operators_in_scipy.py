@@ -1,4 +1,4 @@
-"""Jacobian operators among NumPy's and SciPy's functions: right, or a sentence; never a 0-d array of one object."""
+"""Jacobian operators in NumPy's and SciPy's functions: a right result or a clear exception, never a 0-d object array."""
 
 import copy
 import itertools

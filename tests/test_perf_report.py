@@ -1,4 +1,4 @@
-"""Rows in, pictures and a report out: the committed ones, drawn anew, and opened in a browser."""
+"""Reports and pictures of measured rows: the committed ones, drawn anew, and opened in a browser."""
 
 import os
 import re
@@ -12,7 +12,7 @@ import pytest
 ROOT = Path(__file__).parent.parent
 sys.path.append(str(ROOT))  # perf is not installed
 
-from perf import drawing, products, readme, report, rows, session, studies  # noqa: E402
+from perf import drawing, products, readme, report, rows, storage, studies  # noqa: E402
 
 
 @pytest.fixture(scope="module")
@@ -27,7 +27,7 @@ def drawn(tmp_path_factory):
 
 
 def test_the_committed_rows_are_complete_and_verified():
-    found = {name: rows.measured(rows.read(session.file(readme.RESULTS, name))) for name in studies.STUDIES}
+    found = {name: rows.measured(storage.load(readme.RESULTS, name)) for name in studies.STUDIES}
     assert all(found.values())
     assert sum(map(len, found.values())) >= 40
     for name, some in found.items():
@@ -36,13 +36,27 @@ def test_the_committed_rows_are_complete_and_verified():
             assert row["verified"] is True
             assert row["error_over_bound"] <= 1
             assert row["study"] == name
-            assert row["best"] == min(row["seconds"])
+            assert 0 < row["best"] <= row["median"]
+            assert row["samples"] > 0
 
 
 def test_the_committed_results_are_small_and_nothing_else():
-    files = [path for path in readme.RESULTS.iterdir() if path.name != "report.html"]  # which git ignores
-    assert {path.suffix for path in files} == {".jsonl", ".png"}
-    assert sum(path.stat().st_size for path in files) < 2_100_000
+    listed = subprocess.run(["git", "ls-files", "perf/results"], cwd=ROOT, capture_output=True, text=True, check=False)
+    if listed.returncode:
+        pytest.skip("not a git checkout")
+    files = [ROOT / name for name in listed.stdout.splitlines()]
+    assert {path.name for path in files} == {"readme.png", *(f"{name}.jsonl" for name in studies.STUDIES)}
+    assert sum(path.stat().st_size for path in files) < 300 * 1024
+
+
+def test_the_committed_rows_are_of_revisions_that_there_are():
+    asked = ["git", "rev-parse", "--is-shallow-repository"]
+    if subprocess.run(asked, cwd=ROOT, capture_output=True, text=True, check=False).stdout != "false\n":
+        pytest.skip("not a git checkout with its history")
+    for name in studies.STUDIES:
+        for commit in {row["commit"] for row in rows.measured(storage.load(readme.RESULTS, name))}:
+            command = ["git", "merge-base", "--is-ancestor", commit, "HEAD"]
+            assert subprocess.run(command, cwd=ROOT, check=False).returncode == 0, (name, commit)
 
 
 def test_every_study_has_a_picture_of_readme_width(drawn):
@@ -57,13 +71,12 @@ def test_every_study_has_a_picture_of_readme_width(drawn):
 def test_the_report_shows_everything_and_needs_nothing_else(drawn):
     page = (drawn / "report.html").read_text(encoding="utf-8")
     for name, module in studies.STUDIES.items():
-        found = rows.read(session.file(drawn, name))
+        found = storage.load(drawn, name)
         assert f'<h2 id="{name}">' in page
         assert f"<summary>{len(rows.measured(found))} rows</summary>" in page
         for sentence in [*module.findings(rows.measured(found)), *rows.notes(found)]:
             assert report._text(sentence) in page
     assert page.count("data:image/png;base64,") == len(studies.STUDIES)
-    assert "python -m perf all" in page
     assert not re.findall(r'(?:src|href)="(?!data:|#)', page)
 
 
@@ -76,8 +89,28 @@ def test_the_report_says_how_time_grows_and_by_which_factor_the_shortcut_wins(dr
     assert re.search(r"numbafc, \d+ results over \[1, .*?\] threads and .*? instructions: all have equal bits", page)
 
 
+def test_what_is_to_be_repeated_is_a_revision_or_said_to_be_none(drawn):
+    page = (drawn / "report.html").read_text(encoding="utf-8")
+    section = page[page.index("To repeat") : page.index("Options of the run")]
+    checkouts = re.findall(r"<pre>git checkout (\S+)\n.*\npython -m perf (.*) --out DIR</pre>", section)
+    assert sorted(name for _, names in checkouts for name in names.split()) == sorted(studies.STUDIES)
+    for commit, names in checkouts:
+        for name in names.split():
+            assert {row["commit"] for row in rows.measured(storage.load(drawn, name))} == {commit}
+    assert "git checkout abc1234\n" in report.repeating("abc1234", ["size"])
+    changed = report.repeating("abc1234+", ["size"])
+    assert changed.startswith("<p>No revision has what was measured: the sources had changes since abc1234")
+    assert "git checkout abc1234\n" in changed
+    said = [rows.revision({"commit": commit}) for commit in ("abc1234", "abc1234+", None)]
+    assert said == ["commit abc1234", "changes to commit abc1234", "no known commit"]
+    unknown = report.repeating(None, list(studies.STUDIES))
+    assert "not known" in unknown
+    assert "checkout " not in unknown.partition("<pre>")[2]
+    assert "python -m perf all --out DIR" in unknown
+
+
 def test_subjects_have_one_name_in_pictures_tables_and_the_terminal():
-    found = rows.where(rows.read(session.file(readme.RESULTS, "layer")), op="forward", T=512, N=512, B=128)
+    found = rows.where(storage.load(readme.RESULTS, "layer"), op="forward", T=512, N=512, B=128)
     table, best = report.table(found), drawing.name("numpy, OPENBLAS")
     for row in found:
         assert f"<td>{drawing.name(row['peer'])}</td>" in table
@@ -88,7 +121,7 @@ def test_subjects_have_one_name_in_pictures_tables_and_the_terminal():
 
 
 def test_text_of_rows_cannot_break_the_report():
-    row = rows.read(session.file(readme.RESULTS, "layer"))[0] | {"peer": "<script>alert(1)</script>"}
+    row = storage.load(readme.RESULTS, "layer")[0] | {"peer": "<script>alert(1)</script>"}
     assert "<script>" not in report.table([row])
 
 
@@ -154,7 +187,7 @@ def test_without_matplotlib_there_are_tables_and_a_sentence(monkeypatch, tmp_pat
 @pytest.mark.parametrize("name", list(studies.STUDIES))
 def test_what_an_interrupted_run_left_can_be_drawn(name):
     pytest.importorskip("matplotlib", reason="the pictures need matplotlib")
-    found = rows.measured(rows.read(session.file(readme.RESULTS, name)))
+    found = rows.measured(storage.load(readme.RESULTS, name))
     alone = [row for row in found if rows.ours(row)]
     for some in (found[:1], found[:2], found[: len(found) // 2], alone):
         assert all(studies.STUDIES[name].findings(some))

@@ -12,10 +12,10 @@ import os
 import pickle
 import pkgutil
 import struct
-import tracemalloc
 import zipfile
 from pathlib import Path
 
+import helpers
 import numpy as np
 import pytest
 from helpers import run_python
@@ -31,14 +31,9 @@ MIB = 1 << 20
 
 
 def most_allocated(call):
-    """The peak of what a call allocates, in bytes."""
-    call()  # what is allocated once and for all
-    tracemalloc.start()
-    try:
-        call()
-        return tracemalloc.get_traced_memory()[1]
-    finally:
-        tracemalloc.stop()
+    """As helpers.most_allocated, without what is allocated once and for all."""
+    call()
+    return helpers.most_allocated(call)
 
 
 # ---- exceptions -----------------------------------------------------------------------------------------------------

@@ -1,4 +1,4 @@
-"""README says what is so: its example runs and prints what it shows, its numbers are the committed rows'."""
+"""README is true: its example prints what it shows, and its numbers are those of the committed rows."""
 
 import re
 import sys
@@ -14,7 +14,7 @@ from numbafc.nn import ACTIVATIONS, LOSSES, OPTIMIZERS, SCHEDULES
 ROOT = Path(__file__).parent.parent
 sys.path.append(str(ROOT))  # perf is not installed
 
-from perf import readme, rows  # noqa: E402
+from perf import readme, rows, storage  # noqa: E402
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 
@@ -41,9 +41,7 @@ def test_the_two_commands_are_there_word_for_word():
 
 
 def test_its_numbers_are_those_of_the_committed_rows():
-    found = {
-        name: rows.measured(rows.read(readme.RESULTS / f"{name}.jsonl")) for name in ("layer", "steps", "size", "jacobian")
-    }
+    found = {name: rows.measured(storage.load(readme.RESULTS, name)) for name in ("layer", "steps", "size", "jacobian")}
     assert all(row["verified"] for some in found.values() for row in some)
     section = readme.section(found)
     assert section in README, "python -m perf readme puts them there"
@@ -53,7 +51,7 @@ def test_its_numbers_are_those_of_the_committed_rows():
 
 
 def test_its_table_is_worked_out_by_hand_once():
-    part = [row for row in rows.read(readme.RESULTS / "layer.jsonl") if (row["T"], row["N"], row["B"]) == (512, 512, 128)]
+    part = [row for row in storage.load(readme.RESULTS, "layer") if (row["T"], row["N"], row["B"]) == (512, 512, 128)]
     times = {}
     for row in part:
         times.setdefault(row["peer"], []).append(1e6 * row["best"])

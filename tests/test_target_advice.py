@@ -1,4 +1,4 @@
-"""What a refusal of targets proposes is right for the values that came: following it never destroys them."""
+"""The fix proposed for bad targets is right for the values that came: following it never destroys them."""
 
 import numpy as np
 import pytest

@@ -1,16 +1,16 @@
 """What fit once did without a word: half a change, a lost training, weights that cancel, repeated steps."""
 
 import copy
+import functools
 import pickle
 import signal
 import sys
 import threading
-import tracemalloc
 
 import numpy as np
 import pytest
 from checkpoints import assert_same_training, fit_for
-from helpers import assert_same_bits
+from helpers import allocated_by_epochs, assert_same_bits, most_allocated
 from test_resume_settings import assert_same_state, state
 
 import numbafc as fc
@@ -306,21 +306,13 @@ def test_ctrl_c_is_left_alone_in_other_threads_and_where_it_is_ignored():
 
 def test_an_epoch_s_work_does_not_grow_with_the_epochs_before(monkeypatch):
     """Neither in memory, as a copied history would, nor in losses that are looked at."""
-    peaks, looked = [], []
+    looked = []
     less = schedules.less
     monkeypatch.setattr(schedules, "less", lambda loss, best: looked.append(1) or less(loss, best))
     net = fc.MLP([1, 1], loss="mse")
 
-    def look(record):
-        now, peak = tracemalloc.get_traced_memory()
-        peaks.append(peak - now)
-        tracemalloc.reset_peak()
-
-    tracemalloc.start()
-    try:
-        net.fit(np.ones((4, 1)), np.ones(4), epochs=2000, schedule=OnPlateau(), early_stopping=3000, callbacks=[look])
-    finally:
-        tracemalloc.stop()
+    settings = {"epochs": 2000, "schedule": OnPlateau(), "early_stopping": 3000}
+    peaks = allocated_by_epochs(functools.partial(net.fit, np.ones((4, 1)), np.ones(4), **settings))
     assert len(looked) == 1999
     early, late = np.median(peaks[50:150]), np.median(peaks[-100:])
     assert late < early + 1000  # a list of 2000 has 16 000 bytes
@@ -422,11 +414,5 @@ def test_a_loss_needs_memory_for_some_samples_only(loss):
     rows = np.zeros((20_000, 1), np.float32)
     y = np.zeros(20_000, int) if LOSSES[loss].classifies else np.zeros((20_000, 200), np.float32)
     net.loss(rows[:5], y[:5])
-    tracemalloc.start()
-    try:
-        net.loss(rows, y)
-        _, peak = tracemalloc.get_traced_memory()
-    finally:
-        tracemalloc.stop()
     outputs = 4 * 20_000 * 200
-    assert peak < outputs / 2
+    assert most_allocated(lambda: net.loss(rows, y)) < outputs / 2

@@ -82,7 +82,7 @@ class Wanted(NamedTuple):
         return f"{words}aligned arrays of {self.dtype} with {self.axes} axes"
 
     def fits(self, value: Any) -> bool:
-        """What _unbox finds out, too; a masked array does not, for its mask would be ignored."""
+        """What _fits finds out, too; a masked array does not, for its mask would be ignored."""
         return (
             is_array(value)
             and value.dtype == self.dtype
@@ -108,45 +108,62 @@ def wanted(kind: Any) -> Wanted:
 
 @unbox(Borrowed)
 def _unbox(kind: Any, array: Any, c: Any) -> NativeValue:
-    build, bits = c.builder, kind.dtype.bitwidth
+    """Numba's array of an object, or TypeError."""
+    build = c.builder
+    array = _or_nothing(build, build.bitcast(array, POINTER))
+    fits, vector = _fits(build, array, kind)
+    with build.if_then(build.not_(fits), likely=False):
+        c.pyapi.err_set_string("PyExc_TypeError", f"a kernel takes {wanted(kind)}")
+    shape, steps, items = _shape(build, array, kind, fits, vector)
+    result = c.context.make_array(kind)(c.context, build)
+    result.data = build.bitcast(_field(build, array, DATA, POINTER), result.data.type)
+    result.shape, result.strides = cgutils.pack_array(build, shape), cgutils.pack_array(build, steps)
+    result.itemsize, result.nitems = _itemsize(kind), items
+    result.meminfo, result.parent = (ir.Constant(value.type, None) for value in (result.meminfo, result.parent))
+    return NativeValue(result._getvalue(), is_error=build.not_(fits))
 
-    def field(start: Any, offset: int, of: Any) -> Any:
-        return build.load(build.gep(start, [ir.Constant(INTP, offset)], source_etype=I8), typ=of, align=of_size(of))
 
-    def of_size(of: Any) -> int:
-        return WORD if of is POINTER else of.width // 8
-
-    def equal(value: Any, expected: int) -> Any:
-        return build.icmp_signed("==", value, ir.Constant(value.type, expected))
+def _or_nothing(build: Any, array: Any) -> Any:
+    """The object if it is an ndarray, or of a class made from it, such as a memory map; NOTHING in place of all else."""
 
     def known(name: str) -> Any:
         if name not in build.module.globals:
             ir.GlobalVariable(build.module, I8, name)  # defined elsewhere
         return build.bitcast(build.module.globals[name], POINTER)
 
-    array = build.bitcast(array, POINTER)
-    of, ndarray = field(array, TYPE, POINTER), known("numbafc_ndarray")
+    of, ndarray = _field(build, array, TYPE, POINTER), known("numbafc_ndarray")
     exact = build.icmp_unsigned("==", of, ndarray)
     is_array = cgutils.alloca_once_value(build, exact)
-    with build.if_then(build.not_(exact), likely=False):  # a memory map, for instance
+    with build.if_then(build.not_(exact), likely=False):
         asks = ir.FunctionType(I32, [POINTER, POINTER])
         subtype = build.call(cgutils.get_or_insert_function(build.module, asks, "PyType_IsSubtype"), [of, ndarray])
         build.store(build.icmp_signed("!=", subtype, ir.Constant(I32, 0)), is_array)
-    array = build.select(build.load(is_array), array, known("numbafc_nothing"))
-    descr, axes = field(array, DESCR, POINTER), field(array, AXES, I32)
-    takes = wanted(kind)
-    dtype, needed = takes.dtype, takes.flags
-    right = build.and_(equal(field(descr, TYPE_NUMBER, I32), dtype.num), equal(field(descr, BYTE_ORDER, I8), NATIVE))
-    flags = build.and_(field(array, FLAGS, I32), ir.Constant(I32, needed))
-    right = build.and_(right, equal(flags, needed))
-    vector = equal(axes, 1)
-    right = build.and_(right, build.or_(equal(axes, kind.ndim), vector) if kind.ndim == 2 else equal(axes, kind.ndim))
-    with build.if_then(build.not_(right), likely=False):
-        c.pyapi.err_set_string("PyExc_TypeError", f"a kernel takes {takes}")
+    return build.select(build.load(is_array), array, known("numbafc_nothing"))
 
+
+def _fits(build: Any, array: Any, kind: Any) -> tuple[Any, Any]:
+    """Whether the array is what is wanted, and whether it is a vector."""
+
+    def equal(value: Any, expected: int) -> Any:
+        return build.icmp_signed("==", value, ir.Constant(value.type, expected))
+
+    takes = wanted(kind)
+    descr, axes = _field(build, array, DESCR, POINTER), _field(build, array, AXES, I32)
+    fits = build.and_(
+        equal(_field(build, descr, TYPE_NUMBER, I32), takes.dtype.num),
+        equal(_field(build, descr, BYTE_ORDER, I8), NATIVE),
+    )
+    flags = build.and_(_field(build, array, FLAGS, I32), ir.Constant(I32, takes.flags))
+    fits = build.and_(fits, equal(flags, takes.flags))
+    vector = equal(axes, 1)
+    return build.and_(fits, build.or_(equal(axes, 2), vector) if kind.ndim == 2 else equal(axes, kind.ndim)), vector
+
+
+def _shape(build: Any, array: Any, kind: Any, fits: Any, vector: Any) -> tuple[list[Any], list[Any], Any]:
+    """The lengths of all axes, the steps along them in bytes, and the number of elements."""
     # nothing is followed where it may lead nowhere: without axes there are no lengths
-    lengths, strides = (build.select(right, field(array, place, POINTER), array) for place in (LENGTHS, STRIDES))
-    size, one = ir.Constant(INTP, bits // 8), ir.Constant(INTP, 1)
+    lengths, strides = (build.select(fits, _field(build, array, place, POINTER), array) for place in (LENGTHS, STRIDES))
+    one = ir.Constant(INTP, 1)
     shape, steps, items = [], [], one
     for axis in range(kind.ndim):
         # a vector has no second length: where it would be, the first is read instead
@@ -156,11 +173,16 @@ def _unbox(kind: Any, array: Any, c: Any) -> NativeValue:
         if axis == 1:
             length = build.select(vector, one, length)
         shape.append(length)
-        steps.append(build.select(build.icmp_signed(">", length, one), step, size))
+        steps.append(build.select(build.icmp_signed(">", length, one), step, _itemsize(kind)))
         items = build.mul(items, length)
-    result = c.context.make_array(kind)(c.context, build)
-    result.data = build.bitcast(field(array, DATA, POINTER), result.data.type)
-    result.shape, result.strides = cgutils.pack_array(build, shape), cgutils.pack_array(build, steps)
-    result.itemsize, result.nitems = size, items
-    result.meminfo, result.parent = (ir.Constant(value.type, None) for value in (result.meminfo, result.parent))
-    return NativeValue(result._getvalue(), is_error=build.not_(right))
+    return shape, steps, items
+
+
+def _field(build: Any, start: Any, offset: int, of: Any) -> Any:
+    """A field of a C structure, by its place in bytes and its type."""
+    align = WORD if of is POINTER else of.width // 8
+    return build.load(build.gep(start, [ir.Constant(INTP, offset)], source_etype=I8), typ=of, align=align)
+
+
+def _itemsize(kind: Any) -> Any:
+    return ir.Constant(INTP, kind.dtype.bitwidth // 8)

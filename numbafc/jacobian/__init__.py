@@ -10,10 +10,11 @@ a fully-connected layer":
 from .chain import chain
 from .cost import Cost, JacobianCost, jacobian_cost
 from .dense import jacobian_b, jacobian_w, jacobian_x
+from .layer_operators import BiasJacobian, InputJacobian, WeightJacobian
 from .limits import MAX_BYTES
 from .linearization import linear_index, linearize, reroll
 from .numeric import numeric_jacobian
-from .operators import BiasJacobian, Composition, InputJacobian, Jacobian, WeightJacobian
+from .operators import Composition, Jacobian
 
 __all__ = [
     "MAX_BYTES",

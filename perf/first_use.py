@@ -1,4 +1,4 @@
-"""A process that uses a library for the first time: `python -m perf.newcomer MODULE WHAT`, started by perf.start.
+"""A process that uses a library for the first time: `python -m perf.first_use MODULE WHAT`, started by perf.start.
 
 WHAT: "import", "call" for the first forward product, "fit" for the first epoch of training, "compile" for each kernel
 of the layer, "compile all" for those of training, too. Prints a line of JSON. Nothing is imported before the clock runs

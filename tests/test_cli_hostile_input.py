@@ -1,4 +1,4 @@
-"""The command's kinds of traps: numbers no machine can have, hostile text, endings without words, settings given again.
+"""The command with hostile input: impossible numbers, control characters, odd terminals, errors, settings given again.
 
 Each command ends with one printable sentence and its exit code, whatever it is given.
 """
@@ -134,7 +134,7 @@ def table(labels, header):
     st.lists(TEXT.map("h {}".format), min_size=2, max_size=2, unique=True),
     TEXT,
 )
-def test_no_text_of_a_users_steers_a_terminal_or_is_lost(here, capfd, labels, header, name):
+def test_control_characters_in_data_reach_no_terminal_and_no_text_is_lost(here, capfd, labels, header, name):
     name = "n" + "".join(c for c in name if c not in "/\0")[:20].encode()[:40].decode(errors="ignore") + ".csv"
     model = f"{name}.safetensors"
     with open(name, "w", newline="", encoding="utf-8") as file:  # noqa: PTH123
@@ -226,7 +226,7 @@ def test_messages_are_short_however_long_the_input(here, length):
 # ---- the terminal --------------------------------------------------------------------------------------------------
 
 
-def test_no_size_of_a_terminal_eats_the_output(here, monkeypatch):
+def test_output_is_whole_on_a_terminal_of_any_size(here, monkeypatch):
     """Also in a process of its own, where nothing has looked at the size before."""
     for name in ("COLUMNS", "LINES"):
         for value in ("0", "-1", "²", "9" * 30, "5"):
@@ -241,7 +241,7 @@ def test_no_size_of_a_terminal_eats_the_output(here, monkeypatch):
 
 
 @pytest.mark.parametrize("width", [1, 5, 20, 33, 50, 79, 200])
-def test_what_moves_is_one_line_on_any_terminal(width):
+def test_a_progress_bar_is_one_line_on_any_terminal(width):
     net = fc.MLP([64, 10])
     history = net.fit(*fc.files.digits()[1:3], epochs=1)
     file = io.StringIO()
@@ -254,7 +254,7 @@ def test_what_moves_is_one_line_on_any_terminal(width):
     assert len(told) <= width
 
 
-def test_a_terminal_that_cannot_move_gets_plain_lines(here, monkeypatch):
+def test_a_terminal_without_cursor_movement_gets_plain_lines(here, monkeypatch):
     monkeypatch.setenv("FORCE_COLOR", "1")
     monkeypatch.setenv("TERM", "dumb")
     (here.folder / "t.csv").write_text(TINY)
@@ -281,7 +281,7 @@ def exceptions():
     yield type("PanicException", (BaseException,), {})("a panic of Rust")
 
 
-def test_no_exception_ends_a_command_without_words_or_with_a_traceback(here, monkeypatch):
+def test_every_exception_ends_a_command_with_a_message_and_no_traceback(here, monkeypatch):
     for error in exceptions():
 
         def fails(error=error):
@@ -365,7 +365,7 @@ def test_a_variable_that_numba_cannot_use_is_named(variable):
     assert repr(value) in sentence
 
 
-def test_a_variable_is_nobodys_business_in_a_library():
+def test_an_environment_variable_is_checked_by_the_command_alone():
     code = """
 import signal, sys
 signal.signal(signal.SIGINT, signal.default_int_handler)

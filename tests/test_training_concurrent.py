@@ -1,11 +1,11 @@
-"""Training where others train too: in several Python threads, in a forked process; and the memory an epoch asks for."""
+"""Concurrent training: in several Python threads and in a forked process; and the memory that an epoch allocates."""
 
+import functools
 import os
-import tracemalloc
 
 import numpy as np
 import pytest
-from helpers import run_python
+from helpers import allocated_by_epochs, run_python
 
 import numbafc as fc
 
@@ -52,7 +52,7 @@ def run(code, layer):
 
 
 @pytest.mark.parametrize("layer", LAYERS)
-def test_networks_that_train_at_once_get_their_own_bits(layer):
+def test_networks_trained_at_the_same_time_have_the_bits_of_one_after_the_other(layer):
     assert run(THREADS, layer) == ["[True, True, True]"]
 
 
@@ -63,21 +63,13 @@ def test_a_process_forked_after_a_training_trains(layer):
 
 
 @pytest.mark.parametrize("options", [{}, {"dropout": 0.2, "clip_norm": 1.0, "clip_sample_norm": 1.0}])
-def test_an_epoch_asks_for_the_parameters_and_an_order_of_samples(options):
+def test_an_epoch_allocates_the_parameters_and_an_order_of_samples(options):
     """However many minibatches it has. All else, the parameters' gradients and moments too, was made before the first."""
-    samples, peaks = 4000, []
+    samples = 4000
     net = fc.MLP([20, 300, 3])
     X = np.random.default_rng(0).standard_normal((samples, 20)).astype(np.float32)
 
-    def look(record):
-        now, peak = tracemalloc.get_traced_memory()
-        peaks.append(peak - now)
-        tracemalloc.reset_peak()
-
-    tracemalloc.start()
-    try:
-        net.fit(X, np.zeros(samples, int), batch_size=10, epochs=4, callbacks=[look], **options)
-    finally:
-        tracemalloc.stop()
+    fit = functools.partial(net.fit, X, np.zeros(samples, int), batch_size=10, epochs=4, **options)
+    peaks = allocated_by_epochs(fit)
     rates, order = 3 * 8 * 400, 8 * samples  # the schedule's, checked, and times the optimizer's own
     assert max(peaks[1:]) <= net.parameters.nbytes + order + rates + 8192
