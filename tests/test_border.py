@@ -178,9 +178,10 @@ def test_fit_takes_data_that_nobody_may_write(tmp_path):
 
 def test_an_engine_refuses_what_does_not_fit_it():
     """Its loops rely on every length and every place: nothing is asked of an array once they run."""
-    from numbafc.nn.engine import Data, Engine
+    from numbafc.nn.engine import Engine
     from numbafc.nn.recipe import Regularization
     from numbafc.nn.results import DONE, no_results
+    from numbafc.nn.run import Data
 
     sizes, parameters, rng = (5, 4, 3), np.zeros(5 * 4 + 4 + 4 * 3 + 3), np.random.default_rng(0)
     none = np.empty(0)

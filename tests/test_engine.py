@@ -19,6 +19,7 @@ from numbafc.nn import ACTIVATIONS, LOSSES, engine, training, updates
 from numbafc.nn.losses import split_targets
 from numbafc.nn.recipe import Regularization
 from numbafc.nn.results import DONE, no_results
+from numbafc.nn.run import Data
 
 OPTIMIZERS = [
     fc.SGD(0.01),
@@ -221,7 +222,7 @@ def an_engine(regularization, sizes=(20, 30, 4), batch=16, samples=64):
     net = fc.MLP(sizes)
     X, y = data(np.random.default_rng(0), sizes, "cross_entropy", samples)
     none = np.empty(0, np.float32)
-    rows = engine.Data(X.astype(np.float32), *split_targets(LOSSES["cross_entropy"], y, net.dtype), np.empty(0), none, none)
+    rows = Data(X.astype(np.float32), *split_targets(LOSSES["cross_entropy"], y, net.dtype), np.empty(0), none, none)
     parts, state = (ACTIVATIONS["relu"], LOSSES["cross_entropy"], optimizer.compiled()), optimizer.init(net.parameters)
     run = engine.Engine(net.sizes, net.parameters, *parts, state, rows, batch, regularization)
     return run, np.arange(samples)

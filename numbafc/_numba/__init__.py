@@ -17,7 +17,7 @@ from .environment import environment, target, unknown_to_llvm
 from .fma import fma
 from .kernel import DTYPES, Kernel, array_in, array_out, flat, flat_in, kernel
 from .lowering import cgutils, impl_ret_borrowed
-from .options import INNER, OPTIONS, inner, interpreted, named, noinline
+from .options import INNER, OPTIONS, inlined, inner, interpreted, named, noinline
 from .threads import get_num_threads, most_threads, set_num_threads
 
 __all__ = [
@@ -37,6 +37,7 @@ __all__ = [
     "fma",
     "get_num_threads",
     "impl_ret_borrowed",
+    "inlined",
     "inner",
     "interpreted",
     "is_array",

@@ -60,7 +60,7 @@ def borrowed(kind: Any) -> Any:
     """The type of an argument whose array is borrowed."""
     if type(kind) is types.Array:
         return Borrowed(kind.dtype, kind.ndim, kind.layout, readonly=not kind.mutable)
-    if isinstance(kind, types.BaseNamedTuple):
+    if isinstance(kind, types.NamedTuple | types.NamedUniTuple):
         return types.BaseTuple.from_types([borrowed(one) for one in kind.types], kind.instance_class)
     return kind
 

@@ -16,7 +16,7 @@ from typing import Any
 
 import numba
 import numpy as np
-from numba.core import types
+from numba import types
 
 from .arrays import borrowed, is_array, wanted
 from .cache import cache_for
@@ -167,7 +167,7 @@ def _require_real(dtype: Any) -> None:
 
 def _refuse_argument(takes: str, argument: str, kind: Any, value: Any) -> None:
     """Raises TypeError or ValueError unless the value is what a kernel can take for an argument of this type."""
-    if isinstance(kind, types.BaseNamedTuple):
+    if isinstance(kind, types.NamedTuple | types.NamedUniTuple):
         if type(value) is not kind.instance_class:
             raise TypeError(f"{takes} {kind.instance_class.__name__} for {argument}, got {type(value).__name__:.60}")
         for field, one, part in zip(kind.fields, kind.types, value, strict=True):

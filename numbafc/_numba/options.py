@@ -5,6 +5,7 @@ from __future__ import annotations
 from types import FunctionType
 from typing import Any
 
+import numba
 from numba import types
 from numba.core import config
 from numba.extending import intrinsic, overload, register_jitable
@@ -19,6 +20,11 @@ def inner(function: Any = None, **options: Any) -> Any:
     """Decorator: the function is part of the kernels that call it, and compiled with them."""
     decorate = register_jitable(**INNER, **options)
     return decorate if function is None else decorate(function)
+
+
+def inlined(function: Any) -> Any:
+    """Decorator: the function's code is put in where a kernel calls it, so that its prange loops are the kernel's own."""
+    return numba.njit(inline="always")(function)
 
 
 def named(function: Any, name: str) -> Any:

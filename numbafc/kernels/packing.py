@@ -31,8 +31,8 @@ from .vector import (
 def pack(X, j0, width, lanes, real, k0, size, itemsize, with_sums, out, at):
     """Panel [k][width·lanes] of X[k0 : k0+size, j0 : j0+real], from byte `at` of out; with_sums = 1: and ones behind it.
 
-    The ones are in the lane behind X's last, and make row sums. Lanes of the panel that are no part of X are numbers of X or
-    0: what becomes of them is stored nowhere, but numbers below the normal ones, which any memory may hold, take a tile
+    The ones are in the lane behind X's last, and make row sums. Lanes of the panel that are no part of X are numbers of X
+    or 0: what becomes of them is stored nowhere, but numbers below the normal ones, which any memory may hold, take a tile
     several times as long.
     """
     step, first = width * lanes * itemsize, at // itemsize

@@ -15,12 +15,12 @@ from ..kernels.product import on_one_thread
 from ..kernels.target import CALL, PARALLEL
 from . import clipping
 from .activations import Activation
-from .layer_steps import Run
+from .compiled import Compiled
 from .losses import Loss
-from .minibatch import Choices, Data, Scratch, minibatch_types, minibatches
-from .optimizers import Compiled
+from .minibatch import minibatches
 from .recipe import Regularization
 from .results import COUNT, DONE, REFUSED
+from .run import Choices, Data, Run, Scratch, minibatch_types
 from .workspace import packing_for, places
 
 _serial, _parallel = kernel(minibatch_types, parallel=False)(minibatches), kernel(minibatch_types)(minibatches)

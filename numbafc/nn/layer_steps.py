@@ -1,12 +1,11 @@
 """The steps of a layer: some rows of H with φ and dropout, of dX with φ', or of dW with the update.
 
 Products, φ, loss and update are kernels of their own, called by address: each is compiled once, when somebody needs it.
-Which thread computes which rows changes no bit. The rows of a step are part `part` of `parts` equal ones.
+`run` is a Run (run.py). Which thread computes which rows changes no bit. The rows of a step are part
+`part` of `parts` equal ones.
 """
 
 from __future__ import annotations
-
-from typing import Any, NamedTuple
 
 from .._numba import inner, noinline
 from ..formulas import SUM_BLOCK
@@ -31,18 +30,6 @@ from .workspace import layer_at
 PRODUCT, PHI, LOSS, UPDATE = range(4)  # what is called by address, in the order of Run.pointers
 
 _product, _phi, _update = call_pointer(product_types), call_pointer(activation_types), call_pointer(update_types)
-
-
-class Run(NamedTuple):
-    """What the steps of all layers work with; workspace.py says where what lies."""
-
-    pointers: Any  # addresses of on_one_thread, φ, the loss and the update
-    layers: Any  # the table
-    parameters: Any
-    first: Any  # the states of the optimizer, as long as the parameters, or empty
-    second: Any
-    memory: Any
-    packing: Any  # what products pack, for each thread
 
 
 @inner

@@ -11,63 +11,21 @@ The phases are inlined where they are called, once each: Numba makes parallel re
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
-
-import numba
 import numpy as np
-from numba import prange, types
-from numba.types import float64, int64, intp
+from numba import prange
 
-from .._numba import flat, flat_in, inner, noinline
+from .._numba import inlined, inner, noinline
 from ..kernels.target import PARALLEL, PARALLEL_GATHER
 from ..kernels.vector import call_pointer, gather, matrix, span
 from . import clipping, dropout
-from .layer_steps import LOSS, Run, forward_rows, input_rows, update_rows, weight_rows
+from .layer_steps import LOSS, forward_rows, input_rows, update_rows, weight_rows
 from .losses import loss_types
 from .results import DONE, HITS, REFUSED, SAMPLES, WEIGHT
 from .results import LOSS as LOSSES
-from .updates import Hyperparameters, settle
+from .updates import settle
 from .workspace import layer_at
 
 _loss_kernel = call_pointer(loss_types)
-_phase = numba.njit(inline="always")
-
-
-class Data(NamedTuple):
-    """What there is to learn. classes or targets is empty; weight, mean and scale may be."""
-
-    rows: np.ndarray  # (samples, N)
-    classes: np.ndarray  # (samples,), int64
-    targets: np.ndarray  # (samples·T,)
-    weight: np.ndarray  # (samples,), float64, over their mean
-    mean: np.ndarray  # (N,)
-    scale: np.ndarray  # (N,)
-
-
-class Scratch(NamedTuple):
-    """What the phases hand on, beside the arrays of layers."""
-
-    settings: Any  # of an update
-    shares: Any  # (B,): what each sample's gradient counts in that of the minibatch
-    losses: Any  # (B,)
-    of_loss: Any  # (2·B,): the loss's own
-    sums: Any  # float64: squares of gradients
-    answers: Any  # int64: the sum of each thread's products' answers
-
-
-class Choices(NamedTuple):
-    """What is settled for a training."""
-
-    batch_size: Any
-    parts: Any  # of a layer's rows, for as many threads
-    forward: Any  # the epilogue of hidden layers: that of φ, or BIAS, and then φ is a pass
-    backward: Any  # likewise of φ', or NONE
-    step: Any  # likewise of the update, or NONE
-    seed: Any  # of dropout
-    dropout: Any
-    clip_norm: Any
-    clip_sample_norm: Any
-    label_smoothing: Any
 
 
 @inner
@@ -93,7 +51,7 @@ def _weigh(weight, chosen, shares):
     return total
 
 
-@_phase
+@inlined
 def _forward(data, run, scratch, chosen, choices, step):
     """H₀, and H of every layer."""
     B, parts, memory = len(chosen), choices.parts, run.memory
@@ -169,7 +127,7 @@ def _clip_samples(layers, memory, B, longest, shares, sums):
         _scale_columns(span(memory, layer.dY, layer.dY + layer.T * B), B, shares)
 
 
-@_phase
+@inlined
 def _backward(run, scratch, B, choices):
     """From dY of the last layer: of each layer dX, then dW and db, and, unless that has to wait, the update.
 
@@ -241,17 +199,3 @@ def minibatches(memory, data, run, scratch, order, rates, choices, optimizer, po
             results[REFUSED] += scratch.answers[p]
         if results[REFUSED] != 0:
             return
-
-
-def minibatch_types(real: Any) -> tuple[Any, ...]:
-    def table(of: Any) -> Any:
-        return types.Array(of, 2, "C", readonly=True)
-
-    reals, doubles = flat(real), flat(float64)
-    read = table(real), flat_in(int64), flat_in(real), flat_in(float64), flat_in(real), flat_in(real)
-    run = flat_in(intp), table(int64), reals, reals, reals, reals, reals
-    scratch = reals, reals, reals, reals, doubles, flat(int64)
-    choices, numbers = (intp,) * 6 + (float64,) * 4, (float64,) * len(Hyperparameters._fields)
-    tuples = (read, Data), (run, Run), (scratch, Scratch), (choices, Choices), (numbers, Hyperparameters)
-    data, run, scratch, choices, numbers = (types.BaseTuple.from_types(*one) for one in tuples)
-    return reals, data, run, scratch, flat_in(int64), flat_in(float64), choices, numbers, doubles, intp, doubles

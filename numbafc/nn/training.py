@@ -17,10 +17,11 @@ import numpy as np
 from .._numba import interpreted
 from . import interrupts, optimizers, passes, schedules
 from .activations import ACTIVATIONS
-from .engine import Data, Engine
+from .engine import Engine
 from .losses import LOSSES, split_targets
 from .progress import EpochRecord, History, Progress
 from .recipe import Recipe
+from .run import Data
 from .samples import HeldOut, Samples
 
 if TYPE_CHECKING:

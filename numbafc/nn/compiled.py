@@ -1,0 +1,92 @@
+"""An optimizer as training takes it, and what those have in common whose update is compiled."""
+
+from __future__ import annotations
+
+from dataclasses import fields
+from typing import Any, NamedTuple, Protocol
+
+import numpy as np
+
+from .. import checks
+from .._numba import Kernel
+from ..kernels import border
+from ..kernels.epilogue import Epilogue
+from . import updates
+from .updates import Hyperparameters
+
+
+class Compiled(NamedTuple):
+    """An optimizer as nn/engine.py takes it. The state's arrays are those that init made, updated in place."""
+
+    update: Kernel
+    numbers: Hyperparameters
+    states: tuple[str, ...] = ()  # names of arrays as long as the parameters
+    # The epilogue that does the step in the tiles of a gradient as they end, or NONE. Other steps are a pass over a
+    # layer's gradient, in the L2 cache. Adam in tiles was no faster: its divisions and roots are what takes time, and a
+    # tile has four arrays to read, a few columns of each row.
+    epilogue: Epilogue = Epilogue.NONE
+
+
+class Optimizer(Protocol):
+    """What training needs."""
+
+    def init(self, parameters: np.ndarray) -> dict[str, Any]:
+        """The state before the first step."""
+
+    def update(self, parameters: np.ndarray, gradients: np.ndarray, state: dict[str, Any]) -> None:
+        """One step: parameters and state change, gradients may be used as scratch."""
+
+
+# What the settings of an optimizer may be: the least, and how checks.number limits them besides.
+LIMITS: dict[str, dict[str, Any]] = {
+    "learning_rate": {"exclusive": True},
+    "epsilon": {"exclusive": True},
+    "weight_decay": {},
+    **{name: {"below": 1} for name in ("momentum", "beta1", "beta2", "alpha")},
+}
+
+
+class CompiledOptimizer:
+    """An optimizer whose update is compiled; subclasses are dataclasses of settings, checked when they are made."""
+
+    learning_rate: float
+
+    def __post_init__(self) -> None:
+        for setting in fields(self):  # type: ignore[arg-type]
+            value, limits = getattr(self, setting.name), LIMITS.get(setting.name)
+            value = bool(value) if limits is None else checks.number(setting.name, value, 0, **limits)
+            object.__setattr__(self, setting.name, value)  # Python's own numbers, which files hold
+
+    def compiled(self) -> Compiled:
+        """The optimizer as the engine takes it."""
+        raise NotImplementedError
+
+    def init(self, parameters: np.ndarray) -> dict[str, Any]:
+        """The state before the first step: zeros, and the powers β₁ⁿ and β₂ⁿ where the formula has them."""
+        checks.real_array("parameters", parameters)
+        return {name: np.zeros_like(parameters) for name in self.compiled().states}
+
+    def update(self, parameters: np.ndarray, gradients: np.ndarray, state: dict[str, Any]) -> None:
+        """One step: parameters and state change. All are arrays of one shape and dtype, that may be written.
+
+        Raises TypeError or ValueError before anything is written.
+        """
+        step = self.compiled()
+        if not isinstance(state, dict) or not set(step.states) <= set(state):
+            names = ", ".join(step.states) or "nothing"
+            raise TypeError(f"state must be what init made, with {names} in it, got {state!r:.80}")
+        written = {"parameters": parameters, **{name: state[name] for name in step.states}}
+        in_order = [border.in_place(name, array) for name, array in written.items()]
+        for name, array in written.items():
+            border.to_read(name, array, parameters)
+        g = border.to_read("gradients", gradients, parameters)
+        border.apart(written, {"gradients": gradients})
+        powers = state.get("powers", np.ones(2))
+        if np.shape(powers) != (2,):
+            raise ValueError("state's powers must be two numbers, as init made them; begin with init(parameters)")
+        settings = updates.settings_for(step.numbers, self.learning_rate, powers, in_order[0].dtype)
+        none = np.empty(0, settings.dtype)
+        theta, first, second = [*in_order, none, none][:3]
+        step.update.unchecked(theta, g, first, second, settings)
+        for numbers, array in zip(in_order, written.values(), strict=True):
+            border.put_back(numbers, array)
