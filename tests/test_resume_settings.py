@@ -12,7 +12,7 @@ from helpers import assert_same_bits
 
 import numbafc as fc
 from numbafc.cli import settings
-from numbafc.nn import SCHEDULES, Cosine, OnPlateau, Step
+from numbafc.nn import SCHEDULES, Cosine, OnPlateau, Step, evaluation
 from numbafc.nn.samples import Samples
 
 RNG = np.random.default_rng(0)
@@ -269,14 +269,14 @@ def test_the_command_line_refuses_more_epochs_likewise(tmp_path, name):
 
 
 def with_nan_validation(net, patch, epochs):
-    """net.loss says NaN after these epochs: 1, 2, …"""
-    calls, loss = [], fc.MLP.loss
+    """The validation loss is NaN after these epochs: 1, 2, …"""
+    calls, loss = [], evaluation.mean_loss
 
-    def measured(self, *data):
+    def measured(*data):
         calls.append(1)
-        return float("nan") if len(calls) in epochs else loss(self, *data)
+        return float("nan") if len(calls) in epochs else loss(*data)
 
-    patch.setattr(fc.MLP, "loss", measured)
+    patch.setattr(evaluation, "mean_loss", measured)
     return net
 
 

@@ -21,7 +21,8 @@ import numpy as np
 
 from .. import checks
 from ..nn.attributes import shuffles
-from ..nn.mlp import MLP, writers
+from ..nn.mlp import MLP
+from ..nn.network import set_layers
 from . import progress
 from .invalid import InvalidFile
 from .opening import enough_memory, regular, require_memory, size_of
@@ -222,7 +223,7 @@ def _restore(description: dict[str, Any], tensors: dict[str, np.ndarray]) -> MLP
         label_smoothing=description.get("label_smoothing", 0.0),
         init=description.get("init", "auto"),
     )
-    net.sizes, net._parameters = _parameters(description["sizes"], tensors, net.dtype)
+    set_layers(net, *_parameters(description["sizes"], tensors, net.dtype))
     if "input.mean" in tensors:
         net.input_mean, net.input_scale = _standardisation(tensors, "input", net.sizes[:1], net.dtype)
     if "target.mean" in tensors:
@@ -297,6 +298,3 @@ def _safetensors() -> Any:
     except ImportError:
         raise ImportError("model files need safetensors, which is not installed: pip install 'numbafc[cli]'") from None
     return safetensors
-
-
-writers["safetensors"] = save

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 
 from ..layer import forward, grad_b, grad_w, grad_x
@@ -11,13 +9,11 @@ from . import clipping
 from .activations import ACTIVATIONS
 from .dropout import drop
 from .losses import LOSSES
+from .network import Network
 from .recipe import Regularization
 
-if TYPE_CHECKING:
-    from .mlp import MLP
 
-
-def outputs(net: MLP, X: np.ndarray) -> np.ndarray:
+def outputs(net: Network, X: np.ndarray) -> np.ndarray:
     """The last layer's outputs, (T, B), from X: (N, B)."""
     last, H = len(net.sizes) - 2, X
     for layer, (W, b) in enumerate(zip(net.weights, net.biases, strict=True)):
@@ -28,7 +24,7 @@ def outputs(net: MLP, X: np.ndarray) -> np.ndarray:
 
 
 def training_pass(
-    net: MLP, X: np.ndarray, regularization: Regularization, step: int
+    net: Network, X: np.ndarray, regularization: Regularization, step: int
 ) -> tuple[list[np.ndarray], list[np.ndarray]]:
     """All h_l with dropout, from X: (N, B), and what the chain rule needs of each: h_l itself, or its slopes."""
     activation, H, kept = ACTIVATIONS[net.activation], [X], [X]
@@ -46,7 +42,7 @@ def training_pass(
     return H, kept
 
 
-def backward_pass(net: MLP, H: list[np.ndarray], kept: list[np.ndarray], dY: np.ndarray) -> list[np.ndarray]:
+def backward_pass(net: Network, H: list[np.ndarray], kept: list[np.ndarray], dY: np.ndarray) -> list[np.ndarray]:
     """The gradients of all layers' W h + b, from that of the outputs and what training_pass gave."""
     deltas, weights = [dY], net.weights
     for layer in reversed(range(1, len(net.sizes) - 1)):
@@ -60,7 +56,7 @@ def backward_pass(net: MLP, H: list[np.ndarray], kept: list[np.ndarray], dY: np.
 
 
 def step_gradients(
-    net: MLP,
+    net: Network,
     X: np.ndarray,
     targets: np.ndarray,
     weight: np.ndarray | None,

@@ -4,17 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from . import schedules
 from .engine import no_results
+from .network import Network
 from .recipe import Recipe
 from .samples import HeldOut, Samples
-
-if TYPE_CHECKING:
-    from .mlp import MLP
 
 UNKNOWN = -1  # validation, of which an older version wrote nothing
 
@@ -137,7 +135,7 @@ class Progress:
         return replace(self, epochs=epochs)
 
 
-def begin(net: MLP, asked: Recipe, epochs: int, given: Samples, held_out: HeldOut | None) -> Progress:
+def begin(net: Network, asked: Recipe, epochs: int, given: Samples, held_out: HeldOut | None) -> Progress:
     """Of a training whose first minibatch is to come. The network keeps its earlier one until then."""
     order, batches = net.order.bit_generator.state, -(-len(given.X) // asked.batch_size)
     if epochs and not schedules.is_ours(asked.schedule):
@@ -148,18 +146,22 @@ def begin(net: MLP, asked: Recipe, epochs: int, given: Samples, held_out: HeldOu
 
 
 def resumed(
-    net: MLP, asked: Recipe, said: Mapping[str, Any], epochs: int | None, given: Samples, held_out: HeldOut | None
+    theirs: Progress | None,
+    asked: Recipe,
+    said: Mapping[str, Any],
+    epochs: int | None,
+    given: Samples,
+    held_out: HeldOut | None,
 ) -> Progress:
-    """The progress to go on from. said: the settings that fit was given, which make `asked`; epochs: None if it was not.
+    """The progress to go on from: theirs, that the network has. Raises ValueError where it is none, or of another training.
 
-    Raises ValueError where there is none, or it is that of another training.
+    said: the settings that fit was given, which make `asked`; epochs: None if it was not given.
     """
-    if net.training is None:
+    if theirs is None:
         raise ValueError(
             "there is no training to resume: this network was not trained, its last training diverged, or its file was "
             "saved without it; call fit without resume"
         )
-    theirs = net.training
     if not theirs.is_of(given):
         raise ValueError(
             "resume needs the samples, targets and weights that the training began with, and these are others "

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import zlib
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from .. import checks
 from . import frames, portable
 from .losses import LOSSES
+from .network import Network
 from .weights import class_weights
-
-if TYPE_CHECKING:
-    from .mlp import MLP
 
 ROWS = 1024  # of which a digest takes a copy, where they are not contiguous
 
@@ -78,7 +76,7 @@ class HeldOut(NamedTuple):
         return Samples(*self).digest
 
 
-def of(net: MLP, X: Any, y: Any, sample_weight: Any = None, class_weight: Any = None) -> Samples:
+def of(net: Network, X: Any, y: Any, sample_weight: Any = None, class_weight: Any = None) -> Samples:
     """What fit is given, checked. Raises TypeError or ValueError."""
     X = rows(net, X)
     y, weight = targets(net, y, len(X)), weights(sample_weight, len(X))
@@ -90,7 +88,7 @@ def of(net: MLP, X: Any, y: Any, sample_weight: Any = None, class_weight: Any = 
     return Samples(X, standardised(net, y), weight)
 
 
-def held_out(net: MLP, validation: Any) -> HeldOut | None:
+def held_out(net: Network, validation: Any) -> HeldOut | None:
     """What fit is given to measure, checked: (X, y), or (X, y, weights). Raises TypeError or ValueError."""
     if validation is None:
         return None
@@ -104,7 +102,7 @@ def held_out(net: MLP, validation: Any) -> HeldOut | None:
     return HeldOut(X, targets(net, y, len(X)), weights(weight[0] if weight else None, len(X)))
 
 
-def rows(net: MLP, X: Any, name: str = "X") -> np.ndarray:
+def rows(net: Network, X: Any, name: str = "X") -> np.ndarray:
     """X: (samples, N) in the network's dtype. Raises TypeError or ValueError."""
     X = checks.real_values(name, frames.by_name(X, net.features), net.dtype)
     if X.ndim != 2 or X.shape[1] != net.sizes[0]:
@@ -115,7 +113,7 @@ def rows(net: MLP, X: Any, name: str = "X") -> np.ndarray:
     return X
 
 
-def targets(net: MLP, y: Any, samples: int) -> np.ndarray:
+def targets(net: Network, y: Any, samples: int) -> np.ndarray:
     """One for each sample, in their own units. Raises TypeError or ValueError."""
     found = LOSSES[net.loss_name].targets(y, net.sizes[-1], net.dtype)
     if len(found) != samples:
@@ -123,7 +121,7 @@ def targets(net: MLP, y: Any, samples: int) -> np.ndarray:
     return found
 
 
-def standardised(net: MLP, targets: np.ndarray) -> np.ndarray:
+def standardised(net: Network, targets: np.ndarray) -> np.ndarray:
     """Targets as the network learns them."""
     if net.target_mean is None or net.target_scale is None:
         return targets

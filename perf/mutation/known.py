@@ -26,6 +26,10 @@ LAYER = [T("layer"), *without("layer", "test_the_adjoint_identity", "test_check_
 FIT = [T("interrupted_and_diverged"), T("fit_by_hand"), T("boundaries")]
 TRAINING = [*FIT, T("nn"), T("resume"), T("schedules"), T("limits"), T("regularization")]
 COMPILED = [*TRAINING, T("engine"), *SLOW]
+NETWORKS = [
+    *FIT,
+    *map(T, ("limits", "nn", "metrics", "reading_edges", "files", "regularization", "schedules", "training_traps")),
+]
 MODELS = [T("reading_edges"), T("files"), T("hostile_checkpoints"), T("interrupted_and_diverged"), T("resume")]
 DATA = [T("reading_edges"), T("reading_is_bounded"), T("boundaries"), T("files"), T("idx")]
 
@@ -37,17 +41,7 @@ TESTS = {
     "nn/dropout.py": [f"{T('regularization')}::test_dropout_is_its_definition", T("boundaries"), *COMPILED],
     "nn/initializers.py": [T("boundaries"), T("nn"), T("regularization")],
     "nn/metrics.py": [T("metrics")],
-    "nn/mlp.py": [
-        *FIT,
-        T("limits"),
-        T("nn"),
-        T("metrics"),
-        T("reading_edges"),
-        T("files"),
-        T("regularization"),
-        T("schedules"),
-        T("training_traps"),
-    ],
+    **dict.fromkeys(("nn/evaluation.py", "nn/mlp.py", "nn/network.py"), NETWORKS),
     "nn/optimizers.py": [T("limits"), T("nn"), *FIT, T("resume"), T("engine"), *SLOW],
     "nn/progress.py": [
         *FIT,
@@ -146,7 +140,7 @@ SPEED = [
     ("nn/engine.py", r"if split:|split = ", "whether threads are used"),
     ("nn/engine.py", r"room = whole_lines", "how much room there is, never less than a product needs"),
     ("nn/arena.py", r"^ROOM = ", "how much room a product has at most"),
-    ("nn/mlp.py", r"^CHUNK = ", "how many rows are predicted at a time"),
+    ("nn/evaluation.py", r"^CHUNK = ", "how many rows are predicted at a time"),
     ("nn/clipping.py", r"^LANES = ", "see EQUIVALENT: part of the definition, and in the test's own words"),
     ("files/idx.py", r"^PIECE = ", "bytes read at a time"),
     ("files/naming.py", r"^SHOWN = ", "names in a message"),
@@ -182,7 +176,7 @@ EQUIVALENT = [
     ("nn/losses.py", "to = span(S, t * B, (t + 1) * B)", "to = span(S, t * B, (t + 2) * B)", "as above: a view's end"),
     ("nn/losses.py", "span(S, t * B, (t + 1) * B)", "span(S, t * B, (t + 2) * B)", "as above: a view's end"),
     ("nn/updates.py", "return 0", "return 1", "nobody asks what a step answers"),
-    ("nn/mlp.py", "return Y[:, 0]", "return Y[:, -1]", "of one column the first is the last"),
+    ("nn/evaluation.py", "return Y[:, 0]", "return Y[:, -1]", "of one column the first is the last"),
     (
         "files/progress.py",
         "counts = 0 <= done",
