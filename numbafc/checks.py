@@ -15,6 +15,7 @@ import numpy as np
 DtypeName = Literal["float32", "float64"]
 RealDtype = DtypeName | type[np.float32] | type[np.float64] | np.dtype[Any]
 SINGLE, DOUBLE = map(np.dtype, get_args(DtypeName))
+INT64_END = 2**63  # what is counted is below it, so that compiled code and files hold it
 
 
 def real_arrays(**arrays: Any) -> list[np.ndarray]:
@@ -99,14 +100,19 @@ def choice(name: str, value: Any, known: Iterable[str]) -> str:
     return value
 
 
-def count(name: str, value: Any, least: int = 0, below: int | None = None) -> int:
-    """The value is an integer ≥ least (and < below). Raises TypeError or ValueError."""
+def count(name: str, value: Any, least: int = 0) -> int:
+    """The value is an integer ≥ least, of any size. Raises TypeError or ValueError."""
     if isinstance(value, bool | np.bool_) or not isinstance(value, int | np.integer):
         raise TypeError(f"{name} must be an integer, got {type(value).__name__} ({shown(value)})")
     if value < least:
         raise ValueError(f"{name} must be at least {least}, got {shown(int(value))}")
-    if below is not None and value >= below:
-        raise ValueError(f"{name} must be below {below}, got {shown(int(value))}")
+    return int(value)
+
+
+def int64(name: str, value: Any, least: int = 0) -> int:
+    """The value is an integer ≥ least that 64 bits hold. Raises TypeError or ValueError."""
+    if count(name, value, least) >= INT64_END:
+        raise ValueError(f"{name} must be below 2⁶³, got {shown(int(value))}")
     return int(value)
 
 
@@ -136,6 +142,16 @@ def number(name: str, value: Any, least: float, *, exclusive: bool = False, belo
         limits = f"{'above' if exclusive else 'at least'} {least:g}" + (f" and below {below:g}" if below < np.inf else "")
         raise ValueError(f"{name} must be a finite number {limits}, got {shown(value)}")
     return float(value)
+
+
+def fraction(name: str, value: Any) -> float:
+    """The value is a number from 0 to below 1. Raises TypeError or ValueError."""
+    return number(name, value, 0, below=1)
+
+
+def positive(name: str, value: Any) -> float:
+    """The value is a finite number above 0. Raises TypeError or ValueError."""
+    return number(name, value, 0, exclusive=True)
 
 
 def output(out: Any, shape: tuple[int, ...], dtype: np.dtype, **inputs: np.ndarray | None) -> np.ndarray:

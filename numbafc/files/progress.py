@@ -9,13 +9,13 @@ from typing import Any
 
 import numpy as np
 
-from .. import checks
+from ..checks import INT64_END, int64
 from ..nn import recipe
 from ..nn.engine import no_results
 from ..nn.mlp import MLP
 from ..nn.optimizers import OPTIMIZERS, OURS
 from ..nn.progress import UNKNOWN, EpochRecord, Progress
-from ..nn.recipe import Recipe, Regularization
+from ..nn.recipe import OF_OPTIMIZER, SETTINGS, Recipe, Regularization
 from ..nn.schedules import SCHEDULES
 
 
@@ -39,12 +39,9 @@ def tensors(progress: Progress) -> dict[str, np.ndarray]:
 def describe(progress: Progress) -> dict[str, Any]:
     """All but the tensors."""
     settings = progress.recipe
-    return {
+    return {field.name: getattr(settings, field.name) for field in dataclasses.fields(settings)} | {
         "optimizer": _named(settings.optimizer),
         "schedule": _named(settings.schedule),
-        "batch_size": settings.batch_size,
-        "shuffle": settings.shuffle,
-        "early_stopping": settings.early_stopping,
         "regularization": settings.regularization._asdict(),
         "epochs": progress.epochs,
         "samples": progress.samples,
@@ -61,15 +58,8 @@ def describe(progress: Progress) -> dict[str, Any]:
 
 def restore(description: dict[str, Any], held: dict[str, np.ndarray], net: MLP) -> Progress:
     """The progress that was described. Raises KeyError, TypeError, ValueError or AttributeError where it cannot be one."""
-    made = recipe.make(
-        optimizer=_made(OPTIMIZERS, description["optimizer"]),
-        schedule=_made({kind.__name__.lower(): kind for kind in SCHEDULES.values()}, description["schedule"]),
-        batch_size=_count("batch_size", description["batch_size"]),
-        shuffle=_flag("shuffle", description["shuffle"]),
-        early_stopping=description["early_stopping"],
-    )
-    settings = dataclasses.replace(made, regularization=_regularization(description["regularization"]))
-    samples, epochs = _count("samples", description["samples"], 1), _count("epochs", description["epochs"])
+    settings = _recipe(description)
+    samples, epochs = int64("samples", description["samples"], 1), int64("epochs", description["epochs"])
     history = [_record(record) for record in description["history"]]
     if [record.epoch for record in history] != list(range(1, len(history) + 1)):
         raise ValueError("the history's epochs are not 1, 2, 3, …")
@@ -77,7 +67,7 @@ def restore(description: dict[str, Any], held: dict[str, np.ndarray], net: MLP) 
         recipe=settings,
         epochs=epochs,
         samples=samples,
-        fingerprint=_count("fingerprint", description["fingerprint"]),
+        fingerprint=int64("fingerprint", description["fingerprint"]),
         state=_state(settings, held, net),
         order=_order(description["order"]),
         digest=_digest("digest", description.get("digest")),
@@ -88,7 +78,7 @@ def restore(description: dict[str, Any], held: dict[str, np.ndarray], net: MLP) 
         seconds=_number("seconds", description["seconds"]),
         best_loss=_number("best_loss", description["best_loss"]),
         best=_parameters("best", held, net),
-        waited=_count("waited", description["waited"]),
+        waited=int64("waited", description["waited"]),
         last=_parameters("last", held, net),
         begun=_parameters("begun", held, net),
     )
@@ -124,13 +114,22 @@ def _made(kinds: dict[str, Any], described: dict[str, Any]) -> Any:
     return kind(**fields)
 
 
-def _regularization(described: dict[str, Any]) -> Regularization:
-    """The settings as floats: JSON may have 1 for 1.0."""
-    fields = dict(described)
-    seed = _count("seed", fields.pop("seed"))
-    limits = {"dropout": 1.0, "label_smoothing": 1.0}
-    numbers = {name: checks.number(name, value, 0, below=limits.get(name, np.inf)) for name, value in fields.items()}
-    return Regularization(**numbers, seed=seed)
+def _recipe(description: dict[str, Any]) -> Recipe:
+    """The settings that were described, checked as fit checks them; JSON may have 1 for 1.0, but no 1 for true."""
+    claimed = Recipe(
+        **{field.name: description[field.name] for field in dataclasses.fields(Recipe)}
+        | {
+            "optimizer": _made(OPTIMIZERS, description["optimizer"]),
+            "schedule": _made({kind.__name__.lower(): kind for kind in SCHEDULES.values()}, description["schedule"]),
+            "regularization": Regularization(**description["regularization"]),
+        }
+    )
+    own = {"label_smoothing": claimed.setting("label_smoothing"), "seed": int64("seed", claimed.setting("seed"))}
+    settings = {name: claimed.setting(name) for name in SETTINGS if name not in ("epochs", *OF_OPTIMIZER)}
+    for name, value in settings.items():
+        if isinstance(SETTINGS[name].default, bool):
+            _flag(name, value)
+    return recipe.make(**settings, **own)
 
 
 def _state(settings: Recipe, held: dict[str, np.ndarray], net: MLP) -> dict[str, Any]:
@@ -172,21 +171,14 @@ def _require_integers(state: Any, like: Mapping[str, Any]) -> None:
 
 def _record(record: list[Any]) -> EpochRecord:
     made = EpochRecord(*[_number("a number of the history", value) for value in record])
-    _count("epoch", made.epoch, 1)
-    _count("samples", made.samples, 1)
+    int64("epoch", made.epoch, 1)
+    int64("samples", made.samples, 1)
     return made
-
-
-def _count(name: str, value: Any, least: int = 0) -> int:
-    """An integer that a machine's word holds."""
-    if checks.count(name, value, least) >= 2**63:
-        raise ValueError(f"{name} must be below 2⁶³, got {value!r:.80}")
-    return int(value)
 
 
 def _digest(name: str, value: Any) -> int | None:
     """That of some data, or None where there are none, or an older version wrote none."""
-    return value if value is None else _count(name, value, UNKNOWN)
+    return value if value is None else int64(name, value, UNKNOWN)
 
 
 def _of_older_versions(history: list[EpochRecord]) -> int | None:
@@ -203,6 +195,7 @@ def _flag(name: str, value: Any) -> bool:
 
 def _number(name: str, value: Any) -> Any:
     """An integer or a float, of any size; NaN and infinity too."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or (isinstance(value, int) and abs(value) >= 2**63):
+    whole = isinstance(value, int) and not isinstance(value, bool) and abs(value) < INT64_END
+    if not (whole or isinstance(value, float)):
         raise TypeError(f"{name} must be a number, got {value!r:.80}")
     return value if math.isfinite(value) else float(value)

@@ -48,7 +48,7 @@ class Loss(NamedTuple):
         if T == 0:
             raise ValueError(f"Y has shape {Y.shape}, but a loss needs at least one output; Y is (T, B)")
         if type(smoothing) is not float or not 0 <= smoothing < 1:
-            smoothing = checks.number("smoothing", smoothing, 0, below=1)
+            smoothing = checks.fraction("smoothing", smoothing)
         wanted = _matching(self, targets, T, B, Y.dtype)
         dY, losses = np.empty((T, B), Y.dtype), np.empty(B, Y.dtype)
         if B > 0:

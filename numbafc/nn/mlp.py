@@ -15,7 +15,7 @@ from .names import OptimizerName, ScheduleName
 from .network import Network
 from .optimizers import Optimizer
 from .progress import History, Progress, begin, resumed
-from .recipe import WORD, Regularization, Usual, usual
+from .recipe import SETTINGS, Regularization, usual
 from .schedules import Schedule
 from .training import Callback, callback_functions, train
 
@@ -140,28 +140,17 @@ class MLP(Network):
         """
         if not self._parameters.flags.writeable:
             raise ValueError("the parameters are read-only and cannot be trained; train a copy.deepcopy of the network")
-        settings: dict[str, Any] = {
-            "optimizer": optimizer,
-            "learning_rate": learning_rate,
-            "batch_size": batch_size,
-            "shuffle": shuffle,
-            "schedule": schedule,
-            "early_stopping": early_stopping,
-            "dropout": dropout,
-            "clip_norm": clip_norm,
-            "clip_sample_norm": clip_sample_norm,
-        }
-        said = recipe.given(settings)
-        asked = recipe.make(**said, label_smoothing=self.label_smoothing, seed=self.seed)
-        wanted = None if isinstance(epochs, Usual) else checks.count("epochs", epochs, 0, WORD)
+        settings = recipe.given(locals())
+        wanted = settings.pop("epochs", None)
+        asked = recipe.make(**settings, label_smoothing=self.label_smoothing, seed=self.seed)
         functions = callback_functions(callbacks)
         given = samples.of(self, X, y, sample_weight, class_weight)
         samples.require("fit", given.X)
         held_out = samples.held_out(self, validation)
         if checks.flag("resume", resume):
-            progress = resumed(self.training, asked, said, wanted, given, held_out)
+            progress = resumed(self.training, asked, settings, wanted, given, held_out)
         else:
-            progress = begin(self, asked, 1 if wanted is None else wanted, given, held_out)
+            progress = begin(self, asked, SETTINGS["epochs"].default if wanted is None else wanted, given, held_out)
         return train(self, given, progress, keep=self._keep, validation=held_out, callbacks=functions)
 
     def was_trained_on(self, X: Any, y: Any, sample_weight: Any = None, class_weight: Any = None) -> bool:

@@ -50,7 +50,7 @@ class Network:
         self.seed = seed
         self.input_mean = self.target_mean = None
         self.classes = self.features = None
-        self.label_smoothing = checks.number("label_smoothing", label_smoothing, 0, below=1)
+        self.label_smoothing = checks.fraction("label_smoothing", label_smoothing)
         if label_smoothing and not LOSSES[loss].classifies:
             raise ValueError(f"label_smoothing goes with the loss 'cross_entropy', got it with {loss!r}; leave it out")
         checks.choice("init", init, initializers.INITIALIZERS)

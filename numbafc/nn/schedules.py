@@ -17,7 +17,6 @@ from .. import checks
 from . import portable
 
 Factors = Callable[[int, int, int, Sequence[float]], Any]  # (epoch, epochs, batches, losses)
-MOST = 2**63  # epochs and the like are below it
 
 
 class Schedule(Protocol):
@@ -32,7 +31,7 @@ class Schedule(Protocol):
         """(batches,), of epoch `epoch` (from 1) out of `epochs`; losses: of the epochs before, validation's if there is."""
 
 
-def _settle(schedule: Any, **settings: float) -> None:
+def _set_checked(schedule: Any, **settings: float) -> None:
     """The settings, checked, as Python's own numbers: with NumPy's, arithmetic and files would depend on the kind given."""
     for name, value in settings.items():
         object.__setattr__(schedule, name, value)
@@ -59,8 +58,7 @@ class Step:
     gamma: float = 0.1
 
     def __post_init__(self) -> None:
-        gamma = checks.number("gamma", self.gamma, 0, exclusive=True)
-        _settle(self, every=checks.count("every", self.every, 1, MOST), gamma=gamma)
+        _set_checked(self, every=checks.int64("every", self.every, 1), gamma=checks.positive("gamma", self.gamma))
         if self.gamma > 1:
             raise ValueError(f"gamma must be at most 1, got {self.gamma!r}")
 
@@ -83,8 +81,8 @@ class Cosine:
     final: float = 0.0
 
     def __post_init__(self) -> None:
-        warm_up = checks.number("warm_up", self.warm_up, 0, below=1)
-        _settle(self, warm_up=warm_up, final=checks.number("final", self.final, 0))
+        warm_up, final = checks.fraction("warm_up", self.warm_up), checks.number("final", self.final, 0)
+        _set_checked(self, warm_up=warm_up, final=final)
 
     def factors(self, epoch: int, epochs: int, batches: int, losses: Sequence[float]) -> np.ndarray:
         everything = epochs * batches
@@ -110,7 +108,9 @@ class OneCycle:
 
     def __post_init__(self) -> None:
         rise = checks.number("rise", self.rise, 0, exclusive=True, below=1)
-        _settle(self, rise=rise, start=checks.number("start", self.start, 0), final=checks.number("final", self.final, 0))
+        _set_checked(
+            self, rise=rise, start=checks.number("start", self.start, 0), final=checks.number("final", self.final, 0)
+        )
 
     def factors(self, epoch: int, epochs: int, batches: int, losses: Sequence[float]) -> np.ndarray:
         last = max(epochs * batches - 1, 1)
@@ -137,7 +137,7 @@ class OnPlateau:
 
     def __post_init__(self) -> None:
         factor = checks.number("factor", self.factor, 0, exclusive=True, below=1)
-        _settle(self, factor=factor, patience=checks.count("patience", self.patience, 1, MOST))
+        _set_checked(self, factor=factor, patience=checks.int64("patience", self.patience, 1))
 
     def factors(self, epoch: int, epochs: int, batches: int, losses: Sequence[float]) -> np.ndarray:
         return self.following()(epoch, epochs, batches, losses)
