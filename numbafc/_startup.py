@@ -96,9 +96,15 @@ def on_failure(kind: type[BaseException], error: BaseException, trace: "Tracebac
 
 def end(sentence: str, code: int) -> "NoReturn":
     """End the process with one sentence."""
-    shown = "".join(one if one.isprintable() else ascii(one)[1:-1] for one in sentence)
-    os.write(2, f"numbafc: {shown}\n".encode(errors="backslashreplace"))
+    os.write(2, f"numbafc: {printable(sentence)}\n".encode(errors="backslashreplace"))
     os._exit(code)
+
+
+def printable(text: str) -> str:
+    """The text with what cannot be printed, a line's end and an escape sequence among them, written as Python would."""
+    if text.isprintable():
+        return text
+    return "".join(one if one.isprintable() else ascii(one)[1:-1] for one in text)
 
 
 def finish() -> None:

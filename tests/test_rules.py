@@ -259,3 +259,51 @@ def test_a_private_name_of_numba_is_seen():
     ):
         assert list(names_of_numba(ast.parse(code))), code
     assert not list(names_of_numba(ast.parse("from numba import prange, types\nfrom numba.extending import overload")))
+
+
+# Functions that files of kernels/ share without having made them public; nothing else may.
+SHARED = {"kernels/gradients.py: _own", "kernels/products.py: _product"}
+
+
+def is_private(name):
+    return name.startswith("_") and not name.endswith("__")
+
+
+def own_names(tree):
+    """The private names that a file gives anything: functions, classes, variables, attributes."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.FunctionDef | ast.ClassDef):
+            yield node.name
+        elif isinstance(node, ast.Name | ast.Attribute) and isinstance(node.ctx, ast.Store):
+            yield node.id if isinstance(node, ast.Name) else node.attr
+
+
+def foreign_names(tree, path, owners):
+    """Private names that a file imports, or uses as attributes, and that another file of the package has given."""
+    imports = {one[-1] for one in imported(tree, path) if one} - {part for parts in owners for part in parts}
+    attributes = {node.attr for node in ast.walk(tree) if isinstance(node, ast.Attribute)}
+    if room_of(path.relative_to(PACKAGE).parts) == "_numba":  # whose attributes are Numba's
+        attributes = set()
+    found = imports | (attributes & set().union(*owners.values()))
+    yield from (name for name in found - set(own_names(tree)) if is_private(name))
+
+
+OWNERS = {path.relative_to(PACKAGE).with_suffix("").parts: set(own_names(ast.parse(SOURCES[path]))) for path in FILES}
+
+
+@pytest.mark.parametrize("path", FILES, ids=lambda path: str(path.relative_to(PACKAGE)))
+def test_no_file_uses_another_s_private_names(path):
+    file = path.relative_to(PACKAGE).as_posix()
+    assert {f"{file}: {name}" for name in foreign_names(ast.parse(SOURCES[path]), path, OWNERS)} <= SHARED
+
+
+@pytest.mark.parametrize(
+    "code",
+    [
+        "from .network import _initial",
+        "def f(net):\n    return net._parameters",
+        "from ..files import tables\ntables._words()",
+    ],
+)
+def test_a_private_name_of_another_file_is_seen(code):
+    assert list(foreign_names(ast.parse(code), PACKAGE / "nn" / "passes.py", OWNERS))

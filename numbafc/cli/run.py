@@ -142,14 +142,14 @@ class Run:
 
     def draw(self, path: Path) -> bool:
         """Draw the learning curve; whether there is one."""
-        history = self._progress.history
+        history = self.progress.history
         if history:
             curves.draw(path, history, score_name(self.net), screen.printable(self.dataset.name))
         return bool(history)
 
     def result(self) -> dict[str, Any]:
         """What came of it, for programs."""
-        net, history, samples, seconds = self.net, self._progress.history, *self._work()
+        net, history, samples, seconds = self.net, self.progress.history, *self._work()
         validation = self.held_out.X, self.held_out.y
         finished = not self.stopped
         return {
@@ -180,24 +180,24 @@ class Run:
 
     def _on(self) -> str | None:
         """The command that goes on, after the last epoch with more of them; none where that was the end."""
-        now = self._progress
+        now = self.progress
         if not now.finished:
             return self.again
         more = settings.more_epochs(len(now.history))
         return None if now.stopped or not now.may_be_of(more) else f"{self.again} --epochs {more}"
 
     @property
-    def _progress(self) -> Any:
+    def progress(self) -> Any:
         return self.net.training
 
     def _work(self) -> tuple[int, float]:
         """Samples that were trained on, and seconds it took."""
-        records, now = self._progress.history, self._progress
+        records, now = self.progress.history, self.progress
         return sum(records.samples) + int(now.results[3]), sum(records.seconds) + now.seconds
 
     def verdict(self) -> list[str]:
         """What early stopping chose, if it did."""
-        now = self._progress
+        now = self.progress
         if now.recipe.early_stopping is None or now.last is None:
             return []
         return [f"kept the parameters of epoch {len(now.history) - now.waited}, the best of {len(now.history)}"]

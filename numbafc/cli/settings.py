@@ -12,11 +12,10 @@ import numpy as np
 import typer
 
 from .. import _numba, checks
-from ..checks import INT64_END
 from ..files import datasets
 from ..files.checkpoint import load
 from ..files.invalid import InvalidFile
-from ..files.opening import free_memory
+from ..files.opening import require_free
 from ..nn import ACTIVATIONS, LOSSES, MLP, OPTIMIZERS
 from ..nn.initializers import INITIALIZERS
 from ..nn.progress import Progress
@@ -83,7 +82,7 @@ def network(dataset: datasets.Dataset, given: dict[str, Any]) -> MLP:
         loss = "mse" if dataset.classes is None else "cross_entropy"
     refuse_for_reals(given, loss)
     sizes = [dataset.X.shape[1], *hidden_sizes(given["hidden"]), outputs]
-    require_room(sizes, np.dtype(given["dtype"]).itemsize)
+    require_memory(sizes, np.dtype(given["dtype"]).itemsize)
     net = MLP(
         sizes,
         given["activation"],
@@ -97,19 +96,12 @@ def network(dataset: datasets.Dataset, given: dict[str, Any]) -> MLP:
     return net
 
 
-def require_room(sizes: list[int], itemsize: int) -> None:
+def require_memory(sizes: list[int], itemsize: int) -> None:
     """Refuse more parameters than this machine has memory for. Raises MemoryError before any is taken."""
     parameters = sum(N * T + T for N, T in itertools.pairwise(sizes))
-    nbytes, free = COPIES * parameters * itemsize, free_memory()
-    if nbytes > (INT64_END if free is None else free):
-        raise MemoryError(
-            f"--hidden makes {_rounded(parameters)} parameters, of which a training has {COPIES} copies or more: "
-            f"{_rounded(nbytes >> 20)} MiB, and {_rounded((free or INT64_END) >> 20)} are free; ask for smaller layers"
-        )
-
-
-def _rounded(number: int) -> str:
-    return str(number) if number < 10**15 else "more than 10¹⁵"
+    many = str(parameters) if parameters < 10**15 else "more than 10¹⁵"
+    what = f"--hidden makes {many} parameters: a training"
+    require_free(COPIES * parameters * itemsize, what, "ask for smaller layers")
 
 
 def untrained(net: MLP) -> MLP:

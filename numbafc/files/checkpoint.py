@@ -236,7 +236,7 @@ def _restore(description: dict[str, Any], tensors: dict[str, np.ndarray]) -> MLP
         net.training = progress.restore(description["training"], own, net)
         net.order.bit_generator.state = net.training.order
     if "order" in description:  # younger than format 2
-        net.order.bit_generator.state = progress._order(description["order"])
+        net.order.bit_generator.state = progress.order_of(description["order"])
     return net
 
 

@@ -9,25 +9,13 @@ from os import PathLike
 from pathlib import Path
 
 from ..nn.mlp import MLP
-from .checkpoint import SUFFIX, content, save
+from .checkpoint import SUFFIX, content
 from .replacing import write_whole
 
 NAMES = 1000  # that are tried in a folder
 
 
-def save_somewhere(net: MLP, path: str | PathLike[str], training: bool = True) -> Path:
-    """Save a network to its file or, where that cannot be done, to a new one elsewhere (save_elsewhere).
-
-    Returns the path that was written: Path(path), or another one. Raises what save raises where there is no other, either.
-    """
-    try:
-        save(net, path, training)
-    except (OSError, ValueError) as error:
-        return save_elsewhere(net, path, training, error)
-    return Path(path)
-
-
-def save_elsewhere(net: MLP, path: str | PathLike[str], training: bool = True, error: Exception | None = None) -> Path:
+def save_elsewhere(net: MLP, path: str | PathLike[str], error: Exception | None = None) -> Path:
     """Save a network to a new file: in the current folder, else the home folder, else the one for temporary files.
 
     Its name is the path's with "-elsewhere" and, where that is taken, a number; no file is replaced. A training that cannot
@@ -35,7 +23,7 @@ def save_elsewhere(net: MLP, path: str | PathLike[str], training: bool = True, e
     where none of these can be written; ValueError for a network that no file can hold.
     """
     try:
-        written = content(net, training)
+        written = content(net)
     except (ValueError, MemoryError):
         written = content(net, training=False)
     for folder in _folders():

@@ -46,13 +46,15 @@ def size_of(file: BinaryIO) -> int:
 
 
 def require_memory(path: Path, nbytes: int, what: str) -> None:
+    """So many bytes of memory are free, for something in a file. Raises MemoryError before any is taken."""
+    require_free(nbytes, f"{_name(path)}: {what}", "use a smaller file or a machine with more")
+
+
+def require_free(nbytes: int, what: str, fix: str) -> None:
     """So many bytes of memory are free, as far as the system says. Raises MemoryError before any is taken."""
     free = free_memory() if nbytes > SMALL else None
     if free is not None and nbytes > free:
-        raise MemoryError(
-            f"{_name(path)}: {what} takes {_size(nbytes)} of memory, and {_size(free)} are free; "
-            "use a smaller file or a machine with more"
-        )
+        raise MemoryError(f"{what} takes {_size(nbytes)} of memory, and {_size(free)} are free; {fix}")
 
 
 @contextmanager
@@ -106,4 +108,6 @@ def _name(path: str | PathLike[str]) -> str:
 
 
 def _size(nbytes: int) -> str:
+    if nbytes >= 2**60:  # which may be too large for a float
+        return "more than 10⁹ GiB"
     return f"{nbytes / 2**30:.3g} GiB" if nbytes >= 2**30 else f"{nbytes / 2**20:.3g} MiB"

@@ -69,7 +69,7 @@ def restore(description: dict[str, Any], held: dict[str, np.ndarray], net: MLP) 
         samples=samples,
         fingerprint=int64("fingerprint", description["fingerprint"]),
         state=_state(settings, held, net),
-        order=_order(description["order"]),
+        order=order_of(description["order"]),
         digest=_digest("digest", description.get("digest")),
         validation=_digest("validation", description.get("validation", _of_older_versions(history))),
         records=history,
@@ -150,7 +150,7 @@ def _parameters(name: str, held: dict[str, np.ndarray], net: MLP) -> np.ndarray 
     return _matching(name, held[name], net.parameters) if name in held else None
 
 
-def _order(state: dict[str, Any]) -> Mapping[str, Any]:
+def order_of(state: dict[str, Any]) -> Mapping[str, Any]:
     """The state of a generator, tried on one: what is read back must be what was given."""
     generator = np.random.default_rng()
     _require_integers(state, generator.bit_generator.state)

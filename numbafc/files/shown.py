@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
+from .._startup import printable
 
-def printable(text: str) -> str:
-    """The text with what cannot be printed, a line's end and an escape sequence among them, written as Python would."""
-    if text.isprintable():
-        return text
-    return "".join(one if one.isprintable() else ascii(one)[1:-1] for one in text)
+__all__ = ["printable", "shortened"]
 
 
 def shortened(text: str, most: int) -> str:

@@ -138,7 +138,7 @@ class MLP(Network):
         the loss stops being finite: the parameters are then those from before that epoch. Ctrl-C leaves the parameters of
         the last finished minibatch.
         """
-        if not self._parameters.flags.writeable:
+        if not self.parameters.flags.writeable:
             raise ValueError("the parameters are read-only and cannot be trained; train a copy.deepcopy of the network")
         settings = recipe.given(locals())
         wanted = settings.pop("epochs", None)

@@ -143,7 +143,7 @@ SPEED = [
     ("nn/evaluation.py", r"^CHUNK = ", "how many rows are predicted at a time"),
     ("nn/clipping.py", r"^LANES = ", "see EQUIVALENT: part of the definition, and in the test's own words"),
     ("files/idx.py", r"^PIECE = ", "bytes read at a time"),
-    ("files/naming.py", r"^SHOWN = ", "names in a message"),
+    ("nn/frames.py", r"^SHOWN = ", "names in a message"),
 ]
 
 # (file, a part of a line, what it becomes, the reason): the same for every input. Spaces do not count.
