@@ -13,7 +13,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 import numbafc as fc
-from numbafc.files import checkpoint
+from numbafc.files import checkpoint, container
 
 N, T = 3, 2
 RNG = np.random.default_rng(0)
@@ -245,7 +245,7 @@ def test_save_refuses_what_load_would_and_the_old_file_stays(tmp_path, spoil):
 
 
 def test_names_that_no_header_holds_are_refused(tmp_path, monkeypatch):
-    monkeypatch.setattr(checkpoint, "LONGEST_HEADER", 10_000)
+    monkeypatch.setattr(container, "LONGEST_HEADER", 10_000)
     net = fc.MLP([N, T])
     net.features = ["n" * 5000] * N  # 15 000 bytes and some
     with pytest.raises(ValueError, match=r"its names and its history take 15... bytes, of which a file may have 10000"):

@@ -11,7 +11,7 @@ from ..files import datasets
 from ..files.checkpoint import load
 from ..files.invalid import InvalidFile
 from ..nn import MLP
-from ..nn.mlp import REAL_LOSSES
+from ..nn.attributes import REAL_LOSSES
 from . import resuming, settings
 from .outputs import check_writable
 from .places import Place

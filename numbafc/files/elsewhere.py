@@ -8,9 +8,10 @@ from collections.abc import Iterator
 from os import PathLike
 from pathlib import Path
 
-from ..nn.mlp import MLP
-from .checkpoint import SUFFIX, content
+from ..nn import MLP
+from .checkpoint import content
 from .replacing import write_whole
+from .suffixes import SUFFIX
 
 NAMES = 1000  # that are tried in a folder
 

@@ -10,9 +10,8 @@ from typing import Any
 import numpy as np
 
 from ..checks import INT64_END, int64
-from ..nn import recipe
+from ..nn import MLP, recipe
 from ..nn.engine import no_results
-from ..nn.mlp import MLP
 from ..nn.optimizers import OPTIMIZERS, OURS
 from ..nn.progress import UNKNOWN, EpochRecord, Progress
 from ..nn.recipe import OF_OPTIMIZER, SETTINGS, Recipe, Regularization

@@ -31,6 +31,7 @@ NETWORKS = [
     *map(T, ("limits", "nn", "metrics", "reading_edges", "files", "regularization", "schedules", "training_traps")),
 ]
 MODELS = [T("reading_edges"), T("files"), T("hostile_checkpoints"), T("interrupted_and_diverged"), T("resume")]
+CHECKPOINT = [*MODELS, T("save_is_loadable")]
 DATA = [T("reading_edges"), T("reading_is_bounded"), T("boundaries"), T("files"), T("idx")]
 
 TESTS = {
@@ -74,12 +75,12 @@ TESTS = {
     "nn/portable.py": [T("own_bits")],
     "nn/targets.py": [T("target_advice"), T("limits"), T("nn")],
     "nn/views.py": [T("training_traps"), T("nn")],
-    "files/checkpoint.py": [*MODELS, T("save_is_loadable")],
+    **dict.fromkeys(("files/checkpoint.py", "files/container.py", "files/description.py", "files/suffixes.py"), CHECKPOINT),
     "files/elsewhere.py": [T("replacing")],
     "files/opening.py": [T("reading_is_bounded"), T("files")],
     "files/shown.py": [T("reading_is_bounded"), T("files")],
     "files/idx.py": [T("idx"), T("files")],
-    "files/progress.py": [*MODELS, T("save_is_loadable"), T("resume_settings"), T("schedules")],
+    "files/progress.py": [*CHECKPOINT, T("resume_settings"), T("schedules")],
     "files/replacing.py": [T("replacing"), T("boundaries"), T("files"), T("saving")],
 }
 

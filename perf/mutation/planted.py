@@ -88,7 +88,7 @@ BUGS = {
     "the parameters before the epoch are not written": ("files/progress.py", ', "begun": progress.begun}', "}"),
     "the parameters before the epoch are not read": ("files/progress.py", '_parameters("begun", held, net)', "None"),
     "the generator begins anew after a file": (
-        "files/checkpoint.py",
+        "files/description.py",
         "net.order.bit_generator.state = net.training.order",
         "pass",
     ),
