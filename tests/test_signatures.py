@@ -2,9 +2,9 @@
 
 from numbafc import _numba
 from numbafc.kernels import loops, products
-from numbafc.nn import ACTIVATIONS, LOSSES, clipping, dropout, engine, losses, portable, updates
+from numbafc.nn import ACTIVATIONS, LOSSES, clipping, cross_entropy, dropout, engine, losses, portable, updates
 
-MODULES = loops, products, clipping, dropout, engine, losses, portable, updates
+MODULES = loops, products, clipping, cross_entropy, dropout, engine, losses, portable, updates
 
 
 def kernels():

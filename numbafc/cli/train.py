@@ -9,7 +9,7 @@ import typer
 from .. import _numba
 from . import curves, options, screen, settings
 from .beginning import begin, go_on
-from .endings import NOBODY_READS
+from .exit_codes import NOBODY_READS
 from .options import USUAL
 from .outputs import check_writable
 from .run import Run

@@ -90,10 +90,10 @@ def restore(description: dict[str, Any], held: dict[str, np.ndarray], net: MLP) 
 
 def _require_results(progress: Progress) -> None:
     """Results are those of some minibatches of an epoch. Raises ValueError."""
-    loss, hits, mass, seen, done, refused = progress.results.tolist()
+    loss, hits, total_weight, seen, done, refused = progress.results.tolist()
     counts = 0 <= done <= progress.batches and 0 <= hits <= seen <= min(done * progress.recipe.batch_size, progress.samples)
     whole = counts and done % 1 == hits % 1 == seen % 1 == 0
-    if not (whole and math.isfinite(loss) and 0 <= mass < math.inf and refused == 0):
+    if not (whole and math.isfinite(loss) and 0 <= total_weight < math.inf and refused == 0):
         raise ValueError(
             f"results are {progress.results.tolist()}: loss, hits, weight, samples and minibatches of {progress.batches}"
         )

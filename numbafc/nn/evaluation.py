@@ -6,7 +6,8 @@ import numpy as np
 
 from . import passes, portable, samples
 from .activations import ACTIVATIONS
-from .losses import LOSSES, softmax
+from .cross_entropy import softmax
+from .losses import LOSSES
 from .network import Network
 
 CHUNK = 1024  # rows that pass through the network at a time: bounds memory, and no bit depends on it

@@ -9,7 +9,7 @@ from contextlib import ExitStack, contextmanager
 from typing import Any
 
 # Ctrl-C, and what systems send to end a process. Not all of them exist everywhere.
-ENDINGS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
+SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
 
 
 @contextmanager
@@ -20,7 +20,7 @@ def deferred() -> Iterator[None]:
     itself passes as it is.
     """
     main = threading.current_thread() is threading.main_thread()
-    usual: dict[int, Any] = {number: signal.getsignal(number) for number in ENDINGS if main}
+    usual: dict[int, Any] = {number: signal.getsignal(number) for number in SIGNALS if main}
     usual = {number: handler for number, handler in usual.items() if callable(handler)}  # not ignored, nor the system's own
     heard: list[tuple[Any, ...]] = []
     try:

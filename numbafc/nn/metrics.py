@@ -34,7 +34,7 @@ def of_classes(y: np.ndarray, predicted: np.ndarray, T: int) -> Detection:
     precision[c] = #(y = c and predicted = c)/#(predicted = c),  recall[c] = #(y = c and predicted = c)/#(y = c)
     """
     found = np.bincount(y[y == predicted], minlength=T)
-    return _shares(found, np.bincount(predicted, minlength=T), np.bincount(y, minlength=T))
+    return _detection(found, np.bincount(predicted, minlength=T), np.bincount(y, minlength=T))
 
 
 def of_labels(y: np.ndarray, predicted: np.ndarray) -> Detection:
@@ -42,7 +42,7 @@ def of_labels(y: np.ndarray, predicted: np.ndarray) -> Detection:
 
     precision[t] = #(y[:,t] and predicted[:,t])/#predicted[:,t],  recall[t] = #(y[:,t] and predicted[:,t])/#y[:,t]
     """
-    return _shares((y & predicted).sum(axis=0), predicted.sum(axis=0), y.sum(axis=0))
+    return _detection((y & predicted).sum(axis=0), predicted.sum(axis=0), y.sum(axis=0))
 
 
 def of_reals(y: np.ndarray, predicted: np.ndarray) -> Errors:
@@ -60,6 +60,6 @@ def of_reals(y: np.ndarray, predicted: np.ndarray) -> Errors:
     return Errors(r2, np.sqrt(squares / len(y)), column_sums(np.abs(error)) / len(y))
 
 
-def _shares(found: np.ndarray, said: np.ndarray, are: np.ndarray) -> Detection:
+def _detection(found: np.ndarray, said: np.ndarray, are: np.ndarray) -> Detection:
     with np.errstate(invalid="ignore"):  # 0/0 is NaN
         return Detection(found / said, found / are, are)

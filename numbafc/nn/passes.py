@@ -66,22 +66,21 @@ def step_gradients(
 ) -> tuple[float, np.ndarray]:
     """Fill the flat gradients of L = Σ_s w[s]·l[s]/B over the B rows X; returns L and the outputs (T, B).
 
-    weight: w, over their mean in all that is trained on, so that L is a share of the mean loss of all; None stands for 1.
+    weight: w, over their mean in all that is trained on (see samples.Samples.relative); None stands for 1.
     """
     loss, smoothing = LOSSES[net.loss_name], regularization.label_smoothing
     H, kept = training_pass(net, net.columns(X), regularization, step)
-    share = np.full(len(X), 1 / len(X)) if weight is None else weight / len(X)
-    share = share.astype(net.dtype)
+    scale = (np.full(len(X), 1 / len(X)) if weight is None else weight / len(X)).astype(net.dtype)
     losses = loss.per_sample(H[-1], targets, smoothing).astype(np.float64)
-    value = float(np.cumsum(losses * share)[-1])
+    value = float(np.cumsum(losses * scale)[-1])
     dY = loss.gradient(H[-1], targets, smoothing)
     if regularization.clip_sample_norm:
         deltas = backward_pass(net, H, kept, dY)
         squares = clipping.sample_squares(deltas, H[:-1])
-        share *= clipping.sample_factors(squares, regularization.clip_sample_norm).astype(net.dtype)
-        deltas = [delta * share for delta in deltas]
+        scale *= clipping.sample_factors(squares, regularization.clip_sample_norm).astype(net.dtype)
+        deltas = [delta * scale for delta in deltas]
     else:
-        deltas = backward_pass(net, H, kept, dY * share)
+        deltas = backward_pass(net, H, kept, dY * scale)
     for dW, db, delta, h in zip(*net.views(gradients), deltas, H[:-1], strict=True):
         grad_w(delta, h, out=dW)
         grad_b(delta, out=db)

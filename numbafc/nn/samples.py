@@ -25,7 +25,7 @@ class Samples(NamedTuple):
 
     @property
     def relative(self) -> np.ndarray | None:
-        """The weights over their mean, exactly 1 where all are equal: a minibatch's gradient is their share of its size.
+        """The weights over their mean, exactly 1 where all are equal: a sample counts alike in whichever minibatch it is.
 
         One sum, in order. A power of two times all weights changes no bit, and no sum of them overflows.
         """

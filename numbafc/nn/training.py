@@ -61,9 +61,9 @@ def train(
         held_out = (np.nan, np.nan)
         if validation:
             held_out = evaluation.mean_loss(net, *validation), evaluation.score(net, *validation[:2])
-        loss, hits, mass, seen = progress.results.tolist()[:4]
+        loss, hits, total_weight, seen = progress.results.tolist()[:4]
         score = hits / seen if LOSSES[net.loss_name].classifies else float("nan")
-        record = EpochRecord(epoch, loss / mass, score, *held_out, progress.seconds, progress.samples, rate)
+        record = EpochRecord(epoch, loss / total_weight, score, *held_out, progress.seconds, progress.samples, rate)
         progress = progress.after(record, net.parameters, order.bit_generator.state)
         keep(progress)
         net.order.bit_generator.state = progress.order
@@ -153,8 +153,8 @@ def python_epochs(
         for batch in range(int(results[4]), len(rates)):
             chosen = samples[batch * batch_size : (batch + 1) * batch_size]
             batch_weight = None if weight is None else weight[chosen]
-            mass = float(len(chosen)) if batch_weight is None else float(np.cumsum(batch_weight)[-1])
-            if mass == 0:  # nobody in this batch counts
+            total_weight = float(len(chosen)) if batch_weight is None else float(np.cumsum(batch_weight)[-1])
+            if total_weight == 0:  # nobody in this batch counts
                 results[4] += 1
                 continue
             with np.errstate(all="ignore"):  # divergence is found by its loss
@@ -168,7 +168,7 @@ def python_epochs(
                 hits = np.count_nonzero(Y.argmax(axis=0) == targets[chosen]) if classifies else 0
                 with interrupts.deferred():
                     now.update(net.parameters, gradients, state)
-                    results += (loss * len(chosen), hits, mass, len(chosen), 1, 0)
+                    results += (loss * len(chosen), hits, total_weight, len(chosen), 1, 0)
 
     return epoch
 

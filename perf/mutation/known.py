@@ -101,11 +101,12 @@ def tests_of(file: str) -> list[str]:
 
 
 # Functions that are compiled without a decorator, and the modules whose kernels have a file's code in them.
-KERNELS = {"_minibatches", "_cross_entropy", "_mean_of", "_activation"}
+KERNELS = {"_minibatches", "cross_entropy", "_mean_of", "_activation"}
 USERS = {
     "formulas.py": ["numbafc.kernels.loops", "numbafc.kernels.products", "numbafc.nn.engine"],
     "nn/arena.py": ["numbafc.nn.engine"],
     "nn/clipping.py": ["numbafc.nn.engine"],
+    "nn/cross_entropy.py": ["numbafc.nn.losses"],
     "nn/dropout.py": ["numbafc.nn.engine"],
     "nn/parts.py": ["numbafc.nn.engine"],
     "nn/recipe.py": ["numbafc.nn.engine"],
@@ -169,13 +170,18 @@ EQUIVALENT = [
         "the first layer has none below, and nobody asks for it",
     ),
     (
-        "nn/losses.py",
+        "nn/cross_entropy.py",
         "row, number = span(Y, t * B, (t + 1)",
         "row, number = span(Y, t * B, (t + 0)",
         "as above: a view's end",
     ),
-    ("nn/losses.py", "to = span(S, t * B, (t + 1) * B)", "to = span(S, t * B, (t + 2) * B)", "as above: a view's end"),
-    ("nn/losses.py", "span(S, t * B, (t + 1) * B)", "span(S, t * B, (t + 2) * B)", "as above: a view's end"),
+    (
+        "nn/cross_entropy.py",
+        "to = span(S, t * B, (t + 1) * B)",
+        "to = span(S, t * B, (t + 2) * B)",
+        "as above: a view's end",
+    ),
+    ("nn/cross_entropy.py", "span(S, t * B, (t + 1) * B)", "span(S, t * B, (t + 2) * B)", "as above: a view's end"),
     ("nn/updates.py", "return 0", "return 1", "nobody asks what a step answers"),
     ("nn/evaluation.py", "return Y[:, 0]", "return Y[:, -1]", "of one column the first is the last"),
     (
