@@ -115,16 +115,15 @@ def _made(kinds: dict[str, Any], described: dict[str, Any]) -> Any:
 
 def _recipe(description: dict[str, Any]) -> Recipe:
     """The settings that were described, checked as fit checks them; JSON may have 1 for 1.0, but no 1 for true."""
-    claimed = Recipe(
-        **{field.name: description[field.name] for field in dataclasses.fields(Recipe)}
-        | {
-            "optimizer": _made(OPTIMIZERS, description["optimizer"]),
-            "schedule": _made({kind.__name__.lower(): kind for kind in SCHEDULES.values()}, description["schedule"]),
-            "regularization": Regularization(**description["regularization"]),
-        }
-    )
-    own = {"label_smoothing": claimed.setting("label_smoothing"), "seed": int64("seed", claimed.setting("seed"))}
-    settings = {name: claimed.setting(name) for name in SETTINGS if name not in ("epochs", *OF_OPTIMIZER)}
+    fields = [f for f in dataclasses.fields(Recipe) if f.default is dataclasses.MISSING or f.name in description]
+    claimed = {field.name: description[field.name] for field in fields} | {  # older versions had not all of them
+        "optimizer": _made(OPTIMIZERS, description["optimizer"]),
+        "schedule": _made({kind.__name__.lower(): kind for kind in SCHEDULES.values()}, description["schedule"]),
+        "regularization": Regularization(**description["regularization"]),
+    }
+    made = Recipe(**claimed)
+    own = {"label_smoothing": made.setting("label_smoothing"), "seed": int64("seed", made.setting("seed"))}
+    settings = {name: made.setting(name) for name in SETTINGS if name not in ("epochs", *OF_OPTIMIZER)}
     for name, value in settings.items():
         if isinstance(SETTINGS[name].default, bool):
             _flag(name, value)

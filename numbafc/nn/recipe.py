@@ -1,8 +1,8 @@
 """How a network is trained: every setting of fit, with its default and what it may be, and a Recipe of checked ones.
 
 What else knows settings derives from SETTINGS: fit's checks, files, the command line, and what a resumed training compares.
-A new one is an entry here and a field of Recipe or Regularization; an argument of MLP.fit and, for the command line, of
-cli/train.py, which say its type and its meaning; and the code that uses it.
+A new one is an entry here and a field of Recipe or Regularization, with its default for the files of older versions; an
+argument of MLP.fit and, for the command line, of cli/train.py, with its type and its meaning; and the code that uses it.
 """
 
 from __future__ import annotations
