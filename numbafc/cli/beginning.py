@@ -1,4 +1,4 @@
-"""What a training needs, from its options: data, network, settings, and a place for the model. Then it is a Run."""
+"""A Run made from the options of `numbafc train`: data, network, settings, and a place for the model."""
 
 from __future__ import annotations
 

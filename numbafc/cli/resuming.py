@@ -36,7 +36,7 @@ def of_training(progress: Progress) -> dict[str, Any]:
 
 
 def is_recipe(of_fit: dict[str, Any], net: MLP, progress: Progress) -> bool:
-    """Whether a training has these settings of fit, and its end."""
+    """Tell whether a training has these settings of fit, and as many epochs."""
     asked = {name: value for name, value in of_fit.items() if name not in ("epochs", "class_weight")}
     made = recipe.make(**asked, label_smoothing=net.label_smoothing, seed=net.seed)
     return (made, of_fit["epochs"]) == (progress.recipe, progress.epochs)

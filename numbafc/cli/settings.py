@@ -70,7 +70,7 @@ def hidden_sizes(text: str) -> list[int]:
 
 
 def task(loss: str) -> str:
-    """What targets a loss needs, in the words of datasets.load."""
+    """The kind of targets that a loss needs, in the words of datasets.load."""
     return "auto" if loss == "auto" else "classification" if LOSSES[loss].classifies else "regression"
 
 
@@ -129,7 +129,7 @@ def training(given: dict[str, Any]) -> dict[str, Any]:
 
 
 def is_given(context: typer.Context, name: str) -> bool:
-    """Whether a parameter was on the command line."""
+    """Tell whether a parameter was on the command line."""
     source = context.get_parameter_source(name)
     return source is not None and source.name != "DEFAULT"
 
@@ -150,7 +150,7 @@ def resumed(path: Path, epochs: int | None) -> MLP:
 
 
 def _all_done(path: Path, training: Progress) -> str:
-    """Why a finished training cannot go on as it is, and what to do."""
+    """A sentence: why a finished training cannot go on as it is, and what to do."""
     done, waited = len(training.history), training.waited
     if training.stopped:
         return (
@@ -163,5 +163,5 @@ def _all_done(path: Path, training: Progress) -> str:
 
 
 def more_epochs(done: int) -> int:
-    """How many epochs in all to propose: as many again."""
+    """The number of epochs in all to propose: as many again."""
     return max(2 * done, 1)

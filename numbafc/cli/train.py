@@ -89,7 +89,7 @@ def train(
 
 
 def _tell(run: Run, show: screen.Lines, plot: Path | None, as_json: bool) -> None:
-    """What came of it, and what can be done with it."""
+    """Say what came of a training, and what can be done with it."""
     if run.stopped == NOBODY_READS:
         screen.say(f"numbafc: nobody reads the output any more; saved {run.path}; resume with: {run.again}", err=True)
         return

@@ -35,13 +35,13 @@ def save(net: MLP, path: str | PathLike[str], training: bool = True) -> None:
 
 
 def require_savable(path: str | PathLike[str]) -> None:
-    """Whether a network could be saved there now: for a look before long work. Raises OSError or ValueError."""
+    """Require that a network could be saved there now, before long computations. Raises OSError or ValueError."""
     require_suffix(path)
     require_writable(path)
 
 
 def content(net: MLP, training: bool = True) -> bytes:
-    """The file of a network. Raises ValueError for one that load would refuse; ImportError without safetensors."""
+    """The bytes of a network's file. Raises ValueError for one that load would refuse; ImportError without safetensors."""
     container.library()
     try:
         tensors, description = contents(net, training)
@@ -55,7 +55,7 @@ def content(net: MLP, training: bool = True) -> bytes:
 
 
 def _require_same(back: MLP, net: MLP) -> None:
-    """What is no array comes back as it was. Raises ValueError."""
+    """Require that what is no array comes back as it was. Raises ValueError."""
     for name in (*OF_THE_CONSTRUCTOR, "classes", "features"):
         was, would_be = getattr(net, name), getattr(back, name)
         if was != would_be:

@@ -72,10 +72,10 @@ def read(path: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
 
 
 def _tensor(dtype: str, shape: list[int], data: bytearray) -> np.ndarray:
-    """An array. Raises KeyError for a dtype that NumPy has not, such as F8_E4M3."""
+    """A tensor as an array. Raises KeyError for a dtype that NumPy has not, such as F8_E4M3."""
     return np.frombuffer(data, DTYPES[dtype]).reshape(shape)
 
 
 def words(error: Exception) -> str:
-    """What an error says; a KeyError says a name alone."""
+    """The text of an error; that of a KeyError is a name alone."""
     return f"{error} is missing" if isinstance(error, KeyError) else str(error)

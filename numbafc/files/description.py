@@ -96,7 +96,7 @@ def _parameters(described: Any, tensors: dict[str, np.ndarray], dtype: np.dtype)
 
 
 def _tensors(net: MLP) -> dict[str, np.ndarray]:
-    """The parameters by PyTorch's names."""
+    """The parameters as tensors by PyTorch's names."""
     return {
         f"layers.{n}.{kind}": tensor
         for n, pair in enumerate(zip(net.weights, net.biases, strict=True))

@@ -1,4 +1,4 @@
-"""Where a network goes when the place it was to have cannot be written: to a new file in another folder, never over one."""
+"""Another place for a network whose own cannot be written: a new file in another folder, never over one."""
 
 from __future__ import annotations
 

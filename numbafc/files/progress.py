@@ -1,4 +1,4 @@
-"""How far a training has come, as tensors and a description that JSON can hold, and back."""
+"""The progress of a training as tensors and a description that JSON can hold, and back."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from ..nn.schedules import SCHEDULES
 
 
 def can_be_written(progress: Progress) -> bool:
-    """Whether optimizer, schedule and generator are numbafc's own, whose settings are all there is to them.
+    """Tell whether optimizer, schedule and generator are numbafc's own, whose settings are all there is to them.
 
     And whether the results are numbers: with weights whose sum overflows they are not, and no reader would take them.
     """
@@ -29,14 +29,14 @@ def can_be_written(progress: Progress) -> bool:
 
 
 def tensors(progress: Progress) -> dict[str, np.ndarray]:
-    """The arrays as large as the parameters, and the few numbers whose every bit counts."""
+    """The tensors of a progress: arrays as large as the parameters, and the few numbers whose every bit counts."""
     held = {f"optimizer.{name}": array for name, array in progress.state.items()} | {"results": progress.results}
     kept = {"best": progress.best, "last": progress.last, "begun": progress.begun}
     return held | {name: array for name, array in kept.items() if array is not None}
 
 
 def describe(progress: Progress) -> dict[str, Any]:
-    """All but the tensors."""
+    """The description of a progress: all but the tensors."""
     settings = progress.recipe
     return {field.name: getattr(settings, field.name) for field in dataclasses.fields(settings)} | {
         "optimizer": _named(settings.optimizer),
@@ -89,7 +89,7 @@ def restore(description: dict[str, Any], held: dict[str, np.ndarray], net: MLP) 
 
 
 def _require_results(progress: Progress) -> None:
-    """Results are those of some minibatches of an epoch. Raises ValueError."""
+    """Require results of some minibatches of an epoch. Raises ValueError."""
     loss, hits, total_weight, seen, done, refused = progress.results.tolist()
     counts = 0 <= done <= progress.batches and 0 <= hits <= seen <= min(done * progress.recipe.batch_size, progress.samples)
     whole = counts and done % 1 == hits % 1 == seen % 1 == 0
@@ -100,7 +100,7 @@ def _require_results(progress: Progress) -> None:
 
 
 def _named(settings: Any) -> dict[str, Any]:
-    """A dataclass of settings: its name and its fields."""
+    """The name and the fields of a dataclass of settings."""
     return {"name": type(settings).__name__.lower(), **dataclasses.asdict(settings)}
 
 
@@ -137,7 +137,7 @@ def _state(settings: Recipe, held: dict[str, np.ndarray], net: MLP) -> dict[str,
 
 
 def _matching(name: str, tensor: np.ndarray, like: np.ndarray) -> np.ndarray:
-    """A copy of the tensor, which is as another array."""
+    """A copy of the tensor, which must have another array's shape and dtype."""
     if tensor.shape != like.shape or tensor.dtype != like.dtype:
         raise ValueError(f"{name} has shape {tensor.shape}, {tensor.dtype}; expected {like.shape}, {like.dtype}")
     return tensor.copy()
@@ -159,7 +159,7 @@ def order_of(state: dict[str, Any]) -> Mapping[str, Any]:
 
 
 def _require_integers(state: Any, like: Mapping[str, Any]) -> None:
-    """Names and integers where another state has them: NumPy takes words and lists for some. Raises TypeError."""
+    """Require names and integers where another state has them: NumPy takes words and lists for some. Raises TypeError."""
     for name, value in like.items():
         if isinstance(value, dict):
             _require_integers(state[name], value)
@@ -175,12 +175,12 @@ def _record(record: list[Any]) -> EpochRecord:
 
 
 def _digest(name: str, value: Any) -> int | None:
-    """That of some data, or None where there are none, or an older version wrote none."""
+    """The digest of some data, or None where there are none, or an older version wrote none."""
     return value if value is None else int64(name, value, UNKNOWN)
 
 
 def _of_older_versions(history: list[EpochRecord]) -> int | None:
-    """Their validation, which left a number in each record; where there is no record yet it may be or not."""
+    """The validation of older versions, which left a number in each record: UNKNOWN if there was any, or may have been."""
     measured = (r.validation_loss == r.validation_loss or r.validation_score == r.validation_score for r in history)
     return UNKNOWN if not history or any(measured) else None
 

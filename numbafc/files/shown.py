@@ -8,7 +8,7 @@ __all__ = ["printable", "shortened"]
 
 
 def shortened(text: str, most: int) -> str:
-    """At most so many characters, printable: the beginning, and the end, where the mend is."""
+    """The text in at most so many characters, printable: the beginning, and the end, which says what to do."""
     if len(text) > most:
         end = most // 3
         text = f"{text[: most - end - 1]}…{text[len(text) - end :]}"

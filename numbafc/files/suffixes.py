@@ -17,7 +17,7 @@ OF_OTHERS = (
 
 
 def require_suffix(path: str | PathLike[str]) -> None:
-    """The name is not that of another format. Raises ValueError."""
+    """Refuse a name of another format. Raises ValueError."""
     suffix = Path(path).suffix
     if suffix.lower() in OF_OTHERS:
         raise ValueError(

@@ -1,4 +1,4 @@
-"""What may be set on a network after it was made: checked and converted then, for fit, predict and save alike."""
+"""Attributes that may be set on a network: checked and converted then, for fit, predict and save alike."""
 
 from __future__ import annotations
 

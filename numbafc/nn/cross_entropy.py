@@ -21,7 +21,7 @@ from ..kernels.vector import span
 
 @inner
 def _largest(Y, B, top, where):
-    """top[s] = max_t Y[t,s] and, for numbers, where[s] = the first t that has it, a real: exact for up to 2²⁴ outputs."""
+    """Find top[s] = max_t Y[t,s] and where[s], the first t that has it, a real: exact for up to 2²⁴ outputs."""
     real = Y.dtype.type
     for s in range(B):
         top[s], where[s] = Y[s], real(0)
@@ -36,7 +36,7 @@ def _largest(Y, B, top, where):
 
 @inner
 def _softmax_part(Y, B, S, top, total):
-    """S[t,s] = e^{Y[t,s]} / Σ_k e^{Y[k,s]} for logits of B samples and the largest of each. total: room for B numbers."""
+    """Fill S[t,s] = e^{Y[t,s]} / Σ_k e^{Y[k,s]} from the largest logit of each of B samples. total: for B numbers."""
     T = len(Y) // B
     total[:] = 0
     for t in range(T):
@@ -95,7 +95,7 @@ def _softmax(Y, S, scratch, T):
 
 
 def softmax(Y: np.ndarray) -> np.ndarray:
-    """S[t,s] = e^{Y[t,s]} / Σ_k e^{Y[k,s]}. The largest logit of a sample is subtracted first: e^y cannot overflow.
+    """The softmax S[t,s] = e^{Y[t,s]} / Σ_k e^{Y[k,s]}. The largest logit is subtracted first: e^y cannot overflow.
 
     Y: (T, B), of float32 or float64. Returns S: (T, B). Raises TypeError or ValueError.
     """
@@ -107,7 +107,7 @@ def softmax(Y: np.ndarray) -> np.ndarray:
 
 
 def outputs(Y: Any) -> np.ndarray:
-    """Y: (T, B), in order. Raises TypeError or ValueError."""
+    """The outputs Y, (T, B), in order. Raises TypeError or ValueError."""
     if type(Y) is not np.ndarray or Y.dtype not in DTYPES or Y.ndim != 2:
         Y = checks.real_array("Y", Y)
         checks.axes("Y", Y, "(T, B), one sample per column", 2)

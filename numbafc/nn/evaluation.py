@@ -1,4 +1,4 @@
-"""What a network says of samples, and how well: outputs, predictions, probabilities, loss and score of checked rows."""
+"""Answers of a network, and measures of them: outputs, predictions, probabilities, loss and score of checked rows."""
 
 from __future__ import annotations
 

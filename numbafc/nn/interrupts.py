@@ -14,7 +14,7 @@ SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP"
 
 @contextmanager
 def deferred() -> Iterator[None]:
-    """What these signals do is done at the end of the block, by whoever would have done it.
+    """Put these signals off to the end of the block, where their handlers hear of them.
 
     Signals reach the main thread alone: in another there is nothing to defer, and an exception that the block raises by
     itself passes as it is.

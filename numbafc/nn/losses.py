@@ -22,7 +22,7 @@ from .targets import class_indices, reals, reals_between
 
 
 class Loss(NamedTuple):
-    """What a network is trained to make small."""
+    """A loss: what a network is trained to make small."""
 
     name: str
     classifies: bool  # targets are classes, outputs are logits
@@ -30,7 +30,7 @@ class Loss(NamedTuple):
     run: Kernel  # both of the below, of flat arrays (see loss_types)
 
     def per_sample(self, Y: np.ndarray, targets: np.ndarray, smoothing: float = 0.0) -> np.ndarray:
-        """l, (B,), of outputs Y (T, B), T ≥ 1.
+        """The losses l, (B,), of outputs Y (T, B), T ≥ 1.
 
         targets: class indices (B,), or reals (B, T), (B,) where T = 1. smoothing: ε of cross_entropy, from 0 to below 1.
         Raises TypeError or ValueError.
@@ -38,7 +38,7 @@ class Loss(NamedTuple):
         return self._both(Y, targets, smoothing)[0]
 
     def gradient(self, Y: np.ndarray, targets: np.ndarray, smoothing: float = 0.0) -> np.ndarray:
-        """∂l[s]/∂Y[t,s], (T, B). Arguments and errors as in per_sample."""
+        """The gradient ∂l[s]/∂Y[t,s], (T, B). Arguments and errors as in per_sample."""
         return self._both(Y, targets, smoothing)[1]
 
     def _both(self, Y: np.ndarray, targets: np.ndarray, smoothing: float) -> tuple[np.ndarray, np.ndarray]:
@@ -57,10 +57,10 @@ class Loss(NamedTuple):
 
 
 def loss_types(real: Any) -> tuple[Any, ...]:
-    """(Y, classes, targets, samples, dY, losses, scratch, smoothing): losses[s] and ∂losses[s]/∂Y[t,s] of a batch whose
-    sample s is samples[s]; the result is the number of hits.
+    """The types of (Y, classes, targets, samples, dY, losses, scratch, smoothing), the arguments of a loss.
 
-    Y, dY: flat, (T, B). scratch: room for 2·B numbers. A hit is a sample whose largest output is that of its class.
+    It fills losses[s] and dY[t,s] = ∂losses[s]/∂Y[t,s] of a batch whose sample s is samples[s]; the result is the number of
+    hits. Y, dY: flat, (T, B). scratch: for 2·B numbers. A hit is a sample whose largest output is that of its class.
     """
     read = flat_in(real), flat_in(types.int64), flat_in(real), flat_in(types.int64)
     return *read, flat(real), flat(real), flat(real), types.float64

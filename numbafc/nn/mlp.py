@@ -52,7 +52,7 @@ class MLP(Network):
 
     @property
     def training(self) -> Progress | None:
-        """How far the last fit has come, or None."""
+        """The progress of the last fit, or None."""
         return self.__dict__.get("training")
 
     @training.setter
@@ -69,7 +69,7 @@ class MLP(Network):
         self.training = progress
 
     def standardize(self, X: Any, y: Any = None) -> None:
-        """From now on inputs are (x − mean)/scale, with the mean and standard deviation of X: (samples, features).
+        """Make inputs (x − mean)/scale from now on, with the mean and standard deviation of X: (samples, features).
 
         With y, (samples, T), so are the targets of "mse", "mae" and "huber": the network learns (y − mean)/scale, its loss
         is of that, and predictions and scores are in y's own units. A column that does not vary has scale 1.
@@ -154,7 +154,7 @@ class MLP(Network):
         return train(self, given, progress, keep=self._keep, validation=held_out, callbacks=functions)
 
     def was_trained_on(self, X: Any, y: Any, sample_weight: Any = None, class_weight: Any = None) -> bool:
-        """Whether these are, all, in this order and with these weights, the samples of the training in `training`."""
+        """Tell whether these are, all, in this order and with these weights, the samples of the training in `training`."""
         given = samples.of(self, X, y, sample_weight, class_weight)
         return self.training is not None and self.training.is_of(given)
 
@@ -163,7 +163,7 @@ class MLP(Network):
         return evaluation.outputs(self, samples.rows(self, X))
 
     def predict(self, X: Any) -> np.ndarray:
-        """What the network says of each sample.
+        """The network's answer to each sample.
 
         "cross_entropy": its class index, (samples,). Otherwise (samples, T), or (samples,) where T = 1: labels 0 or 1 for
         "binary_cross_entropy", expected counts for "poisson", else the outputs.

@@ -1,4 +1,4 @@
-"""How a network is trained: every setting of fit, with its default and what it may be, and a Recipe of checked ones.
+"""The recipe of a training: every setting of fit, with its default and what it may be.
 
 What else knows settings derives from SETTINGS: fit's checks, files, the command line, and what a resumed training compares.
 A new one is an entry here and a field of Recipe or Regularization, with its default for the files of older versions; an
@@ -75,7 +75,7 @@ def given(arguments: Mapping[str, Any]) -> dict[str, Any]:
 
 
 class Regularization(NamedTuple):
-    """What changes the gradient of a minibatch. 0 stands for none."""
+    """Settings that change the gradient of a minibatch. 0 stands for none."""
 
     dropout: float = 0.0
     clip_norm: float = 0.0
@@ -85,7 +85,7 @@ class Regularization(NamedTuple):
 
     @property
     def numbers(self) -> tuple[float, float, float, float]:
-        """As engine.py takes them."""
+        """The numbers that engine.py takes."""
         return self.dropout, self.clip_norm, self.clip_sample_norm, self.label_smoothing
 
 

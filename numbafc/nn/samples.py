@@ -17,7 +17,7 @@ ROWS = 1024  # of which a digest takes a copy, where they are not contiguous
 
 
 class Samples(NamedTuple):
-    """What a network is trained on."""
+    """The samples that a network is trained on."""
 
     X: np.ndarray  # (samples, N), not standardised
     targets: np.ndarray  # classes or reals, standardised
@@ -49,7 +49,7 @@ class Samples(NamedTuple):
 
     @property
     def fingerprint(self) -> int:
-        """What older versions know of the samples: all targets and weights, and at most some thousand rows.
+        """The digest of older versions, who know of the samples: all targets and weights, and at most some thousand rows.
 
         They divided a minibatch by its own weights, so they must not take weights for those of a training of theirs.
         """
@@ -57,14 +57,14 @@ class Samples(NamedTuple):
 
     @property
     def old_fingerprint(self) -> int:
-        """What older versions wrote."""
+        """The digest that still older versions wrote."""
         some = np.ascontiguousarray(self.X[:: max(1, len(self.X) // 1024)])
         value = zlib.crc32(np.ascontiguousarray(self.targets).data, zlib.crc32(some.data))
         return value if self.weight is None else zlib.crc32(np.ascontiguousarray(self.weight).data, value)
 
 
 class HeldOut(NamedTuple):
-    """What a network is measured on after each epoch."""
+    """The samples that a network is measured on after each epoch."""
 
     X: np.ndarray
     targets: np.ndarray  # in their own units
@@ -77,7 +77,7 @@ class HeldOut(NamedTuple):
 
 
 def of(net: Network, X: Any, y: Any, sample_weight: Any = None, class_weight: Any = None) -> Samples:
-    """What fit is given, checked. Raises TypeError or ValueError."""
+    """The samples that fit is given, checked. Raises TypeError or ValueError."""
     X = rows(net, X)
     y, weight = targets(net, y, len(X)), weights(sample_weight, len(X))
     if class_weight is not None:
@@ -89,7 +89,7 @@ def of(net: Network, X: Any, y: Any, sample_weight: Any = None, class_weight: An
 
 
 def held_out(net: Network, validation: Any) -> HeldOut | None:
-    """What fit is given to measure, checked: (X, y), or (X, y, weights). Raises TypeError or ValueError."""
+    """The samples that fit is given to measure, checked: (X, y), or (X, y, weights). Raises TypeError or ValueError."""
     if validation is None:
         return None
     if not isinstance(validation, tuple | list) or len(validation) not in (2, 3):
@@ -103,7 +103,7 @@ def held_out(net: Network, validation: Any) -> HeldOut | None:
 
 
 def rows(net: Network, X: Any, name: str = "X") -> np.ndarray:
-    """X: (samples, N) in the network's dtype. Raises TypeError or ValueError."""
+    """The rows X, (samples, N), in the network's dtype. Raises TypeError or ValueError."""
     X = checks.real_values(name, frames.by_name(X, net.features), net.dtype)
     if X.ndim != 2 or X.shape[1] != net.sizes[0]:
         raise ValueError(
@@ -114,7 +114,7 @@ def rows(net: Network, X: Any, name: str = "X") -> np.ndarray:
 
 
 def targets(net: Network, y: Any, samples: int) -> np.ndarray:
-    """One for each sample, in their own units. Raises TypeError or ValueError."""
+    """The targets, one for each sample, in their own units. Raises TypeError or ValueError."""
     found = LOSSES[net.loss_name].targets(y, net.sizes[-1], net.dtype)
     if len(found) != samples:
         raise ValueError(f"y has {len(found)} samples but X has {samples}; give one target per row of X")
@@ -151,6 +151,6 @@ def mean_and_scale(A: np.ndarray, dtype: np.dtype) -> tuple[np.ndarray, np.ndarr
 
 
 def require(name: str, rows: np.ndarray) -> None:
-    """At least one. Raises ValueError."""
+    """Require at least one sample. Raises ValueError."""
     if len(rows) == 0:
         raise ValueError(f"{name} needs at least one sample, got 0")

@@ -140,7 +140,7 @@ def _standardisation(net: Network) -> tuple[np.ndarray, np.ndarray]:
 def python_epochs(
     net: Network, X: np.ndarray, targets: np.ndarray, weight: np.ndarray | None, recipe: Recipe, state: dict[str, Any]
 ) -> EpochFunction:
-    """The same, written down: the specification of the engine, and what runs optimizers that are not ours.
+    """One pass over the samples in Python: the specification of the engine, and what runs optimizers that are not ours.
 
     A step is made and counted before Ctrl-C is heard: none is repeated or left out by whoever goes on from there. An
     exception of update itself leaves its step uncounted, in whatever state update leaves parameters and state.
