@@ -10,7 +10,7 @@ Formulas: numbafc.formulas. Layer: numbafc.layer. Jacobians: numbafc.jacobian. N
 from . import _startup  # noqa: F401  before all else
 from ._numba import get_num_threads, set_num_threads
 from ._version import __version__
-from .files import InvalidFile, load
+from .files import InvalidFile, load, save
 from .jacobian import (
     BiasJacobian,
     InputJacobian,
@@ -59,5 +59,6 @@ __all__ = [
     "numeric_jacobian",
     "per_sample_grad_norms",
     "reroll",
+    "save",
     "set_num_threads",
 ]

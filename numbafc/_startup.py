@@ -38,7 +38,7 @@ RULES: "dict[str, tuple[Callable[[str], bool], str]]" = {
 
 
 def is_command() -> bool:
-    """Whether this process is the command, and numbafc no library of another program."""
+    """Tell whether this process is the command, and numbafc no library of another program."""
     first = sys.argv[0] if getattr(sys, "argv", None) else ""
     if first == "-m":  # while the package of `python -m numbafc` is imported
         words = sys.orig_argv
@@ -47,7 +47,7 @@ def is_command() -> bool:
 
 
 def begin() -> None:
-    """Ctrl-C, and what fails, end the process with one line from now on. A variable that Numba cannot use ends it now."""
+    """From now on, end with one line on Ctrl-C and on what fails; now, where a variable is one that Numba cannot use."""
     if _signal.getsignal(_signal.SIGINT) is _signal.default_int_handler:  # a background job of a shell ignores Ctrl-C
         _signal.signal(_signal.SIGINT, on_interrupt)
     sys.excepthook = on_failure
@@ -61,7 +61,7 @@ def begin() -> None:
 
 
 def wrong_variable(environment: "Mapping[str, str]") -> str | None:
-    """What is wrong with the first variable of Numba's that is, if one is."""
+    """A sentence about the first variable of Numba's that is wrong, or None."""
     for name, (fits, words) in RULES.items():
         value = environment.get(name)
         if value is not None and not fits(value):
@@ -76,7 +76,7 @@ def on_interrupt(number: int, frame: "FrameType | None") -> "NoReturn":
 
 
 def on_failure(kind: type[BaseException], error: BaseException, trace: "TracebackType | None") -> "NoReturn":
-    """What ends the process, in one sentence."""
+    """End the process with one sentence about what failed."""
     import re
 
     if os.environ.get(TRACEBACK):
@@ -96,9 +96,15 @@ def on_failure(kind: type[BaseException], error: BaseException, trace: "Tracebac
 
 def end(sentence: str, code: int) -> "NoReturn":
     """End the process with one sentence."""
-    shown = "".join(one if one.isprintable() else ascii(one)[1:-1] for one in sentence)
-    os.write(2, f"numbafc: {shown}\n".encode(errors="backslashreplace"))
+    os.write(2, f"numbafc: {printable(sentence)}\n".encode(errors="backslashreplace"))
     os._exit(code)
+
+
+def printable(text: str) -> str:
+    """The text with what cannot be printed, a line's end and an escape sequence among them, written as Python would."""
+    if text.isprintable():
+        return text
+    return "".join(one if one.isprintable() else ascii(one)[1:-1] for one in text)
 
 
 def finish() -> None:

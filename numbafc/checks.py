@@ -1,4 +1,4 @@
-"""What an argument must be. Every refusal says what was expected, what came, and how to mend it; nothing is written before.
+"""Checks of arguments. Every refusal says what was expected, what came, and how to mend it; nothing is written before.
 
 Read in place: float32 and float64 arrays of any strides, read-only ones and memory maps. Copied, since no processor
 computes on them: byte-swapped and unaligned ones. Refused: everything whose meaning would change on the way.
@@ -15,6 +15,7 @@ import numpy as np
 DtypeName = Literal["float32", "float64"]
 RealDtype = DtypeName | type[np.float32] | type[np.float64] | np.dtype[Any]
 SINGLE, DOUBLE = map(np.dtype, get_args(DtypeName))
+INT64_END = 2**63  # what is counted is below it, so that compiled code and files hold it
 
 
 def real_arrays(**arrays: Any) -> list[np.ndarray]:
@@ -38,7 +39,7 @@ def real_array(name: str, value: Any) -> np.ndarray:
 
 
 def not_masked(name: str, value: Any) -> None:
-    """The value is no masked array. Raises TypeError."""
+    """Refuse a masked array. Raises TypeError."""
     if isinstance(value, np.ma.MaskedArray):
         raise TypeError(
             f"{name} must be a plain array, got a masked one, whose mask would be ignored; "
@@ -58,7 +59,7 @@ def real_dtype(dtype: Any) -> np.dtype:
 
 
 def same_dtype(**arrays: np.ndarray) -> None:
-    """All arrays have one dtype: a mixed call would round where nobody asked for it. Raises TypeError."""
+    """Require one dtype of all arrays: a mixed call would round where nobody asked for it. Raises TypeError."""
     first, reference = next(iter(arrays.items()))
     for name, array in arrays.items():
         if array.dtype != reference.dtype:
@@ -69,7 +70,7 @@ def same_dtype(**arrays: np.ndarray) -> None:
 
 
 def axes(name: str, array: np.ndarray, form: str, *allowed: int) -> None:
-    """The array has an allowed number of axes. form: its shape in letters. Raises ValueError."""
+    """Require an allowed number of axes. form: its shape in letters. Raises ValueError."""
     if array.ndim not in allowed:
         raise ValueError(
             f"{name} has {array.ndim} axes (shape {array.shape}) but must have {' or '.join(map(str, allowed))}: {form}"
@@ -77,13 +78,13 @@ def axes(name: str, array: np.ndarray, form: str, *allowed: int) -> None:
 
 
 def same_size(got: tuple[str, int], expected: tuple[str, int], fix: str) -> None:
-    """Two axes that the formula pairs have one length. Raises ValueError: "X has 3 rows but W has 4 columns; …"."""
+    """Require one length of two axes that a formula pairs. Raises ValueError: "X has 3 rows but W has 4 columns; …"."""
     if got[1] != expected[1]:
         raise ValueError(f"{got[0].format(got[1])} but {expected[0].format(expected[1])}; {fix}")
 
 
 def same_form(first: str, one: np.ndarray, second: str, other: np.ndarray) -> None:
-    """Both arrays hold one sample without a sample axis, or both hold a batch. Raises ValueError."""
+    """Require one sample without a sample axis in both arrays, or a batch in both. Raises ValueError."""
     if one.ndim != other.ndim:
         raise ValueError(
             f"{first} has shape {one.shape} but {second} has shape {other.shape}; give one sample as two vectors, or "
@@ -92,26 +93,31 @@ def same_form(first: str, one: np.ndarray, second: str, other: np.ndarray) -> No
 
 
 def choice(name: str, value: Any, known: Iterable[str]) -> str:
-    """The value is one of the known names. Raises ValueError that lists them."""
+    """The value, which must be one of the known names. Raises ValueError that lists them."""
     names = list(known)
     if not (isinstance(value, str) and value in names):
         raise ValueError(f"{name} must be one of {', '.join(map(repr, names))}, got {value!r}")
     return value
 
 
-def count(name: str, value: Any, least: int = 0, below: int | None = None) -> int:
-    """The value is an integer ≥ least (and < below). Raises TypeError or ValueError."""
+def count(name: str, value: Any, least: int = 0) -> int:
+    """The value, which must be an integer ≥ least, of any size. Raises TypeError or ValueError."""
     if isinstance(value, bool | np.bool_) or not isinstance(value, int | np.integer):
         raise TypeError(f"{name} must be an integer, got {type(value).__name__} ({shown(value)})")
     if value < least:
         raise ValueError(f"{name} must be at least {least}, got {shown(int(value))}")
-    if below is not None and value >= below:
-        raise ValueError(f"{name} must be below {below}, got {shown(int(value))}")
+    return int(value)
+
+
+def int64(name: str, value: Any, least: int = 0) -> int:
+    """The value, which must be an integer ≥ least that 64 bits hold. Raises TypeError or ValueError."""
+    if count(name, value, least) >= INT64_END:
+        raise ValueError(f"{name} must be below 2⁶³, got {shown(int(value))}")
     return int(value)
 
 
 def flag(name: str, value: Any) -> bool:
-    """The value is True or False, or 1 or 0: every word is true, "no" as well. Raises TypeError."""
+    """The value, which must be True or False, or 1 or 0: every word is true, "no" as well. Raises TypeError."""
     if not isinstance(value, bool | np.bool_ | int | np.integer) or value not in (0, 1):
         raise TypeError(f"{name} must be True or False, got {type(value).__name__} ({shown(value)})")
     return bool(value)
@@ -125,7 +131,7 @@ def shown(value: Any) -> str:
 
 
 def number(name: str, value: Any, least: float, *, exclusive: bool = False, below: float = np.inf) -> float:
-    """The value is a finite real number, ≥ least (> least if exclusive) and < below. Raises TypeError or ValueError."""
+    """The value, which must be finite, ≥ least (> least if exclusive) and < below. Raises TypeError or ValueError."""
     if isinstance(value, bool | np.bool_) or not isinstance(value, int | float | np.integer | np.floating):
         raise TypeError(f"{name} must be a number, got {type(value).__name__} ({shown(value)})")
     try:
@@ -136,6 +142,16 @@ def number(name: str, value: Any, least: float, *, exclusive: bool = False, belo
         limits = f"{'above' if exclusive else 'at least'} {least:g}" + (f" and below {below:g}" if below < np.inf else "")
         raise ValueError(f"{name} must be a finite number {limits}, got {shown(value)}")
     return float(value)
+
+
+def fraction(name: str, value: Any) -> float:
+    """The value, which must be a number from 0 to below 1. Raises TypeError or ValueError."""
+    return number(name, value, 0, below=1)
+
+
+def positive(name: str, value: Any) -> float:
+    """The value, which must be a finite number above 0. Raises TypeError or ValueError."""
+    return number(name, value, 0, exclusive=True)
 
 
 def output(out: Any, shape: tuple[int, ...], dtype: np.dtype, **inputs: np.ndarray | None) -> np.ndarray:
@@ -161,7 +177,7 @@ def output(out: Any, shape: tuple[int, ...], dtype: np.dtype, **inputs: np.ndarr
 
 
 def shares_memory(one: np.ndarray, other: np.ndarray) -> bool:
-    """Whether two arrays have an element in common; yes where that is too hard to tell."""
+    """Tell whether two arrays have an element in common; yes where that is too hard to tell."""
     if not np.may_share_memory(one, other):
         return False
     try:
@@ -171,7 +187,7 @@ def shares_memory(one: np.ndarray, other: np.ndarray) -> bool:
 
 
 def overlaps_itself(array: np.ndarray) -> bool:
-    """Whether two indices may name one address: in order of stride, each step must leave the smaller axes behind."""
+    """Tell whether two indices may name one address: in order of stride, each step must leave the smaller axes behind."""
     if array.size < 2:
         return False
     reach = array.itemsize
@@ -188,7 +204,7 @@ def _flags(array: np.ndarray) -> str:
 
 
 def finite(name: str, array: np.ndarray) -> None:
-    """No NaN and no infinity. Raises ValueError with the first bad place, counted from 0."""
+    """Refuse NaN and infinity. Raises ValueError with the first bad place, counted from 0."""
     if not np.isfinite(array).all():
         place = tuple(int(axis) for axis in np.argwhere(~np.isfinite(array))[0])
         words = ("row", "column")[: len(place)] if len(place) <= 2 else [f"axis {axis}" for axis in range(len(place))]

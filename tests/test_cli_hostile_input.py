@@ -25,7 +25,7 @@ import numbafc as fc
 from numbafc import _numba
 from numbafc.cli import app, outputs, screen
 from numbafc.cli.display import Display
-from numbafc.cli.endings import BAD_INPUT, DIVERGED, FAULT, INTERRUPTED, NOBODY_READS
+from numbafc.cli.exit_codes import BAD_INPUT, DIVERGED, FAULT, INTERRUPTED, NOBODY_READS
 from numbafc.cli.settings import OF_NETWORK, OF_TRAINING
 
 LONGEST = 460  # characters of a sentence: those about a file have 150 for its name

@@ -14,7 +14,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import numbafc as fc
-from numbafc.files import InvalidFile, checkpoint, datasets, digits
+from numbafc.files import InvalidFile, datasets, description, digits
 
 
 @pytest.fixture
@@ -65,9 +65,9 @@ def test_the_names_and_shapes_are_pytorch_s(tmp_path, net):
 
 def test_arrays_in_fortran_order_are_written_right(tmp_path, net, monkeypatch):
     """safetensors 0.8 writes an F-ordered array's memory as if it were in C order, without a word (upstream #825)."""
-    ordered = checkpoint._tensors(net)
-    monkeypatch.setattr(checkpoint, "_tensors", lambda _: {name: np.asfortranarray(A) for name, A in ordered.items()})
-    checkpoint.save(net, tmp_path / "net.safetensors")
+    ordered = description._tensors(net)
+    monkeypatch.setattr(description, "_tensors", lambda _: {name: np.asfortranarray(A) for name, A in ordered.items()})
+    fc.save(net, tmp_path / "net.safetensors")
     monkeypatch.undo()
     assert_same_bits(fc.load(tmp_path / "net.safetensors").parameters, net.parameters, "parameters")
 

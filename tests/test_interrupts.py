@@ -5,7 +5,7 @@ import threading
 
 import pytest
 
-from numbafc.nn.interrupts import ENDINGS, deferred
+from numbafc.nn.interrupts import SIGNALS, deferred
 
 
 class Ended(Exception):
@@ -19,7 +19,7 @@ def step(number, work):
         work()
 
 
-@pytest.mark.parametrize("number", ENDINGS)
+@pytest.mark.parametrize("number", SIGNALS)
 def test_a_signal_is_heard_when_the_step_is_done(number):
     steps = []
 

@@ -88,7 +88,7 @@ def test_the_message_names_what_the_hint_has(setting):
 def test_every_setting_by_name_has_its_hint():
     """No public function takes any string where a registry has the names."""
     for value in vars(fc).values():
-        for function in (value, *vars(value).values()) if inspect.isclass(value) else (value,):
+        for function in (value, value.__init__, *vars(value).values()) if inspect.isclass(value) else (value,):
             if not inspect.isfunction(function) or not function.__module__.startswith("numbafc."):
                 continue
             for name, hint in inspect.get_annotations(function).items():

@@ -99,18 +99,19 @@ def test_every_file_has_tests_and_they_are_there():
 
 
 def test_what_is_no_longer_in_a_source_is_said():
-    sources = {"nn/mlp.py": "CHUNK = 1024\n", "nn/initializers.py": 'VARIANCES = {"xavier": lambda N, T: 2 / (N + T)}\n'}
-    assert "nn/mlp.py: ^CHUNK = " not in known.outdated(sources)
-    assert "nn/mlp.py: ^CHUNK = " in known.outdated({"nn/mlp.py": "PIECE = 1024\n"})
+    xavier = 'VARIANCES = {"xavier": lambda N, T: 2 / (N + T)}\n'
+    sources = {"nn/evaluation.py": "CHUNK = 1024\n", "nn/initializers.py": xavier}
+    assert "nn/evaluation.py: ^CHUNK = " not in known.outdated(sources)
+    assert "nn/evaluation.py: ^CHUNK = " in known.outdated({"nn/evaluation.py": "PIECE = 1024\n"})
     assert known.outdated({}) == []
     assert [row["line"] for row in planted.mutants(sources)] == [1]  # xavier's; the others are said to be gone
 
 
 def test_a_change_that_says_the_same_is_known_by_its_line():
-    line = "        return Y[:, 0] if self.sizes[-1] == 1 else Y"
-    assert known.is_equivalent("nn/mlp.py", line, line.replace("[:, 0]", "[:,  -1]"))
-    assert known.is_equivalent("nn/mlp.py", line, line.replace("== 1", "== 2")) is None
-    assert known.is_equivalent("nn/mlp.py", line, line) is None
+    line = "        return Y[:, 0] if net.sizes[-1] == 1 else Y"
+    assert known.is_equivalent("nn/evaluation.py", line, line.replace("[:, 0]", "[:,  -1]"))
+    assert known.is_equivalent("nn/evaluation.py", line, line.replace("== 1", "== 2")) is None
+    assert known.is_equivalent("nn/evaluation.py", line, line) is None
     assert known.is_equivalent("nn/losses.py", line, line.replace("[:, 0]", "[:, -1]")) is None
 
 

@@ -24,7 +24,7 @@ from hypothesis import strategies as st
 
 import numbafc
 import numbafc as fc
-from numbafc.files import InvalidFile, checkpoint, datasets, idx, naming, opening, shown
+from numbafc.files import InvalidFile, checkpoint, container, datasets, idx, naming, opening, shown
 from numbafc.nn import initializers
 
 MIB = 1 << 20
@@ -265,7 +265,7 @@ def test_lack_of_memory_is_a_sentence_with_the_file(tmp_path, monkeypatch):
         with pytest.raises(MemoryError, match=r"x\.csv: it takes more memory than there is$"):
             read(path)
     fc.MLP([2, 2]).save(path := tmp_path / "m")
-    monkeypatch.setattr(checkpoint, "_tensor", none)
+    monkeypatch.setattr(container, "_tensor", none)
     with pytest.raises(MemoryError, match=r"m: it takes more memory than there is$"):
         fc.load(path)
 
@@ -283,10 +283,10 @@ def test_a_library_that_panics_is_a_sentence(tmp_path, monkeypatch):
         def deserialize(self, _):
             raise self.error
 
-    monkeypatch.setattr(checkpoint, "_safetensors", lambda: Library(panic("called `Option::unwrap()` on None")))
+    monkeypatch.setattr(container, "library", lambda: Library(panic("called `Option::unwrap()` on None")))
     with pytest.raises(InvalidFile, match=r"m: not a readable safetensors file .safetensors failed: called `Option"):
         fc.load(tmp_path / "m")
-    monkeypatch.setattr(checkpoint, "_safetensors", lambda: Library(KeyboardInterrupt()))
+    monkeypatch.setattr(container, "library", lambda: Library(KeyboardInterrupt()))
     with pytest.raises(KeyboardInterrupt):
         fc.load(tmp_path / "m")
 
@@ -294,19 +294,19 @@ def test_a_library_that_panics_is_a_sentence(tmp_path, monkeypatch):
 CUT_SHORT = """
 import os, sys
 import numbafc as fc
-from numbafc.files import checkpoint
+from numbafc.files import container
 path, mapped = sys.argv[1:]
 if mapped:
     from safetensors import safe_open
     with safe_open(path, framework="np") as file:
         os.truncate(path, 4096)
         file.get_tensor("layers.0.weight").sum()
-size_of = checkpoint.size_of
+size_of = container.size_of
 def then_cut(file):
     size = size_of(file)
     os.truncate(path, 4096)
     return size
-checkpoint.size_of = then_cut
+container.size_of = then_cut
 try:
     fc.load(path)
 except fc.files.InvalidFile as error:

@@ -4,6 +4,7 @@ And where a network goes when its place cannot be written.
 """
 
 import errno
+import inspect
 import os
 import shutil
 import subprocess
@@ -15,7 +16,7 @@ import pytest
 from helpers import run_python
 
 import numbafc as fc
-from numbafc.files import elsewhere, load, replacing, require_savable, require_writable, save_elsewhere, save_somewhere
+from numbafc.files import elsewhere, load, replacing, require_savable, require_writable, save_elsewhere
 
 OLD, NEW = b"old" * 1000, b"new" * 2000
 as_somebody = pytest.mark.skipif(not hasattr(os, "fork") or os.geteuid() != 0, reason="only root can become somebody else")
@@ -159,6 +160,18 @@ def test_a_look_leaves_everything_as_it_was(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["old"]
 
 
+def saved_for_good(net, path):
+    """Where the command saves a network: at the path, or elsewhere."""
+    from pathlib import Path
+
+    from numbafc.cli.places import Place, SavedElsewhere, save_for_good
+
+    try:
+        return save_for_good(Place(Path(path), True, None), net, Path(path))
+    except SavedElsewhere as error:
+        return error.path
+
+
 def as_nobody(code, folder):
     """Run code, with `folder` and numbafc, as a user without rights; assertions in it count."""
     done = run_python(
@@ -166,9 +179,11 @@ def as_nobody(code, folder):
 import errno, os, stat, sys
 from pathlib import Path
 import numbafc as fc
-from numbafc.files import replacing, require_writable, save_somewhere
+from numbafc.files import replacing, require_writable
+{inspect.getsource(saved_for_good)}
 folder = Path(sys.argv[1])
 net = fc.MLP([2, 3, 2])
+saved_for_good(net, folder / "warm.safetensors")
 net.save(folder / "warm.safetensors")       # everything is imported before the rights are gone
 fc.load(folder / "warm.safetensors")
 os.setgroups([])
@@ -230,7 +245,7 @@ words = refused(folder / "deep" / "m")
 assert words == "Permission denied; a file is written beside it first: its folder must be writable, too", words
 assert (folder / "deep" / "m").read_bytes() == before
 os.chdir(folder)
-saved = save_somewhere(net, folder / "deep" / "m")
+saved = saved_for_good(net, folder / "deep" / "m")
 assert saved == folder / "m-elsewhere.safetensors", saved
 assert fc.load(saved).parameters.tobytes() == net.parameters.tobytes()
 os.chmod(folder / "deep", 0o700)
@@ -260,10 +275,11 @@ def test_somebody_else_s_file_in_a_shared_folder_is_refused_before_the_work(open
     assert (open_folder / "m").read_bytes() == OLD
 
 
-MOUNTED = """
+MOUNTED = f"""
 import os, subprocess, sys
+{inspect.getsource(saved_for_good)}
 import numbafc as fc
-from numbafc.files import require_writable, replacing, save_somewhere
+from numbafc.files import require_writable, replacing
 target, source, planted = sys.argv[1:]
 subprocess.run(["mount", "--bind", source, target], check=True)
 net, words = fc.MLP([2, 2]), []
@@ -276,7 +292,7 @@ for call in (require_writable, net.save):
         words.append(error.strerror)
 print(*words, sep="\\n")
 os.chdir(sys.argv[2] + ".folder")
-print(save_somewhere(net, target).name, open(source).read(), sorted(os.listdir(os.path.dirname(target))))
+print(saved_for_good(net, target).name, open(source).read(), sorted(os.listdir(os.path.dirname(target))))
 """
 
 
@@ -473,7 +489,7 @@ def same(path, net):
 
 
 def test_a_network_that_can_be_saved_is_saved_where_it_should_be(folders, net):
-    assert save_somewhere(net, "m.safetensors") == Path("m.safetensors")
+    assert saved_for_good(net, "m.safetensors") == Path("m.safetensors")
     assert same("m.safetensors", net)
     assert [path.name for path in folders[0].iterdir()] == ["m.safetensors"]
 
@@ -482,8 +498,8 @@ def test_one_that_cannot_goes_to_the_first_folder_that_takes_it_and_replaces_not
     here, home, temporary = folders
     (here / "m-elsewhere.safetensors").write_bytes(OLD)
     path = tmp_path / "none" / "m.safetensors"
-    assert save_somewhere(net, path) == here / "m-elsewhere-2.safetensors"
-    assert save_somewhere(net, path) == here / "m-elsewhere-3.safetensors"
+    assert saved_for_good(net, path) == here / "m-elsewhere-2.safetensors"
+    assert saved_for_good(net, path) == here / "m-elsewhere-3.safetensors"
     assert (here / "m-elsewhere.safetensors").read_bytes() == OLD
     full, write = [here], replacing.write_whole
 
@@ -493,22 +509,22 @@ def test_one_that_cannot_goes_to_the_first_folder_that_takes_it_and_replaces_not
         write(place, content, new=new)
 
     monkeypatch.setattr(elsewhere, "write_whole", on_a_full_disk)
-    assert save_somewhere(net, path) == home / "m-elsewhere.safetensors"
+    assert saved_for_good(net, path) == home / "m-elsewhere.safetensors"
     full.append(home)
-    assert save_somewhere(net, path) == temporary / "m-elsewhere.safetensors"
+    assert saved_for_good(net, path) == temporary / "m-elsewhere.safetensors"
     for saved in (here / "m-elsewhere-3.safetensors", home / "m-elsewhere.safetensors"):
         assert same(saved, net)
     assert all(litter(folder) == [] for folder in folders)
     full.append(temporary)
     with pytest.raises(FileNotFoundError, match="make its folder first"):  # what is wrong with the place asked for
-        save_somewhere(net, path)
+        saved_for_good(net, path)
     with pytest.raises(OSError, match="No space left"):
         save_elsewhere(net, path)
 
 
 @pytest.mark.parametrize("name", ["n" * 300, "m.onnx", "", "."])
 def test_a_name_that_cannot_be_is_no_reason_to_lose_a_network(folders, net, name):
-    saved = save_somewhere(net, name)
+    saved = saved_for_good(net, name)
     assert saved.parent == folders[0]
     assert same(saved, net)
 
@@ -517,7 +533,7 @@ def test_folders_that_are_gone_are_passed_over(folders, net, monkeypatch, tmp_pa
     here, home, temporary = folders
     here.rmdir()
     shutil.rmtree(home)
-    assert save_somewhere(net, tmp_path / "none" / "m") == temporary / "m-elsewhere.safetensors"
+    assert saved_for_good(net, tmp_path / "none" / "m") == temporary / "m-elsewhere.safetensors"
 
 
 def test_names_end_somewhere(folders, net, monkeypatch):
@@ -530,11 +546,11 @@ def test_a_training_that_no_file_can_hold_is_left_out_and_the_parameters_are_kep
     net.fit([[1, 2], [3, 4]], [0, 1])
     net.training.epochs = 10**20
     net.classes = ("a", "b")
-    saved = save_somewhere(net, tmp_path / "m.safetensors")
+    saved = saved_for_good(net, tmp_path / "m.safetensors")
     assert saved == folders[0] / "m-elsewhere.safetensors"
     assert same(saved, net)
     assert load(saved).training is None
     net.activation = "swish"
     with pytest.raises(ValueError, match=r"activation must be one of"):
-        save_somewhere(net, tmp_path / "m.safetensors")
+        saved_for_good(net, tmp_path / "m.safetensors")
     assert [path.name for path in folders[0].iterdir()] == ["m-elsewhere.safetensors"]

@@ -10,30 +10,30 @@ import typer
 from typer.core import TyperGroup
 
 from .. import __version__
-from . import endings, evaluate, info, predict, train
+from . import evaluate, exit_codes, info, predict, train
 
 
 class Commands(TyperGroup):
-    """The commands, each of which ends as endings.py has it."""
+    """The commands, each of which ends with a code of exit_codes.py."""
 
     def main(self, *arguments: Any, **options: Any) -> Any:
         run = functools.partial(super().main, *arguments, **options | {"standalone_mode": False})
         if not options.get("standalone_mode", True):
             return run()
-        sys.exit(endings.exit_code(run))
+        sys.exit(exit_codes.exit_code(run))
 
     def invoke(self, context: Any) -> Any:
         try:
             return super().invoke(context)
-        except endings.UsageError:
+        except exit_codes.UsageError:
             raise
         except BaseException as error:  # typer.Exit, too: Ctrl-C anywhere else comes back as its code alone
-            raise endings.Ended(error) from error
+            raise exit_codes.Ended(error) from error
 
 
 app = typer.Typer(
     cls=Commands,
-    epilog=f"Exit codes:\n\n\b\n{endings.CODES.strip()}",
+    epilog=f"Exit codes:\n\n\b\n{exit_codes.CODES.strip()}",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,

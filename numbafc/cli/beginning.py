@@ -1,4 +1,4 @@
-"""What a training needs, from its options: data, network, settings, and a place for the model. Then it is a Run."""
+"""A Run made from the options of `numbafc train`: data, network, settings, and a place for the model."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from ..files import datasets
 from ..files.checkpoint import load
 from ..files.invalid import InvalidFile
 from ..nn import MLP
-from ..nn.mlp import REAL_LOSSES
+from ..nn.attributes import REAL_LOSSES
 from . import resuming, settings
 from .outputs import check_writable
 from .places import Place
@@ -41,10 +41,10 @@ def go_on(source: Source, context: typer.Context, resume: Path, epochs: int | No
     run = _run(source, net, source.read_for(net), given, {"resume": True}, out or resume)
     if not net.was_trained_on(run.training.X, run.training.y, class_weight=given["class_weight"]):
         raise ValueError(
-            f"--resume {resume} needs the samples and weights its training began with, {run._progress.samples} of them; "
+            f"--resume {resume} needs the samples and weights its training began with, {run.progress.samples} of them; "
             f"these are others, {len(run.training.X)}; give the same data, --validation-split and --class-weight"
         )
-    run.asked["epochs"] = run._progress.epochs
+    run.asked["epochs"] = run.progress.epochs
     return run
 
 

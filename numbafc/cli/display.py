@@ -1,4 +1,4 @@
-"""How a training shows its progress: a bar on a terminal, plain lines elsewhere."""
+"""The display of a training: a bar on a terminal, plain lines elsewhere."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ WAITING = "training; kernels that are not in the cache yet are compiled first, f
 
 
 def minibatches(net: MLP) -> int:
-    """How many minibatches of a training are done."""
+    """The number of minibatches of a training that are done."""
     training = net.training
     return 0 if training is None else len(training.history) * training.batches + int(training.results[4])
 
 
 class Display(Progress):
-    """The progress of a network's training. The value is a callback for fit."""
+    """A bar or lines that show how far a network's training is. The value is a callback for fit."""
 
     def __init__(self, net: MLP, epochs: int, console: Console, say: Callable[[str], None] = screen.say) -> None:
         self.net, self.epochs, self.score = net, epochs, score_name(net)
@@ -50,7 +50,7 @@ class Display(Progress):
         speed = [TextColumn("{task.fields[speed]}", table_column=Column(no_wrap=True))] if has >= NARROW else []
         # what is left to the line when the others are as wide as they get, and a space is between each two
         others = (BAR + 1) * len(bar) + (TIME + 1) * len(time) + (SPEED + 1) * len(speed)
-        self.room = max(has - width - others - 1, 0)
+        self.left = max(has - width - others - 1, 0)
         line = TextColumn("{task.description}", table_column=Column(no_wrap=True))
         super().__init__(done, *bar, *time, *speed, line, console=console, disable=not self.moves)
         history = [] if net.training is None else net.training.history
@@ -59,7 +59,7 @@ class Display(Progress):
             say(WAITING)
 
     def get_renderables(self) -> Iterable[RenderableType]:
-        """What is on the screen, several times a second: how far the network is now, in the middle of an epoch too."""
+        """The parts of the bar, several times a second: how far the network is now, in the middle of an epoch too."""
         training, done = self.net.training, minibatches(self.net)
         if training is not None and done > self.first:
             self.update(self.task, total=self.epochs * training.batches, completed=done)
@@ -74,13 +74,13 @@ class Display(Progress):
         speed = f"{record.samples / record.seconds:.0f} samples/s"
         known = np.isfinite(record.score)
         short = f"{loss}, {self.score} " + (f"{record.score:.3f}, " if known else "") + validation
-        self.update(self.task, description=short[: self.room], speed=speed, done=record.epoch)
+        self.update(self.task, description=short[: self.left], speed=speed, done=record.epoch)
         if not self.moves and self.heard:
             line = f"{loss}, {self.score} " + (f"train {record.score:.3f} " if known else "") + validation
             self._say(f"epoch {record.epoch}/{self.epochs}: {line}, {speed}")
 
     def _say(self, line: str) -> None:
-        """A line: if it cannot be written, the training goes on; if nobody reads it any more, it ends."""
+        """Print a line: if it cannot be written, the training goes on; if nobody reads it any more, it ends."""
         try:
             self.say(line)
         except BrokenPipeError:

@@ -35,8 +35,8 @@ def evaluate(
     dataset = Source(data, target, labels).read_for(net)
     whole, others, (kind, table) = _measured(net, dataset), _others(net, dataset), _table(net, dataset)
     if as_json:
-        apart = None if others is None else _measured(net, others)
-        result = {"model": str(model), "data": str(data), "score_is": score_name(net), **whole, "others": apart}
+        rest = None if others is None else _measured(net, others)
+        result = {"model": str(model), "data": str(data), "score_is": score_name(net), **whole, "others": rest}
         screen.print_json({**result, kind: _records(table)})
         return
     lines = [
@@ -45,10 +45,10 @@ def evaluate(
         f"{score_name(net)} {screen.decimal(whole['score'])}",
     ]
     if others is not None:
-        seen, apart = whole["samples"] - len(others.X), _measured(net, others)
+        seen, rest = whole["samples"] - len(others.X), _measured(net, others)
         lines.append(
-            f"trained on {seen} of these {whole['samples']} samples; on the {apart['samples']} others: "
-            f"loss {screen.decimal(apart['loss'])}, {score_name(net)} {screen.decimal(apart['score'])}"
+            f"trained on {seen} of these {whole['samples']} samples; on the {rest['samples']} others: "
+            f"loss {screen.decimal(rest['loss'])}, {score_name(net)} {screen.decimal(rest['score'])}"
         )
     screen.say(*lines, *_aligned(table))
 
@@ -71,7 +71,7 @@ def _others(net: MLP, dataset: datasets.Dataset) -> datasets.Dataset | None:
 
 
 def _table(net: MLP, dataset: datasets.Dataset) -> tuple[str, dict[str, Any]]:
-    """What the outputs are, and for each of them its name and what is measured of it: columns by their names."""
+    """A word for the outputs, and a table of each one's name and measures: columns by their names."""
     y, predicted, names = dataset.y, net.predict(dataset.X), class_names(net)
     if LOSSES[net.loss_name].classifies:
         return "classes", {"class": names, **metrics.of_classes(y, predicted, len(names))._asdict()}

@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from types import FrameType
 from typing import Any
 
-from ..nn.interrupts import ENDINGS
+from ..nn.interrupts import SIGNALS
 
 
 class Stop(KeyboardInterrupt):
@@ -40,8 +40,8 @@ def one_stop() -> Iterator[None]:
             stopping = True
             raise Stop(number)
 
-    usual: dict[Any, Any] = {number: signal.getsignal(number) for number in ENDINGS}
-    heard = [number for number in ENDINGS if usual[number] not in (signal.SIG_IGN, None)]  # None: not Python's to give back
+    usual: dict[Any, Any] = {number: signal.getsignal(number) for number in SIGNALS}
+    heard = [number for number in SIGNALS if usual[number] not in (signal.SIG_IGN, None)]  # None: not Python's to give back
     try:
         for number in heard:
             signal.signal(number, stop)

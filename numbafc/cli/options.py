@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from ..nn import ACTIVATIONS, LOSSES, OPTIMIZERS, SCHEDULES
 from ..nn.initializers import INITIALIZERS
+from ..nn.recipe import SETTINGS
 from .curves import SUFFIXES
 
 
 def _one_of(names: object) -> str:
     return f"one of {', '.join(map(str, names))}."  # type: ignore[call-overload]
 
+
+USUAL: dict[str, Any] = {name: setting.default for name, setting in SETTINGS.items()}  # fit's own defaults
 
 Data = Annotated[
     Path, typer.Argument(help="A .csv, .npy, .npz or IDX file, or the word digits: 1797 images.", show_default=False)

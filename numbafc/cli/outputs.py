@@ -26,7 +26,7 @@ def check_writable(option: str, path: Path, *inputs: Path | None, model: bool = 
 
 
 class Saver:
-    """Saves a network between epochs, now and then: a killed process loses little. The value is a callback for fit.
+    """A callback for fit that saves a network between epochs, now and then: a killed process loses little.
 
     A save that fails is said, once until one works again, and costs the training nothing.
     """

@@ -1,4 +1,4 @@
-"""Which file a model goes to: the one that was asked for, but never over a good model of another training.
+"""The file that a model goes to: the one that was asked for, but never over a good model of another training.
 
 Without --out the file has the data set's name. Another training's model may have it already: that of a data set of the same
 name in another folder, or of other settings. Then the next free one of NAME, NAME-2, NAME-3, … is taken. A file of the same
@@ -19,7 +19,7 @@ from ..nn import MLP
 
 
 class Place:
-    """Where the model of a run goes. named: by --out, or the file that is resumed: it is replaced."""
+    """The places that the model of a run may go to. named: by --out, or the file that is resumed: it is replaced."""
 
     def __init__(self, path: Path, named: bool, is_same: Callable[[Path], bool]) -> None:
         self.path, self.named, self._is_same = path, named, is_same
@@ -28,15 +28,15 @@ class Place:
         self.replaced: set[Path] = set()  # that were there before it
 
     def whole(self) -> Path:
-        """Of a training that came to its end."""
+        """The file of a training that came to its end."""
         return self._first(lambda path: path in self._mine or self._is_same(path))
 
     def part(self) -> Path:
-        """Of one that is not at its end."""
+        """The file of a training that is not at its end."""
         return self._first(lambda path: path in self._mine)
 
     def spare(self) -> Path:
-        """Of one that went wrong: a new file, the same all along."""
+        """The file of a training that went wrong: a new one, the same all along."""
         if self._spare is None:
             self._spare = next(path for path in _names(self.path) if not _is_there(path))
         return self._spare
@@ -47,7 +47,7 @@ class Place:
         return next(path for path in _names(self.path) if not _is_there(path) or may_replace(path))
 
     def save(self, net: MLP, path: Path) -> Path:
-        """Save the network there. The file."""
+        """Save the network there, and return the file."""
         others = path.exists() and path not in self._mine
         net.save(path)
         self._mine.add(path)
@@ -63,7 +63,7 @@ class Place:
 
 
 class SavedElsewhere(OSError):
-    """A model could not be saved where it was to be. path: where it is."""
+    """An error: a model could not be saved where it was to be. path: where it is."""
 
     def __init__(self, path: Path, reason: Exception) -> None:
         super().__init__(f"{why(reason)}; the model is saved in {path} instead")
@@ -78,7 +78,7 @@ UNSAVED = OSError, ValueError, MemoryError
 
 
 def why(error: Exception) -> str:
-    """The file, and why it could not be saved."""
+    """A sentence: the file, and why it could not be saved."""
     if isinstance(error, OSError):
         return f"{error.filename or 'the model'}: {error.strerror or error}"
     return f"the model: {error or 'there is no memory left'}"
@@ -99,5 +99,5 @@ def _names(path: Path) -> Iterator[Path]:
 
 
 def _is_there(path: Path) -> bool:
-    """Whether anything has the name, a link to nowhere too."""
+    """Tell whether anything has the name, a link to nowhere too."""
     return path.exists() or path.is_symlink()

@@ -11,6 +11,7 @@ import typer
 from ..files import datasets
 from ..nn import MLP, OPTIMIZERS, SCHEDULES, recipe
 from ..nn.progress import Progress
+from ..nn.recipe import OF_OPTIMIZER
 from .settings import OF_NETWORK, OF_TRAINING, hidden_sizes, is_given, option
 
 
@@ -31,22 +32,11 @@ def of_network(net: MLP) -> dict[str, Any]:
 
 def of_training(progress: Progress) -> dict[str, Any]:
     """The settings of a training by the names of their options. None stands for what no option was given for."""
-    made = progress.recipe
-    return {
-        "optimizer": made.optimizer,
-        "learning_rate": getattr(made.optimizer, "learning_rate", None),
-        "weight_decay": getattr(made.optimizer, "weight_decay", None),
-        "schedule": made.schedule,
-        "batch_size": made.batch_size,
-        "dropout": made.regularization.dropout,
-        "clip_norm": made.regularization.clip_norm or None,
-        "clip_sample_norm": made.regularization.clip_sample_norm or None,
-        "early_stopping": made.early_stopping,
-    }
+    return {name: progress.recipe.setting(name) for name in OF_TRAINING}
 
 
 def is_recipe(of_fit: dict[str, Any], net: MLP, progress: Progress) -> bool:
-    """Whether a training has these settings of fit, and its end."""
+    """Tell whether a training has these settings of fit, and as many epochs."""
     asked = {name: value for name, value in of_fit.items() if name not in ("epochs", "class_weight")}
     made = recipe.make(**asked, label_smoothing=net.label_smoothing, seed=net.seed)
     return (made, of_fit["epochs"]) == (progress.recipe, progress.epochs)
@@ -76,7 +66,7 @@ def _as_in_a_file(name: str, given: Any, theirs: dict[str, Any], samples: int) -
     if name == "schedule":
         return SCHEDULES[given]()
     if name == "optimizer":  # whose rate and decay are options of their own
-        own = {setting: theirs[setting] for setting in ("learning_rate", "weight_decay") if theirs[setting] is not None}
+        own = {setting: theirs[setting] for setting in OF_OPTIMIZER if theirs[setting] is not None}
         return OPTIMIZERS[given](**own)
     return given
 

@@ -39,7 +39,7 @@ class Run:
     trouble: Exception | None = None  # with the model, which is saved all the same
 
     def describe(self) -> list[str]:
-        """What is read, what is trained, on how much of it, and where the model goes if that is no matter of course."""
+        """Lines about what is read, what is trained, on how many samples, and where the model goes unless that is plain."""
         layers = "-".join(map(str, self.net.sizes))
         lines = [
             self.dataset.describe(),
@@ -129,7 +129,7 @@ class Run:
         return (after, before) if math.isfinite(before) and worse else None
 
     def uses(self) -> list[str]:
-        """What can be done with the model."""
+        """Commands that use the model."""
         model, source = file_word(self.path), self.source
         evaluate = screen.command("numbafc", "evaluate", model, *source.arguments)
         predict = screen.command("numbafc", "predict", model, *source._replace(labels=None).arguments)
@@ -137,19 +137,19 @@ class Run:
 
     @property
     def again(self) -> str:
-        """The command that resumes it."""
+        """The command that resumes the training."""
         return screen.command(*self.words, "--resume", file_word(self.path))
 
     def draw(self, path: Path) -> bool:
-        """Draw the learning curve; whether there is one."""
-        history = self._progress.history
+        """Draw the learning curve, and tell whether there is one."""
+        history = self.progress.history
         if history:
             curves.draw(path, history, score_name(self.net), screen.printable(self.dataset.name))
         return bool(history)
 
     def result(self) -> dict[str, Any]:
-        """What came of it, for programs."""
-        net, history, samples, seconds = self.net, self._progress.history, *self._work()
+        """The outcome, for programs."""
+        net, history, samples, seconds = self.net, self.progress.history, *self._work()
         validation = self.held_out.X, self.held_out.y
         finished = not self.stopped
         return {
@@ -180,24 +180,24 @@ class Run:
 
     def _on(self) -> str | None:
         """The command that goes on, after the last epoch with more of them; none where that was the end."""
-        now = self._progress
+        now = self.progress
         if not now.finished:
             return self.again
         more = settings.more_epochs(len(now.history))
         return None if now.stopped or not now.may_be_of(more) else f"{self.again} --epochs {more}"
 
     @property
-    def _progress(self) -> Any:
+    def progress(self) -> Any:
         return self.net.training
 
     def _work(self) -> tuple[int, float]:
-        """Samples that were trained on, and seconds it took."""
-        records, now = self._progress.history, self._progress
+        """The number of samples that were trained on, and the seconds that took."""
+        records, now = self.progress.history, self.progress
         return sum(records.samples) + int(now.results[3]), sum(records.seconds) + now.seconds
 
     def verdict(self) -> list[str]:
-        """What early stopping chose, if it did."""
-        now = self._progress
+        """A line about what early stopping chose, if it did."""
+        now = self.progress
         if now.recipe.early_stopping is None or now.last is None:
             return []
         return [f"kept the parameters of epoch {len(now.history) - now.waited}, the best of {len(now.history)}"]
@@ -208,7 +208,7 @@ def _aside(line: str) -> None:
 
 
 def _place(net: MLP) -> str:
-    """How far a training is."""
+    """A phrase about how far a training is."""
     now = net.training
     if now is None:
         return "nothing"

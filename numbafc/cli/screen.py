@@ -1,4 +1,4 @@
-"""What is printed: lines for people, one JSON object for programs, or data. Each text goes through `say` or `print_…`.
+"""The output of commands: lines for people, one JSON object for programs, or data. Each goes through `say` or `print_…`.
 
 Lines for people are lines, whatever is in a label, a header or a file's name: what cannot be printed, an escape sequence
 or a line's end, stands there as Python would write it. JSON and data are exact.
@@ -61,7 +61,7 @@ def say(*lines: str, err: bool = False) -> None:
 
 @contextmanager
 def _of_the_output() -> Iterator[None]:
-    """Errors that say of which file they are."""
+    """Make errors say that they are about the output."""
     try:
         yield
     except OSError as error:
@@ -69,7 +69,7 @@ def _of_the_output() -> Iterator[None]:
 
 
 class Lines:
-    """Where lines for people go: to the screen, beside JSON to a terminal that shows errors, or nowhere."""
+    """The destination of lines for people: the screen, beside JSON a terminal that shows errors, or nothing."""
 
     def __init__(self, as_json: bool = False) -> None:
         self.err, self.quiet = as_json, as_json and not (sys.stderr is not None and sys.stderr.isatty())
@@ -80,7 +80,7 @@ class Lines:
             say(*lines, err=self.err)
 
     def console(self) -> Console:
-        """The same place, for what moves."""
+        """A console at the same place, for a bar that moves."""
         return Console(stderr=self.err, quiet=self.quiet, soft_wrap=True, highlight=False, markup=False, emoji=False)
 
 
@@ -107,7 +107,7 @@ def _in_bytes(letter: str) -> str:
 
 
 def print_json(result: dict[str, Any]) -> None:
-    """The one object. What no JSON can hold, NaN and infinity, is null."""
+    """Print the one JSON object. What no JSON can hold, NaN and infinity, is null."""
     text = json.dumps(_plain(result), allow_nan=False)  # ASCII
     say(text.replace("\x7f", r"\u007f"))
 
@@ -123,7 +123,7 @@ def _plain(value: Any) -> Any:
 
 
 def print_data(rows: Iterable[str]) -> None:
-    """Rows of a file, each with its end: exact, in UTF-8, for a program or a file; on a terminal lines for people."""
+    """Print rows of a file, each with its end: exact, in UTF-8, for a program or a file; on a terminal lines for people."""
     if sys.stdout is None:
         return
     if sys.stdout.isatty() or not hasattr(sys.stdout, "buffer"):
@@ -136,5 +136,5 @@ def print_data(rows: Iterable[str]) -> None:
 
 
 def encoded(rows: Iterable[str]) -> bytes:
-    """Rows as a file has them."""
+    """The bytes of rows in a file."""
     return "".join(rows).encode(errors="backslashreplace")  # half a pair of UTF-16, which no encoding has

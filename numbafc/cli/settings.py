@@ -3,50 +3,44 @@
 from __future__ import annotations
 
 import itertools
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import typer
 
-from .. import _numba
-from ..checks import choice, count, number
+from .. import _numba, checks
 from ..files import datasets
 from ..files.checkpoint import load
 from ..files.invalid import InvalidFile
-from ..files.opening import free_memory
-from ..nn import ACTIVATIONS, LOSSES, MLP, OPTIMIZERS, SCHEDULES
+from ..files.opening import require_free
+from ..nn import ACTIVATIONS, LOSSES, MLP, OPTIMIZERS
 from ..nn.initializers import INITIALIZERS
 from ..nn.progress import Progress
+from ..nn.recipe import OF_OPTIMIZER, SETTINGS
 
 OF_NETWORK = ("hidden", "activation", "init", "loss", "label_smoothing", "dtype", "seed")
-OF_TRAINING = (
-    *("optimizer", "learning_rate", "weight_decay", "schedule", "batch_size"),
-    *("dropout", "clip_norm", "clip_sample_norm", "early_stopping"),
-)
-NAMES = {
-    "activation": ACTIVATIONS,
-    "init": INITIALIZERS,
-    "loss": ("auto", *LOSSES),
-    "optimizer": OPTIMIZERS,
-    "schedule": SCHEDULES,
-    "dtype": ("float32", "float64"),
-    "class_weight": ("balanced",),
-}
+OF_TRAINING = (*(name for name in SETTINGS if name not in ("epochs", "shuffle")), "weight_decay")
 OF_DATA: dict[str, Any] = {"validation_split": 0.2, "class_weight": None}  # what no file remembers, and its default
 COPIES = 2  # of the parameters: these, and those before the epoch
 OF_CLASSES = "label_smoothing", "class_weight"
-COUNTS = {"batch_size": 1, "epochs": 1, "seed": 0, "early_stopping": 1, "threads": 1}
-LARGEST = 2**63 - 1  # that a file holds
-WITHOUT_LIMIT = "batch_size", "seed"  # more than there are samples is one batch
-NUMBERS: dict[str, tuple[float, dict[str, Any]]] = {
-    "validation_split": (0, {"exclusive": True, "below": 1}),
-    "learning_rate": (0, {"exclusive": True}),
-    "weight_decay": (0, {}),
-    "clip_norm": (0, {"exclusive": True}),
-    "clip_sample_norm": (0, {"exclusive": True}),
-    "dropout": (0, {"below": 1}),
-    "label_smoothing": (0, {"below": 1}),
+
+CHECKS: dict[str, Callable[[str, Any], Any]] = {
+    **{name: setting.check for name, setting in SETTINGS.items()},
+    "batch_size": partial(checks.count, least=1),  # more than there are samples is one batch
+    "epochs": partial(checks.int64, least=1),
+    "weight_decay": partial(checks.number, least=0),
+    "activation": partial(checks.choice, known=ACTIVATIONS),
+    "init": partial(checks.choice, known=INITIALIZERS),
+    "loss": partial(checks.choice, known=("auto", *LOSSES)),
+    "label_smoothing": checks.fraction,
+    "dtype": partial(checks.choice, known=get_args(checks.DtypeName)),
+    "seed": checks.count,
+    "class_weight": partial(checks.choice, known=("balanced",)),
+    "validation_split": partial(checks.number, least=0, exclusive=True, below=1),
+    "threads": partial(checks.count, least=1),
 }
 
 
@@ -58,17 +52,8 @@ def option(name: str) -> str:
 def check(given: dict[str, Any]) -> None:
     """Refuse a value that no training can have. None stands for what was not given. Raises ValueError."""
     for name, value in given.items():
-        if value is None:
-            continue
-        if name in NAMES:
-            choice(option(name), value, NAMES[name])
-        if name in COUNTS:
-            count(option(name), value, COUNTS[name])
-            if value > LARGEST and name not in (*WITHOUT_LIMIT, "threads"):
-                raise ValueError(f"{option(name)} must be below 2⁶³, got {value}")
-        if name in NUMBERS:
-            least, limits = NUMBERS[name]
-            number(option(name), value, least, **limits)
+        if value is not None and name in CHECKS:
+            CHECKS[name](option(name), value)
     hidden_sizes(given["hidden"])
     threads, most = given["threads"], _numba.most_threads()
     if threads is not None and threads > most:
@@ -81,11 +66,11 @@ def hidden_sizes(text: str) -> list[int]:
         sizes = [int(size) for size in text.split(",") if size.strip()]
     except ValueError:
         raise ValueError(f"--hidden must be sizes separated by commas, such as 128,64, got {text!r}") from None
-    return [count("--hidden", size, 1) for size in sizes]
+    return [checks.count("--hidden", size, 1) for size in sizes]
 
 
 def task(loss: str) -> str:
-    """What targets a loss needs, in the words of datasets.load."""
+    """The kind of targets that a loss needs, in the words of datasets.load."""
     return "auto" if loss == "auto" else "classification" if LOSSES[loss].classifies else "regression"
 
 
@@ -97,7 +82,7 @@ def network(dataset: datasets.Dataset, given: dict[str, Any]) -> MLP:
         loss = "mse" if dataset.classes is None else "cross_entropy"
     refuse_for_reals(given, loss)
     sizes = [dataset.X.shape[1], *hidden_sizes(given["hidden"]), outputs]
-    require_room(sizes, np.dtype(given["dtype"]).itemsize)
+    require_memory(sizes, np.dtype(given["dtype"]).itemsize)
     net = MLP(
         sizes,
         given["activation"],
@@ -111,19 +96,12 @@ def network(dataset: datasets.Dataset, given: dict[str, Any]) -> MLP:
     return net
 
 
-def require_room(sizes: list[int], itemsize: int) -> None:
+def require_memory(sizes: list[int], itemsize: int) -> None:
     """Refuse more parameters than this machine has memory for. Raises MemoryError before any is taken."""
     parameters = sum(N * T + T for N, T in itertools.pairwise(sizes))
-    nbytes, free = COPIES * parameters * itemsize, free_memory()
-    if nbytes > (LARGEST if free is None else free):
-        raise MemoryError(
-            f"--hidden makes {_rounded(parameters)} parameters, of which a training has {COPIES} copies or more: "
-            f"{_rounded(nbytes >> 20)} MiB, and {_rounded((free or LARGEST) >> 20)} are free; ask for smaller layers"
-        )
-
-
-def _rounded(number: int) -> str:
-    return str(number) if number < 10**15 else "more than 10¹⁵"
+    many = str(parameters) if parameters < 10**15 else "more than 10¹⁵"
+    what = f"--hidden makes {many} parameters: a training"
+    require_free(COPIES * parameters * itemsize, what, "ask for smaller layers")
 
 
 def untrained(net: MLP) -> MLP:
@@ -145,13 +123,13 @@ def refuse_for_reals(given: dict[str, Any], loss: str) -> None:
 
 def training(given: dict[str, Any]) -> dict[str, Any]:
     """The settings as MLP.fit takes them."""
-    own = {name: given[name] for name in ("learning_rate", "weight_decay") if given[name] is not None}
-    rest = {name: given[name] for name in OF_TRAINING if name not in ("optimizer", "learning_rate", "weight_decay")}
+    own = {name: given[name] for name in OF_OPTIMIZER if given[name] is not None}
+    rest = {name: given[name] for name in OF_TRAINING if name not in ("optimizer", *OF_OPTIMIZER)}
     return {"optimizer": OPTIMIZERS[given["optimizer"]](**own), **rest}
 
 
 def is_given(context: typer.Context, name: str) -> bool:
-    """Whether a parameter was on the command line."""
+    """Tell whether a parameter was on the command line."""
     source = context.get_parameter_source(name)
     return source is not None and source.name != "DEFAULT"
 
@@ -172,7 +150,7 @@ def resumed(path: Path, epochs: int | None) -> MLP:
 
 
 def _all_done(path: Path, training: Progress) -> str:
-    """Why a finished training cannot go on as it is, and what to do."""
+    """A sentence: why a finished training cannot go on as it is, and what to do."""
     done, waited = len(training.history), training.waited
     if training.stopped:
         return (
@@ -185,5 +163,5 @@ def _all_done(path: Path, training: Progress) -> str:
 
 
 def more_epochs(done: int) -> int:
-    """How many epochs in all to propose: as many again."""
+    """The number of epochs in all to propose: as many again."""
     return max(2 * done, 1)

@@ -1,4 +1,4 @@
-"""Where samples come from: the arguments that name them, and the data set they name."""
+"""Sources of samples: the arguments that name them, and the data set they name."""
 
 from __future__ import annotations
 
@@ -23,12 +23,12 @@ class Source(NamedTuple):
 
     @property
     def files(self) -> list[Path]:
-        """All that is read."""
+        """All files that are read."""
         return [self.data] if self.labels is None else [self.data, self.labels]
 
     @property
     def arguments(self) -> list[str]:
-        """As they are given to a command."""
+        """The arguments as they are given to a command."""
         target = [] if self.target is None else ["--target", self.target]
         labels = [] if self.labels is None else ["--labels", file_word(self.labels)]
         return [file_word(self.data), *target, *labels]
@@ -62,13 +62,13 @@ def file_word(path: Path) -> str:
 
 
 def require_features(X: np.ndarray, net: MLP, path: Path) -> None:
-    """As many as the network has. Raises InvalidFile."""
+    """Require as many features as the network has. Raises InvalidFile."""
     if X.shape[1] != net.sizes[0]:
         raise InvalidFile(path, f"expected {net.sizes[0]} features, as the model has, got {X.shape[1]}")
 
 
 def require_targets(dataset: datasets.Dataset, net: MLP, path: Path) -> None:
-    """Such as the network's loss takes. Raises InvalidFile."""
+    """Require targets that the network's loss takes. Raises InvalidFile."""
     try:
         LOSSES[net.loss_name].targets(dataset.y, net.sizes[-1], net.dtype)
     except ValueError as error:
@@ -86,15 +86,15 @@ def _encoded(dataset: datasets.Dataset, net: MLP, path: Path) -> datasets.Datase
 
 
 def is_digits(data: Path) -> bool:
-    """Whether the word for the embedded data set was given; a file of that name goes first."""
+    """Tell whether the word for the embedded data set was given; a file of that name goes first."""
     return data == DIGITS and not data.is_file()
 
 
 def class_names(net: MLP) -> tuple[str, ...]:
-    """What the outputs stand for: the names of the classes, or numbers."""
+    """The names of the outputs: those of the classes, or numbers."""
     return net.classes or tuple(map(str, range(net.sizes[-1])))
 
 
 def score_name(net: MLP) -> str:
-    """What net.score is."""
+    """The name of what net.score measures."""
     return "accuracy" if LOSSES[net.loss_name].classifies or net.loss_name == "binary_cross_entropy" else "R²"

@@ -9,7 +9,8 @@ import typer
 from .. import _numba
 from . import curves, options, screen, settings
 from .beginning import begin, go_on
-from .endings import NOBODY_READS
+from .exit_codes import NOBODY_READS
+from .options import USUAL
 from .outputs import check_writable
 from .run import Run
 from .sources import DIGITS, Source, score_name
@@ -34,16 +35,16 @@ def train(
     loss: options.Loss = "auto",
     label_smoothing: options.LabelSmoothing = 0.0,
     class_weight: options.ClassWeight = None,
-    optimizer: options.Optimizer = "adam",
-    learning_rate: options.LearningRate = None,
+    optimizer: options.Optimizer = USUAL["optimizer"],
+    learning_rate: options.LearningRate = USUAL["learning_rate"],
     weight_decay: options.WeightDecay = None,
-    schedule: options.Schedule = "constant",
-    batch_size: options.BatchSize = 32,
+    schedule: options.Schedule = USUAL["schedule"],
+    batch_size: options.BatchSize = USUAL["batch_size"],
     epochs: options.Epochs = 20,
-    dropout: options.Dropout = 0.0,
-    clip_norm: options.ClipNorm = None,
-    clip_sample_norm: options.ClipSampleNorm = None,
-    early_stopping: options.EarlyStopping = None,
+    dropout: options.Dropout = USUAL["dropout"],
+    clip_norm: options.ClipNorm = USUAL["clip_norm"],
+    clip_sample_norm: options.ClipSampleNorm = USUAL["clip_sample_norm"],
+    early_stopping: options.EarlyStopping = USUAL["early_stopping"],
     seed: options.Seed = 0,
     dtype: options.Dtype = "float32",
     threads: options.Threads = None,
@@ -88,7 +89,7 @@ def train(
 
 
 def _tell(run: Run, show: screen.Lines, plot: Path | None, as_json: bool) -> None:
-    """What came of it, and what can be done with it."""
+    """Say what came of a training, and what can be done with it."""
     if run.stopped == NOBODY_READS:
         screen.say(f"numbafc: nobody reads the output any more; saved {run.path}; resume with: {run.again}", err=True)
         return

@@ -2,7 +2,7 @@
 
 from .checkpoint import load, require_savable, save
 from .datasets import Dataset, digits
-from .elsewhere import save_elsewhere, save_somewhere
+from .elsewhere import save_elsewhere
 from .invalid import InvalidFile
 from .replacing import require_writable
 
@@ -15,5 +15,4 @@ __all__ = [
     "require_writable",
     "save",
     "save_elsewhere",
-    "save_somewhere",
 ]

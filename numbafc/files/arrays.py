@@ -20,7 +20,7 @@ SHOWN = 20  # names in a message
 
 @contextmanager
 def _named(path: Path) -> Iterator[None]:
-    """Every way in which a damaged file fails, as InvalidFile."""
+    """Make every way in which a damaged file fails InvalidFile."""
     try:
         yield
     except (InvalidFile, OSError, MemoryError):

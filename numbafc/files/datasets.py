@@ -41,7 +41,7 @@ class Dataset(NamedTuple):
     features: tuple[str, ...] | None = None
 
     def describe(self) -> str:
-        """One line: what was read."""
+        """A line about what was read."""
         target = _summary(self.classes) if self.classes is not None else "real targets"
         return f"{printable(self.name)}: {len(self.X)} samples, {self.X.shape[1]} features, {target}, {self.X.dtype}"
 
@@ -136,7 +136,7 @@ def encode(labels: np.ndarray, classes: tuple[str, ...], path: str | PathLike[st
 
 
 def _summary(classes: tuple[str, ...]) -> str:
-    """How many classes there are, and the first and the last of them."""
+    """A phrase: the number of classes, and the first and the last of them."""
     count = f"{len(classes)} {'class' if len(classes) == 1 else 'classes'}"
     named = [label if len(label) <= 20 else f"{label[:19]}…" for label in classes[:1] + classes[1:][-1:]]
     return printable(f"{count} ({(', ' if len(classes) < 3 else ' … ').join(named)})")
@@ -158,7 +158,7 @@ def _numbers(path: Path, name: str, array: np.ndarray, dtype: np.dtype, columns:
 
 
 def _place(columns: Columns | None, *indices: int) -> str:
-    """Where an element of X or y is: in its table, else in its array."""
+    """The place of an element of X or y: in its table, else in its array."""
     if columns is not None:
         return columns.place(*indices)
     return ", ".join(f"{axis} {at}" for axis, at in zip(("row", "column"), indices, strict=False)) + " (from 0)"
@@ -239,7 +239,7 @@ def _first_word(text: np.ndarray, columns: Columns | None) -> str:
 
 
 def _are_whole(y: np.ndarray) -> bool:
-    """Whether all numbers are whole, and small enough for a float to tell them from their neighbours."""
+    """Tell whether all numbers are whole, and small enough for a float to tell them from their neighbours."""
     if y.dtype.kind in "iub":
         return True
     exact = 2.0 ** (np.finfo(y.dtype).nmant + 1)

@@ -1,4 +1,4 @@
-"""Where a network goes when the place it was to have cannot be written: to a new file in another folder, never over one."""
+"""Another place for a network whose own cannot be written: a new file in another folder, never over one."""
 
 from __future__ import annotations
 
@@ -8,26 +8,15 @@ from collections.abc import Iterator
 from os import PathLike
 from pathlib import Path
 
-from ..nn.mlp import MLP
-from .checkpoint import SUFFIX, content, save
+from ..nn import MLP
+from .checkpoint import content
 from .replacing import write_whole
+from .suffixes import SUFFIX
 
 NAMES = 1000  # that are tried in a folder
 
 
-def save_somewhere(net: MLP, path: str | PathLike[str], training: bool = True) -> Path:
-    """Save a network to its file or, where that cannot be done, to a new one elsewhere (save_elsewhere).
-
-    Returns the path that was written: Path(path), or another one. Raises what save raises where there is no other, either.
-    """
-    try:
-        save(net, path, training)
-    except (OSError, ValueError) as error:
-        return save_elsewhere(net, path, training, error)
-    return Path(path)
-
-
-def save_elsewhere(net: MLP, path: str | PathLike[str], training: bool = True, error: Exception | None = None) -> Path:
+def save_elsewhere(net: MLP, path: str | PathLike[str], error: Exception | None = None) -> Path:
     """Save a network to a new file: in the current folder, else the home folder, else the one for temporary files.
 
     Its name is the path's with "-elsewhere" and, where that is taken, a number; no file is replaced. A training that cannot
@@ -35,7 +24,7 @@ def save_elsewhere(net: MLP, path: str | PathLike[str], training: bool = True, e
     where none of these can be written; ValueError for a network that no file can hold.
     """
     try:
-        written = content(net, training)
+        written = content(net)
     except (ValueError, MemoryError):
         written = content(net, training=False)
     for folder in _folders():

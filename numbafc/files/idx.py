@@ -29,7 +29,7 @@ NAME = re.compile(r".*([-.]idx\d*(-\w+)?|-ubyte)(\.gz)?", re.IGNORECASE | re.DOT
 
 
 def is_idx(path: Path) -> bool:
-    """Whether a file's name, or else its first bytes, are those of an IDX file."""
+    """Tell whether a file's name, or else its first bytes, are those of an IDX file."""
     if NAME.fullmatch(path.name):
         return True
     if not path.is_file():
@@ -60,7 +60,7 @@ def read(path: Path) -> np.ndarray:
 
 
 def names_of_labels(images: str) -> list[str]:
-    """What the labels of a file of images may be called, if it is named as MNIST's are; the likeliest name first."""
+    """The names that the labels of a file of images may have, if it is named as MNIST's are; the likeliest name first."""
     parts = re.fullmatch(r"(.*)images([-.])idx3-ubyte(\.gz)?", images, re.DOTALL)
     if parts is None:
         return []

@@ -1,4 +1,4 @@
-"""Columns by their names: a table whose columns lie in another order than a model's is turned, never misread in silence."""
+"""Columns by their names: those of a table in another order than a model's are put into its order, and never misread."""
 
 from __future__ import annotations
 
@@ -7,9 +7,8 @@ from pathlib import Path
 
 import numpy as np
 
+from ..nn.frames import differences
 from .invalid import InvalidFile
-
-SHOWN = 5  # names in a message
 
 
 def in_order(path: Path, X: np.ndarray, found: Sequence[str] | None, expected: Sequence[str] | None) -> np.ndarray:
@@ -21,13 +20,7 @@ def in_order(path: Path, X: np.ndarray, found: Sequence[str] | None, expected: S
         return X
     place, known = {name: column for column, name in enumerate(found)}, set(expected)
     if len(found) != len(expected) or place.keys() != known or len(known) < len(found):
-        missing = [name for name in expected if name not in place] or expected
-        others = [name for name in found if name not in known] or found
+        missing, others = differences(found, expected, 40)
         fix = "name the columns as the model does, and the target's with --target if it is not the last"
-        raise InvalidFile(path, f"expected columns {_words(missing)}, as the model has, got {_words(others)}; {fix}")
+        raise InvalidFile(path, f"expected columns {missing}, as the model has, got {others}; {fix}")
     return X[:, [place[name] for name in expected]]
-
-
-def _words(names: Sequence[str]) -> str:
-    """Some of them."""
-    return ", ".join(f"{name!r:.40}" for name in names[:SHOWN]) + (", …" if len(names) > SHOWN else "")

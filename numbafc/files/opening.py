@@ -1,4 +1,4 @@
-"""Opening a file to read: a regular one, no larger than memory. A pipe would be waited for, a device read without end."""
+"""Files opened to be read: regular ones, no larger than memory. A pipe would be waited for, a device read without end."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def regular(path: Path) -> BinaryIO:
 
 
 def text(path: Path) -> TextIO:
-    """The same in UTF-8, with the ends of its lines as they are."""
+    """The file, open as UTF-8, with the ends of its lines as they are."""
     return io.TextIOWrapper(regular(path), encoding="utf-8-sig", newline="")
 
 
@@ -46,18 +46,20 @@ def size_of(file: BinaryIO) -> int:
 
 
 def require_memory(path: Path, nbytes: int, what: str) -> None:
-    """So many bytes of memory are free, as far as the system says. Raises MemoryError before any is taken."""
+    """Require so many bytes of free memory for something in a file. Raises MemoryError before any is taken."""
+    require_free(nbytes, f"{_name(path)}: {what}", "use a smaller file or a machine with more")
+
+
+def require_free(nbytes: int, what: str, fix: str) -> None:
+    """Require so many bytes of free memory, as far as the system says. Raises MemoryError before any is taken."""
     free = free_memory() if nbytes > SMALL else None
     if free is not None and nbytes > free:
-        raise MemoryError(
-            f"{_name(path)}: {what} takes {_size(nbytes)} of memory, and {_size(free)} are free; "
-            "use a smaller file or a machine with more"
-        )
+        raise MemoryError(f"{what} takes {_size(nbytes)} of memory, and {_size(free)} are free; {fix}")
 
 
 @contextmanager
 def enough_memory(path: str | PathLike[str]) -> Iterator[None]:
-    """Python's and NumPy's errors for lack of memory, with the file that wanted it."""
+    """Make errors for lack of memory name the file that wanted it."""
     try:
         yield
     except MemoryError as error:
@@ -82,7 +84,7 @@ def _of_machine() -> int | None:
 
 
 def _of_container(limit: Path) -> int | None:
-    """All of it: what it uses now may be files' copies, which make room."""
+    """All memory of a container: what it uses now may be files' copies, which are given up."""
     try:
         return int(limit.read_text())
     except (OSError, ValueError):  # none, or "max"
@@ -106,4 +108,6 @@ def _name(path: str | PathLike[str]) -> str:
 
 
 def _size(nbytes: int) -> str:
+    if nbytes >= 2**60:  # which may be too large for a float
+        return "more than 10⁹ GiB"
     return f"{nbytes / 2**30:.3g} GiB" if nbytes >= 2**30 else f"{nbytes / 2**20:.3g} MiB"

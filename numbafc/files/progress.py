@@ -1,4 +1,4 @@
-"""How far a training has come, as tensors and a description that JSON can hold, and back."""
+"""The progress of a training as tensors and a description that JSON can hold, and back."""
 
 from __future__ import annotations
 
@@ -9,18 +9,17 @@ from typing import Any
 
 import numpy as np
 
-from .. import checks
-from ..nn import recipe
-from ..nn.mlp import MLP
+from ..checks import INT64_END, int64
+from ..nn import MLP, recipe
 from ..nn.optimizers import OPTIMIZERS, OURS
 from ..nn.progress import UNKNOWN, EpochRecord, Progress
-from ..nn.recipe import Recipe, Regularization
+from ..nn.recipe import OF_OPTIMIZER, SETTINGS, Recipe, Regularization
 from ..nn.results import no_results
 from ..nn.schedules import SCHEDULES
 
 
 def can_be_written(progress: Progress) -> bool:
-    """Whether optimizer, schedule and generator are numbafc's own, whose settings are all there is to them.
+    """Tell whether optimizer, schedule and generator are numbafc's own, whose settings are all there is to them.
 
     And whether the results are numbers: with weights whose sum overflows they are not, and no reader would take them.
     """
@@ -30,21 +29,18 @@ def can_be_written(progress: Progress) -> bool:
 
 
 def tensors(progress: Progress) -> dict[str, np.ndarray]:
-    """The arrays as large as the parameters, and the few numbers whose every bit counts."""
+    """The tensors of a progress: arrays as large as the parameters, and the few numbers whose every bit counts."""
     held = {f"optimizer.{name}": array for name, array in progress.state.items()} | {"results": progress.results}
     kept = {"best": progress.best, "last": progress.last, "begun": progress.begun}
     return held | {name: array for name, array in kept.items() if array is not None}
 
 
 def describe(progress: Progress) -> dict[str, Any]:
-    """All but the tensors."""
+    """The description of a progress: all but the tensors."""
     settings = progress.recipe
-    return {
+    return {field.name: getattr(settings, field.name) for field in dataclasses.fields(settings)} | {
         "optimizer": _named(settings.optimizer),
         "schedule": _named(settings.schedule),
-        "batch_size": settings.batch_size,
-        "shuffle": settings.shuffle,
-        "early_stopping": settings.early_stopping,
         "regularization": settings.regularization._asdict(),
         "epochs": progress.epochs,
         "samples": progress.samples,
@@ -61,15 +57,8 @@ def describe(progress: Progress) -> dict[str, Any]:
 
 def restore(description: dict[str, Any], held: dict[str, np.ndarray], net: MLP) -> Progress:
     """The progress that was described. Raises KeyError, TypeError, ValueError or AttributeError where it cannot be one."""
-    made = recipe.make(
-        optimizer=_made(OPTIMIZERS, description["optimizer"]),
-        schedule=_made({kind.__name__.lower(): kind for kind in SCHEDULES.values()}, description["schedule"]),
-        batch_size=_count("batch_size", description["batch_size"]),
-        shuffle=_flag("shuffle", description["shuffle"]),
-        early_stopping=description["early_stopping"],
-    )
-    settings = dataclasses.replace(made, regularization=_regularization(description["regularization"]))
-    samples, epochs = _count("samples", description["samples"], 1), _count("epochs", description["epochs"])
+    settings = _recipe(description)
+    samples, epochs = int64("samples", description["samples"], 1), int64("epochs", description["epochs"])
     history = [_record(record) for record in description["history"]]
     if [record.epoch for record in history] != list(range(1, len(history) + 1)):
         raise ValueError("the history's epochs are not 1, 2, 3, …")
@@ -77,9 +66,9 @@ def restore(description: dict[str, Any], held: dict[str, np.ndarray], net: MLP) 
         recipe=settings,
         epochs=epochs,
         samples=samples,
-        fingerprint=_count("fingerprint", description["fingerprint"]),
+        fingerprint=int64("fingerprint", description["fingerprint"]),
         state=_state(settings, held, net),
-        order=_order(description["order"]),
+        order=order_of(description["order"]),
         digest=_digest("digest", description.get("digest")),
         validation=_digest("validation", description.get("validation", _of_older_versions(history))),
         records=history,
@@ -88,7 +77,7 @@ def restore(description: dict[str, Any], held: dict[str, np.ndarray], net: MLP) 
         seconds=_number("seconds", description["seconds"]),
         best_loss=_number("best_loss", description["best_loss"]),
         best=_parameters("best", held, net),
-        waited=_count("waited", description["waited"]),
+        waited=int64("waited", description["waited"]),
         last=_parameters("last", held, net),
         begun=_parameters("begun", held, net),
     )
@@ -100,18 +89,18 @@ def restore(description: dict[str, Any], held: dict[str, np.ndarray], net: MLP) 
 
 
 def _require_results(progress: Progress) -> None:
-    """Results are those of some minibatches of an epoch. Raises ValueError."""
-    loss, hits, mass, seen, done, refused = progress.results.tolist()
+    """Require results of some minibatches of an epoch. Raises ValueError."""
+    loss, hits, total_weight, seen, done, refused = progress.results.tolist()
     counts = 0 <= done <= progress.batches and 0 <= hits <= seen <= min(done * progress.recipe.batch_size, progress.samples)
     whole = counts and done % 1 == hits % 1 == seen % 1 == 0
-    if not (whole and math.isfinite(loss) and 0 <= mass < math.inf and refused == 0):
+    if not (whole and math.isfinite(loss) and 0 <= total_weight < math.inf and refused == 0):
         raise ValueError(
             f"results are {progress.results.tolist()}: loss, hits, weight, samples and minibatches of {progress.batches}"
         )
 
 
 def _named(settings: Any) -> dict[str, Any]:
-    """A dataclass of settings: its name and its fields."""
+    """The name and the fields of a dataclass of settings."""
     return {"name": type(settings).__name__.lower(), **dataclasses.asdict(settings)}
 
 
@@ -124,13 +113,21 @@ def _made(kinds: dict[str, Any], described: dict[str, Any]) -> Any:
     return kind(**fields)
 
 
-def _regularization(described: dict[str, Any]) -> Regularization:
-    """The settings as floats: JSON may have 1 for 1.0."""
-    fields = dict(described)
-    seed = _count("seed", fields.pop("seed"))
-    limits = {"dropout": 1.0, "label_smoothing": 1.0}
-    numbers = {name: checks.number(name, value, 0, below=limits.get(name, np.inf)) for name, value in fields.items()}
-    return Regularization(**numbers, seed=seed)
+def _recipe(description: dict[str, Any]) -> Recipe:
+    """The settings that were described, checked as fit checks them; JSON may have 1 for 1.0, but no 1 for true."""
+    fields = [f for f in dataclasses.fields(Recipe) if f.default is dataclasses.MISSING or f.name in description]
+    claimed = {field.name: description[field.name] for field in fields} | {  # older versions had not all of them
+        "optimizer": _made(OPTIMIZERS, description["optimizer"]),
+        "schedule": _made({kind.__name__.lower(): kind for kind in SCHEDULES.values()}, description["schedule"]),
+        "regularization": Regularization(**description["regularization"]),
+    }
+    made = Recipe(**claimed)
+    own = {"label_smoothing": made.setting("label_smoothing"), "seed": int64("seed", made.setting("seed"))}
+    settings = {name: made.setting(name) for name in SETTINGS if name not in ("epochs", *OF_OPTIMIZER)}
+    for name, value in settings.items():
+        if isinstance(SETTINGS[name].default, bool):
+            _flag(name, value)
+    return recipe.make(**settings, **own)
 
 
 def _state(settings: Recipe, held: dict[str, np.ndarray], net: MLP) -> dict[str, Any]:
@@ -140,7 +137,7 @@ def _state(settings: Recipe, held: dict[str, np.ndarray], net: MLP) -> dict[str,
 
 
 def _matching(name: str, tensor: np.ndarray, like: np.ndarray) -> np.ndarray:
-    """A copy of the tensor, which is as another array."""
+    """A copy of the tensor, which must have another array's shape and dtype."""
     if tensor.shape != like.shape or tensor.dtype != like.dtype:
         raise ValueError(f"{name} has shape {tensor.shape}, {tensor.dtype}; expected {like.shape}, {like.dtype}")
     return tensor.copy()
@@ -151,7 +148,7 @@ def _parameters(name: str, held: dict[str, np.ndarray], net: MLP) -> np.ndarray 
     return _matching(name, held[name], net.parameters) if name in held else None
 
 
-def _order(state: dict[str, Any]) -> Mapping[str, Any]:
+def order_of(state: dict[str, Any]) -> Mapping[str, Any]:
     """The state of a generator, tried on one: what is read back must be what was given."""
     generator = np.random.default_rng()
     _require_integers(state, generator.bit_generator.state)
@@ -162,7 +159,7 @@ def _order(state: dict[str, Any]) -> Mapping[str, Any]:
 
 
 def _require_integers(state: Any, like: Mapping[str, Any]) -> None:
-    """Names and integers where another state has them: NumPy takes words and lists for some. Raises TypeError."""
+    """Require names and integers where another state has them: NumPy takes words and lists for some. Raises TypeError."""
     for name, value in like.items():
         if isinstance(value, dict):
             _require_integers(state[name], value)
@@ -172,25 +169,18 @@ def _require_integers(state: Any, like: Mapping[str, Any]) -> None:
 
 def _record(record: list[Any]) -> EpochRecord:
     made = EpochRecord(*[_number("a number of the history", value) for value in record])
-    _count("epoch", made.epoch, 1)
-    _count("samples", made.samples, 1)
+    int64("epoch", made.epoch, 1)
+    int64("samples", made.samples, 1)
     return made
 
 
-def _count(name: str, value: Any, least: int = 0) -> int:
-    """An integer that a machine's word holds."""
-    if checks.count(name, value, least) >= 2**63:
-        raise ValueError(f"{name} must be below 2⁶³, got {value!r:.80}")
-    return int(value)
-
-
 def _digest(name: str, value: Any) -> int | None:
-    """That of some data, or None where there are none, or an older version wrote none."""
-    return value if value is None else _count(name, value, UNKNOWN)
+    """The digest of some data, or None where there are none, or an older version wrote none."""
+    return value if value is None else int64(name, value, UNKNOWN)
 
 
 def _of_older_versions(history: list[EpochRecord]) -> int | None:
-    """Their validation, which left a number in each record; where there is no record yet it may be or not."""
+    """The validation of older versions, which left a number in each record: UNKNOWN if there was any, or may have been."""
     measured = (r.validation_loss == r.validation_loss or r.validation_score == r.validation_score for r in history)
     return UNKNOWN if not history or any(measured) else None
 
@@ -203,6 +193,7 @@ def _flag(name: str, value: Any) -> bool:
 
 def _number(name: str, value: Any) -> Any:
     """An integer or a float, of any size; NaN and infinity too."""
-    if isinstance(value, bool) or not isinstance(value, int | float) or (isinstance(value, int) and abs(value) >= 2**63):
+    whole = isinstance(value, int) and not isinstance(value, bool) and abs(value) < INT64_END
+    if not (whole or isinstance(value, float)):
         raise TypeError(f"{name} must be a number, got {value!r:.80}")
     return value if math.isfinite(value) else float(value)

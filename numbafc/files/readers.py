@@ -1,4 +1,4 @@
-"""Which reader a data file has: by its suffix, or as IDX by its name or first bytes."""
+"""The reader of a data file: by its suffix, or as IDX by its name or first bytes."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from .tables import Columns
 
 
 class Reader(NamedTuple):
-    """How files of a kind are read. Where X and y are columns of one table, these are told for messages, else None."""
+    """A way to read files of a kind. Where X and y are columns of one table, these are told for messages, else None."""
 
     with_targets: Callable[[Path, Any], tuple[np.ndarray, np.ndarray, Columns | None]]  # path, the option's value
     samples: Callable[[Path, int, str | None], tuple[np.ndarray, Columns | None]]  # path, number of features, target

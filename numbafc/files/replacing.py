@@ -55,7 +55,7 @@ def write_whole(path: str | PathLike[str], content: bytes, *, new: bool = False)
 
 
 def require_writable(path: str | PathLike[str]) -> None:
-    """Whether write_whole could write there now, found by trying it up to the rename; nothing is left. Raises OSError."""
+    """Require that write_whole could write there now, by trying it up to the rename; nothing is left. Raises OSError."""
     with _of(path):
         target = _target(path)
         with _beside(target):
@@ -64,7 +64,7 @@ def require_writable(path: str | PathLike[str]) -> None:
 
 @contextmanager
 def _of(path: str | PathLike[str]) -> Iterator[None]:
-    """Errors of the file that was asked for, not of the one beside it, with what to do."""
+    """Make errors name the file that was asked for, not the one beside it, with what to do."""
     try:
         yield
     except OSError as error:
@@ -94,7 +94,7 @@ def _target(path: str | PathLike[str]) -> Path:
 
 
 def _is_mounted(target: Path) -> bool:
-    """Whether a file is a mount point, which no rename replaces. No, where the system does not say."""
+    """Tell whether a file is a mount point, which no rename replaces. No, where the system does not say."""
     try:
         mounts = Path("/proc/self/mountinfo").read_bytes().splitlines()
     except OSError:
@@ -181,7 +181,7 @@ def _lock(handle: int) -> bool | None:
 
 
 def _is(name: Path, handle: int) -> bool:
-    """Whether the open file still has the name."""
+    """Tell whether the open file still has the name."""
     try:
         return os.path.samestat(name.lstat(), os.fstat(handle))
     except FileNotFoundError:

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
+from .._startup import printable
 
-def printable(text: str) -> str:
-    """The text with what cannot be printed, a line's end and an escape sequence among them, written as Python would."""
-    if text.isprintable():
-        return text
-    return "".join(one if one.isprintable() else ascii(one)[1:-1] for one in text)
+__all__ = ["printable", "shortened"]
 
 
 def shortened(text: str, most: int) -> str:
-    """At most so many characters, printable: the beginning, and the end, where the mend is."""
+    """The text in at most so many characters, printable: the beginning, and the end, which says what to do."""
     if len(text) > most:
         end = most // 3
         text = f"{text[: most - end - 1]}…{text[len(text) - end :]}"

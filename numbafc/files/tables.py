@@ -23,22 +23,22 @@ class Columns(NamedTuple):
     path: Path | None = None  # of a csv file, whose lines have numbers
 
     def names(self, features: int) -> tuple[str, ...] | None:
-        """Those of so many features, if there is a header."""
+        """The names of so many features, if there is a header."""
         return None if self.header is None else tuple(self.header[number] for number in self.numbers[:features])
 
     def place(self, row: int, column: int = -1) -> str:
-        """A cell's, for messages. column: of X; −1 is the target's."""
+        """The place of a cell, for messages. column: of X; −1 is the target's."""
         number = self.numbers[column]
         name = "" if self.header is None else f" {self.header[number]!r:.40}"
         return f"row {row}, column {number}{name} {self.counted(row)}"
 
     def counted(self, row: int) -> str:
-        """How rows and columns are, and the line in which an editor shows the row: blank ones and a header count there."""
+        """A phrase: how rows and columns are counted, and a row's line in an editor, which counts blank ones, too."""
         how = "from 0" if self.header is None else "from 0, below the header"
         return f"({how})" if self.path is None else f"({how}; line {self._line(self.path, row)})"
 
     def _line(self, path: Path, row: int) -> int:
-        """Found by reading the file again: only a message wants it."""
+        """The line of a row, found by reading the file again: only a message wants it."""
         return next(islice(_numbered(path), row + (self.header is not None), None))[0]
 
 
@@ -112,7 +112,7 @@ def _labels(cells: list[str]) -> np.ndarray:
 
 
 def _is_number(cell: str) -> bool:
-    """Whether np.loadtxt reads the cell as a number."""
+    """Tell whether np.loadtxt reads the cell as a number."""
     try:
         float(cell)
     except ValueError:
@@ -147,7 +147,7 @@ def _lines(path: Path) -> Iterator[list[str]]:
 
 
 def _numbered(path: Path) -> Iterator[tuple[int, list[str]]]:
-    """The same, with the number from 1 of the line where each begins: a cell in quotes may go over several."""
+    """The cells of each line, with the number from 1 of the line where they begin: a cell in quotes may go over several."""
     try:
         with opening.text(path) as file:
             reader, line = csv.reader(_bounded(path, file)), 1

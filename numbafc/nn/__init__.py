@@ -1,7 +1,8 @@
 """Networks out of layers: activations, losses, optimizers, the MLP and its training."""
 
 from .activations import ACTIVATIONS, Activation
-from .losses import LOSSES, Loss, softmax
+from .cross_entropy import softmax
+from .losses import LOSSES, Loss
 from .mlp import MLP, NetworkGradients
 from .optimizers import OPTIMIZERS, SGD, Adagrad, Adam, AdamW, Optimizer, RMSprop
 from .progress import EpochRecord, History

@@ -1,4 +1,4 @@
-"""What may be set on a network after it was made: checked and converted then, for fit, predict and save alike."""
+"""Attributes that may be set on a network: checked and converted then, for fit, predict and save alike."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from typing import Any, overload
 import numpy as np
 
 from .. import checks
-from .progress import Progress
 
 REAL_LOSSES = "mse", "mae", "huber"  # whose targets are real numbers of any size
 SEED_BITS = 10_000  # Python writes no number of 4300 digits
@@ -101,22 +100,6 @@ class Names(Attribute):
                 f"{self.name} must be text that can be written, got half a character in {name!r:.40}"
             ) from None
         return str(name)
-
-
-class Training(Attribute):
-    """How far the last fit has come, or None."""
-
-    @overload
-    def __get__(self, net: None, owner: type) -> Training: ...
-    @overload
-    def __get__(self, net: Any, owner: type) -> Progress | None: ...
-    def __get__(self, net: Any, owner: type) -> Any:
-        return self if net is None else net.__dict__[self.name]
-
-    def __set__(self, net: Any, value: Any) -> None:
-        if not (value is None or isinstance(value, Progress)):
-            raise TypeError(f"training must be what fit left in another network's training, or None, got {_kind(value)}")
-        net.__dict__[self.name] = value
 
 
 class Order(Attribute):

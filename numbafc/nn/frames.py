@@ -20,15 +20,22 @@ def by_name(X: Any, features: Sequence[str] | None) -> Any:
     if not all(isinstance(name, str) for name in found) or found == list(features):  # numbers are no names
         return X
     if sorted(found) != sorted(features) or len(set(found)) < len(found):
-        known, here = set(features), set(found)
-        missing = [name for name in features if name not in here] or features
-        others = [name for name in found if name not in known] or found
+        missing, others = differences(found, features, 20)
         raise ValueError(
-            f"X must have the columns {_words(missing)}, as the network's features, got {_words(others)}; name them as the "
-            "features, or pass X.to_numpy() with the columns in their order"
+            f"X must have the columns {missing}, as the network's features, got {others}; name them as the features, or "
+            "pass X.to_numpy() with the columns in their order"
         )
     return X[list(features)]
 
 
-def _words(names: Sequence[str]) -> str:
-    return ", ".join(f"{name!r:.20}" for name in names[:SHOWN]) + (", …" if len(names) > SHOWN else "")
+def differences(found: Sequence[str], expected: Sequence[str], most: int) -> tuple[str, str]:
+    """What is missing and what is there instead, some names of each, in at most so many characters; all if none differ."""
+    missing, others = set(expected) - set(found), set(found) - set(expected)
+    return (
+        _words([name for name in expected if name in missing] or expected, most),
+        _words([name for name in found if name in others] or found, most),
+    )
+
+
+def _words(names: Sequence[str], most: int) -> str:
+    return ", ".join(f"{name!r:.{most}}" for name in names[:SHOWN]) + (", …" if len(names) > SHOWN else "")

@@ -9,18 +9,18 @@ from contextlib import ExitStack, contextmanager
 from typing import Any
 
 # Ctrl-C, and what systems send to end a process. Not all of them exist everywhere.
-ENDINGS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
+SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
 
 
 @contextmanager
 def deferred() -> Iterator[None]:
-    """What these signals do is done at the end of the block, by whoever would have done it.
+    """Put these signals off to the end of the block, where their handlers hear of them.
 
     Signals reach the main thread alone: in another there is nothing to defer, and an exception that the block raises by
     itself passes as it is.
     """
     main = threading.current_thread() is threading.main_thread()
-    usual: dict[int, Any] = {number: signal.getsignal(number) for number in ENDINGS if main}
+    usual: dict[int, Any] = {number: signal.getsignal(number) for number in SIGNALS if main}
     usual = {number: handler for number, handler in usual.items() if callable(handler)}  # not ignored, nor the system's own
     heard: list[tuple[Any, ...]] = []
     try:

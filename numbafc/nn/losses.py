@@ -13,17 +13,16 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from numba import types
-from numba.types import intp
 
 from .. import checks
-from .._numba import DTYPES, Kernel, flat, flat_in, inner, kernel, named
+from .._numba import Kernel, flat, flat_in, inner, kernel, named
 from ..kernels import border, elementwise
-from ..kernels.vector import span
+from .cross_entropy import cross_entropy, outputs
 from .targets import class_indices, reals, reals_between
 
 
 class Loss(NamedTuple):
-    """What a network is trained to make small."""
+    """A loss: what a network is trained to make small."""
 
     name: str
     classifies: bool  # targets are classes, outputs are logits
@@ -31,7 +30,7 @@ class Loss(NamedTuple):
     run: Kernel  # both of the below, of flat arrays (see loss_types)
 
     def per_sample(self, Y: np.ndarray, targets: np.ndarray, smoothing: float = 0.0) -> np.ndarray:
-        """l, (B,), of outputs Y (T, B), T ≥ 1.
+        """The losses l, (B,), of outputs Y (T, B), T ≥ 1.
 
         targets: class indices (B,), or reals (B, T), (B,) where T = 1. smoothing: ε of cross_entropy, from 0 to below 1.
         Raises TypeError or ValueError.
@@ -39,16 +38,16 @@ class Loss(NamedTuple):
         return self._both(Y, targets, smoothing)[0]
 
     def gradient(self, Y: np.ndarray, targets: np.ndarray, smoothing: float = 0.0) -> np.ndarray:
-        """∂l[s]/∂Y[t,s], (T, B). Arguments and errors as in per_sample."""
+        """The gradient ∂l[s]/∂Y[t,s], (T, B). Arguments and errors as in per_sample."""
         return self._both(Y, targets, smoothing)[1]
 
     def _both(self, Y: np.ndarray, targets: np.ndarray, smoothing: float) -> tuple[np.ndarray, np.ndarray]:
-        Y = _outputs(Y)
+        Y = outputs(Y)
         T, B = Y.shape
         if T == 0:
             raise ValueError(f"Y has shape {Y.shape}, but a loss needs at least one output; Y is (T, B)")
         if type(smoothing) is not float or not 0 <= smoothing < 1:
-            smoothing = checks.number("smoothing", smoothing, 0, below=1)
+            smoothing = checks.fraction("smoothing", smoothing)
         wanted = _matching(self, targets, T, B, Y.dtype)
         dY, losses = np.empty((T, B), Y.dtype), np.empty(B, Y.dtype)
         if B > 0:
@@ -58,10 +57,10 @@ class Loss(NamedTuple):
 
 
 def loss_types(real: Any) -> tuple[Any, ...]:
-    """(Y, classes, targets, samples, dY, losses, scratch, smoothing): losses[s] and ∂losses[s]/∂Y[t,s] of a batch whose
-    sample s is samples[s]; the result is the number of hits.
+    """The types of (Y, classes, targets, samples, dY, losses, scratch, smoothing), the arguments of a loss.
 
-    Y, dY: flat, (T, B). scratch: room for 2·B numbers. A hit is a sample whose largest output is that of its class.
+    It fills losses[s] and dY[t,s] = ∂losses[s]/∂Y[t,s] of a batch whose sample s is samples[s]; the result is the number of
+    hits. Y, dY: flat, (T, B). scratch: for 2·B numbers. A hit is a sample whose largest output is that of its class.
     """
     read = flat_in(real), flat_in(types.int64), flat_in(real), flat_in(types.int64)
     return *read, flat(real), flat(real), flat(real), types.float64
@@ -87,102 +86,6 @@ def _check_for(classifies: bool) -> Callable[..., None]:
         border.apart({"dY": dY, "losses": losses, "scratch": scratch}, inputs)
 
     return check
-
-
-# ---- cross-entropy: l = −log S_c = log Σ_k e^{y_k} − y_c for the class c; ∂l/∂y = S − onehot(c) -----------------------
-
-
-@inner
-def _largest(Y, B, top, where):
-    """top[s] = max_t Y[t,s] and, for numbers, where[s] = the first t that has it: a real, exact for up to 2²⁴ outputs."""
-    real = Y.dtype.type
-    for s in range(B):
-        top[s], where[s] = Y[s], real(0)
-    for t in range(1, len(Y) // B):
-        row, number = span(Y, t * B, (t + 1) * B), real(t)
-        for s in range(B):
-            y, most, place = row[s], top[s], where[s]
-            larger = y > most or y != y
-            top[s] = y if larger else most
-            where[s] = number if larger else place
-
-
-@inner
-def _softmax_part(Y, B, S, top, total):
-    """S[t,s] = e^{Y[t,s]} / Σ_k e^{Y[k,s]} for logits of B samples and the largest of each. total: room for B numbers."""
-    T = len(Y) // B
-    total[:] = 0
-    for t in range(T):
-        row, to = span(Y, t * B, (t + 1) * B), span(S, t * B, (t + 1) * B)
-        for s in range(B):
-            to[s] = elementwise.exp(row[s] - top[s])
-        for s in range(B):
-            total[s] += to[s]
-    for t in range(T):
-        to = span(S, t * B, (t + 1) * B)
-        for s in range(B):
-            to[s] /= total[s]
-
-
-def _cross_entropy(Y, classes, targets, samples, dY, losses, scratch, smoothing):
-    """smoothing: ε, with which the target is (1 − ε)·onehot(c) + ε/T (C. Szegedy et al., CVPR 2016)."""
-    B, hits, real = len(losses), 0, Y.dtype.type
-    T = len(Y) // B
-    top, total = span(scratch, 0, B), span(scratch, B, 2 * B)
-    where = total  # until the sums need it
-    _largest(Y, B, top, where)
-    for s in range(B):
-        hits += int(where[s] == classes[samples[s]])
-    _softmax_part(Y, B, dY, top, total)
-    for s in range(B):
-        losses[s] = elementwise.log(total[s])
-    target, rest = real(1 - smoothing), real(smoothing / T)
-    if smoothing > 0:  # l = log Σ_k e^{y_k} − (1 − ε)·y_c − ε/T·Σ_k y_k
-        for t in range(T):
-            for s in range(B):
-                losses[s] -= rest * (Y[t * B + s] - top[s])
-                dY[t * B + s] -= rest
-    for s in range(B):
-        c = classes[samples[s]]
-        losses[s] -= target * (Y[c * B + s] - top[s])
-        dY[c * B + s] -= target
-    return hits
-
-
-def _check_softmax(Y, S, scratch, T):
-    if T < 1 or len(Y) % T != 0:
-        raise ValueError(f"Y has {len(Y)} elements, which are no whole number of samples with {T} outputs")
-    border.same_length("S", S, "Y", Y)
-    border.at_least("scratch", scratch, 2 * (len(Y) // T), "two for each sample")
-    border.apart({"S": S, "scratch": scratch}, {"Y": Y})
-
-
-@kernel(lambda real: (flat_in(real), flat(real), flat(real), intp), parallel=False, check=_check_softmax)
-def _softmax(Y, S, scratch, T):
-    B = Y.size // T
-    top, total = span(scratch, 0, B), span(scratch, B, 2 * B)
-    _largest(Y, B, top, total)
-    _softmax_part(Y, B, S, top, total)
-
-
-def softmax(Y: np.ndarray) -> np.ndarray:
-    """S[t,s] = e^{Y[t,s]} / Σ_k e^{Y[k,s]}. The largest logit of a sample is subtracted first: e^y cannot overflow.
-
-    Y: (T, B), of float32 or float64. Returns S: (T, B). Raises TypeError or ValueError.
-    """
-    Y = _outputs(Y)
-    S = np.empty(Y.shape, Y.dtype)
-    if Y.size:
-        _softmax.unchecked(Y.reshape(-1), S.reshape(-1), np.empty(2 * Y.shape[1], Y.dtype), Y.shape[0])
-    return S
-
-
-def _outputs(Y: Any) -> np.ndarray:
-    """Y: (T, B), in order. Raises TypeError or ValueError."""
-    if type(Y) is not np.ndarray or Y.dtype not in DTYPES or Y.ndim != 2:
-        Y = checks.real_array("Y", Y)
-        checks.axes("Y", Y, "(T, B), one sample per column", 2)
-    return border.in_order(Y)
 
 
 def _matching(loss: Loss, targets: Any, T: int, B: int, dtype: np.dtype) -> tuple[np.ndarray, np.ndarray]:
@@ -255,12 +158,12 @@ def _mean_of(element: Callable[[Any, Any], tuple[Any, Any]]) -> Callable[..., in
         T = len(Y) // B
         for s in range(B):
             losses[s] = 0
-        share, numbers = real(1 / T), real(T)
+        scale, numbers = real(1 / T), real(T)
         for t in range(T):
             for s in range(B):
                 loss, slope = element(Y[t * B + s], targets[samples[s] * T + t])
                 losses[s] += loss
-                dY[t * B + s] = slope * share
+                dY[t * B + s] = slope * scale
         for s in range(B):
             losses[s] /= numbers
         return 0
@@ -276,7 +179,7 @@ def _loss(name: str, run: Callable[..., int], targets: Callable[..., np.ndarray]
 LOSSES = {
     loss.name: loss
     for loss in (
-        _loss("cross_entropy", _cross_entropy, class_indices, classifies=True),
+        _loss("cross_entropy", cross_entropy, class_indices, classifies=True),
         _loss(
             "binary_cross_entropy",
             _mean_of(_binary_cross_entropy),

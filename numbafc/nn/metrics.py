@@ -1,4 +1,4 @@
-"""How good predictions are, in numbers: pure functions of what is so and what was said.
+"""Measures of how good predictions are: pure functions of what is so and what was said.
 
 A share of nothing is NaN: the precision of a class that was never predicted, the recall of one that has no sample.
 """
@@ -13,7 +13,7 @@ from .portable import column_sums
 
 
 class Detection(NamedTuple):
-    """How well each class, or label, is found. One element per class, (T,)."""
+    """Precision and recall of each class, or label. One element per class, (T,)."""
 
     precision: np.ndarray  # of the samples that were said to be of it, the share that is
     recall: np.ndarray  # of the samples that are of it, the share that was found
@@ -21,7 +21,7 @@ class Detection(NamedTuple):
 
 
 class Errors(NamedTuple):
-    """How far predictions of reals are off. One element per output, (T,), in the targets' own units."""
+    """Measures of how far predictions of reals are off. One element per output, (T,), in the targets' own units."""
 
     r2: np.ndarray
     rmse: np.ndarray
@@ -29,24 +29,24 @@ class Errors(NamedTuple):
 
 
 def of_classes(y: np.ndarray, predicted: np.ndarray, T: int) -> Detection:
-    """Of class indices y and predicted, (samples,), from 0 to T − 1.
+    """Precision and recall of class indices y and predicted, (samples,), from 0 to T − 1.
 
     precision[c] = #(y = c and predicted = c)/#(predicted = c),  recall[c] = #(y = c and predicted = c)/#(y = c)
     """
     found = np.bincount(y[y == predicted], minlength=T)
-    return _shares(found, np.bincount(predicted, minlength=T), np.bincount(y, minlength=T))
+    return _detection(found, np.bincount(predicted, minlength=T), np.bincount(y, minlength=T))
 
 
 def of_labels(y: np.ndarray, predicted: np.ndarray) -> Detection:
-    """Of independent labels y and predicted, (samples, T), where True stands for having the label.
+    """Precision and recall of independent labels y and predicted, (samples, T), where True stands for having the label.
 
     precision[t] = #(y[:,t] and predicted[:,t])/#predicted[:,t],  recall[t] = #(y[:,t] and predicted[:,t])/#y[:,t]
     """
-    return _shares((y & predicted).sum(axis=0), predicted.sum(axis=0), y.sum(axis=0))
+    return _detection((y & predicted).sum(axis=0), predicted.sum(axis=0), y.sum(axis=0))
 
 
 def of_reals(y: np.ndarray, predicted: np.ndarray) -> Errors:
-    """Of real targets y and predictions, (samples, T).
+    """Errors of real targets y and predictions, (samples, T).
 
     r2[t]   = 1 − Σ_s (y − ŷ)²/Σ_s (y − ȳ)²; of a target that does not vary 1 where all are right, else 0
     rmse[t] = √(Σ_s (y − ŷ)²/samples)
@@ -60,6 +60,6 @@ def of_reals(y: np.ndarray, predicted: np.ndarray) -> Errors:
     return Errors(r2, np.sqrt(squares / len(y)), column_sums(np.abs(error)) / len(y))
 
 
-def _shares(found: np.ndarray, said: np.ndarray, are: np.ndarray) -> Detection:
+def _detection(found: np.ndarray, said: np.ndarray, are: np.ndarray) -> Detection:
     with np.errstate(invalid="ignore"):  # 0/0 is NaN
         return Detection(found / said, found / are, are)

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 
 from ..layer import forward, grad_b, grad_w, grad_x
@@ -11,13 +9,11 @@ from . import clipping
 from .activations import ACTIVATIONS
 from .dropout import drop
 from .losses import LOSSES
+from .network import Network
 from .recipe import Regularization
 
-if TYPE_CHECKING:
-    from .mlp import MLP
 
-
-def outputs(net: MLP, X: np.ndarray) -> np.ndarray:
+def outputs(net: Network, X: np.ndarray) -> np.ndarray:
     """The last layer's outputs, (T, B), from X: (N, B)."""
     last, H = len(net.sizes) - 2, X
     for layer, (W, b) in enumerate(zip(net.weights, net.biases, strict=True)):
@@ -28,7 +24,7 @@ def outputs(net: MLP, X: np.ndarray) -> np.ndarray:
 
 
 def training_pass(
-    net: MLP, X: np.ndarray, regularization: Regularization, step: int
+    net: Network, X: np.ndarray, regularization: Regularization, step: int
 ) -> tuple[list[np.ndarray], list[np.ndarray]]:
     """All h_l with dropout, from X: (N, B), and what the chain rule needs of each: h_l itself, or its slopes."""
     activation, H, kept = ACTIVATIONS[net.activation], [X], [X]
@@ -46,7 +42,7 @@ def training_pass(
     return H, kept
 
 
-def backward_pass(net: MLP, H: list[np.ndarray], kept: list[np.ndarray], dY: np.ndarray) -> list[np.ndarray]:
+def backward_pass(net: Network, H: list[np.ndarray], kept: list[np.ndarray], dY: np.ndarray) -> list[np.ndarray]:
     """The gradients of all layers' W h + b, from that of the outputs and what training_pass gave."""
     deltas, weights = [dY], net.weights
     for layer in reversed(range(1, len(net.sizes) - 1)):
@@ -60,7 +56,7 @@ def backward_pass(net: MLP, H: list[np.ndarray], kept: list[np.ndarray], dY: np.
 
 
 def step_gradients(
-    net: MLP,
+    net: Network,
     X: np.ndarray,
     targets: np.ndarray,
     weight: np.ndarray | None,
@@ -70,22 +66,21 @@ def step_gradients(
 ) -> tuple[float, np.ndarray]:
     """Fill the flat gradients of L = Σ_s w[s]·l[s]/B over the B rows X; returns L and the outputs (T, B).
 
-    weight: w, over their mean in all that is trained on, so that L is a share of the mean loss of all; None stands for 1.
+    weight: w, over their mean in all that is trained on (see samples.Samples.relative); None stands for 1.
     """
     loss, smoothing = LOSSES[net.loss_name], regularization.label_smoothing
     H, kept = training_pass(net, net.columns(X), regularization, step)
-    share = np.full(len(X), 1 / len(X)) if weight is None else weight / len(X)
-    share = share.astype(net.dtype)
+    scale = (np.full(len(X), 1 / len(X)) if weight is None else weight / len(X)).astype(net.dtype)
     losses = loss.per_sample(H[-1], targets, smoothing).astype(np.float64)
-    value = float(np.cumsum(losses * share)[-1])
+    value = float(np.cumsum(losses * scale)[-1])
     dY = loss.gradient(H[-1], targets, smoothing)
     if regularization.clip_sample_norm:
         deltas = backward_pass(net, H, kept, dY)
         squares = clipping.sample_squares(deltas, H[:-1])
-        share *= clipping.sample_factors(squares, regularization.clip_sample_norm).astype(net.dtype)
-        deltas = [delta * share for delta in deltas]
+        scale *= clipping.sample_factors(squares, regularization.clip_sample_norm).astype(net.dtype)
+        deltas = [delta * scale for delta in deltas]
     else:
-        deltas = backward_pass(net, H, kept, dY * share)
+        deltas = backward_pass(net, H, kept, dY * scale)
     for dW, db, delta, h in zip(*net.views(gradients), deltas, H[:-1], strict=True):
         grad_w(delta, h, out=dW)
         grad_b(delta, out=db)

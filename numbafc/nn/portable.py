@@ -1,4 +1,4 @@
-"""Numbers that a mathematics library or NumPy gives differently from machine to machine or from version to version.
+"""Functions whose bits differ from machine to machine, or version to version, in NumPy or a mathematics library.
 
 Here each has one right answer in bits: cosines and exponentials in plain IEEE operations, powers of Python's integers, and
 sums in an order that is written down. Roots, quotients, minima and exact scalings are the same everywhere as they are.
@@ -67,7 +67,7 @@ def _exp(Y):
 
 
 def exp(Y: np.ndarray) -> np.ndarray:
-    """e^Y, of each element of a float32 or float64 array."""
+    """The exponential e^Y of each element of a float32 or float64 array."""
     flat_copy = Y.flatten()
     _exp(flat_copy)
     return flat_copy.reshape(Y.shape)
@@ -95,7 +95,7 @@ def total(values: np.ndarray) -> float:
     lambda real: (array_in(real, 2), flat(types.float64), flat(types.float64), flat(types.float64), intp), parallel=False
 )
 def _add_rows(A, by, mean, totals, squared):
-    """totals[i] += Σ_s a or a², where a = A[s,i]·by[i] − mean[i]: row by row, in float64."""
+    """Add totals[i] += Σ_s a or a², where a = A[s,i]·by[i] − mean[i]: row by row, in float64."""
     for s in range(A.shape[0]):
         for i in range(A.shape[1]):
             a = np.float64(A[s, i]) * by[i] - mean[i]

@@ -1,26 +1,24 @@
-"""How far a training has come, and all that it needs to go on: whole at every moment, after Ctrl-C and in a file, too."""
+"""The progress of a training, all that it needs to go on: whole at every moment, after Ctrl-C and in a file, too."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from . import schedules
+from .network import Network
 from .recipe import Recipe
 from .results import no_results
 from .samples import HeldOut, Samples
-
-if TYPE_CHECKING:
-    from .mlp import MLP
 
 UNKNOWN = -1  # validation, of which an older version wrote nothing
 
 
 class EpochRecord(NamedTuple):
-    """What one epoch did. Loss and score are those of the minibatches as they were trained on.
+    """A record of one epoch. Loss and score are those of the minibatches as they were trained on.
 
     score: accuracy for "cross_entropy", else NaN (a running R² means little). validation_…: after the epoch, or NaN.
     """
@@ -67,7 +65,7 @@ class Progress:
     begun: np.ndarray | None = None  # those with which the epoch that is not finished began
 
     def is_of(self, given: Samples) -> bool:
-        """Whether these samples are those of the training."""
+        """Tell whether these samples are those of the training."""
         if self.samples != len(given.X):
             return False
         return self.fingerprint == given.old_fingerprint if self.digest is None else self.digest == given.digest
@@ -79,17 +77,17 @@ class Progress:
 
     @property
     def batches(self) -> int:
-        """Minibatches in an epoch."""
+        """The number of minibatches in an epoch."""
         return -(-self.samples // self.recipe.batch_size)
 
     @property
     def stopped(self) -> bool:
-        """Whether early stopping ends it."""
+        """Tell whether early stopping ends it."""
         return self.recipe.early_stopping is not None and self.waited >= self.recipe.early_stopping
 
     @property
     def finished(self) -> bool:
-        """Whether nothing is left to do: no epoch, nor to bring back the best."""
+        """Tell whether nothing is left to do: no epoch, nor to bring back the best."""
         ended = self.done >= self.epochs or self.stopped
         return ended and (self.best is None or self.last is not None)
 
@@ -98,7 +96,7 @@ class Progress:
         return record.loss if self.validation is None else record.validation_loss
 
     def after(self, record: EpochRecord, parameters: np.ndarray, order: Mapping[str, Any]) -> Progress:
-        """With one more epoch finished.
+        """The progress with one more epoch finished.
 
         The list of records is shared, and grows: a copy for each epoch would take a time that is quadratic in them. Until
         the result is in self's place, a record too many is behind the first `done`.
@@ -114,14 +112,14 @@ class Progress:
         return replace(finished, waited=self.waited + 1)
 
     def may_be_of(self, epochs: int) -> bool:
-        """Whether the minibatches so far have the rates of a training of so many epochs in all."""
+        """Tell whether the minibatches so far have the rates of a training of so many epochs in all."""
         losses, minibatches = [self.watched(record) for record in self.history], self.done * self.batches
         minibatches += int(self.results[4])
         lengths = self.epochs, epochs
         return schedules.same_beginning(self.recipe.schedule, lengths, self.batches, losses, minibatches)
 
     def to(self, epochs: int) -> Progress:
-        """With so many epochs in all. Raises ValueError where one run of so many would have had other bits."""
+        """The progress of a training of so many epochs in all. Raises ValueError where one run would have other bits."""
         if epochs == self.epochs:
             return self
         begun = self.done + int(self.results[4] > 0)
@@ -137,8 +135,8 @@ class Progress:
         return replace(self, epochs=epochs)
 
 
-def begin(net: MLP, asked: Recipe, epochs: int, given: Samples, held_out: HeldOut | None) -> Progress:
-    """Of a training whose first minibatch is to come. The network keeps its earlier one until then."""
+def begin(net: Network, asked: Recipe, epochs: int, given: Samples, held_out: HeldOut | None) -> Progress:
+    """The progress of a training whose first minibatch is to come. The network keeps its earlier one until then."""
     order, batches = net.order.bit_generator.state, -(-len(given.X) // asked.batch_size)
     if epochs and not schedules.is_ours(asked.schedule):
         schedules.checked(asked.schedule.factors(1, epochs, batches, []), batches)
@@ -148,18 +146,22 @@ def begin(net: MLP, asked: Recipe, epochs: int, given: Samples, held_out: HeldOu
 
 
 def resumed(
-    net: MLP, asked: Recipe, said: Mapping[str, Any], epochs: int | None, given: Samples, held_out: HeldOut | None
+    theirs: Progress | None,
+    asked: Recipe,
+    said: Mapping[str, Any],
+    epochs: int | None,
+    given: Samples,
+    held_out: HeldOut | None,
 ) -> Progress:
-    """The progress to go on from. said: the settings that fit was given, which make `asked`; epochs: None if it was not.
+    """The progress to go on from: theirs, that the network has. Raises ValueError where it is none, or of another training.
 
-    Raises ValueError where there is none, or it is that of another training.
+    said: the settings that fit was given, which make `asked`; epochs: None if it was not given.
     """
-    if net.training is None:
+    if theirs is None:
         raise ValueError(
             "there is no training to resume: this network was not trained, its last training diverged, or its file was "
             "saved without it; call fit without resume"
         )
-    theirs = net.training
     if not theirs.is_of(given):
         raise ValueError(
             "resume needs the samples, targets and weights that the training began with, and these are others "
@@ -177,7 +179,7 @@ def resumed(
 
 
 def _require_settings(asked: Recipe, theirs: Recipe, said: Mapping[str, Any]) -> None:
-    """What fit is given beside resume, and what the network has, is what the training has. Raises ValueError."""
+    """Require of fit's settings beside resume, and of the network's, that they are the training's. Raises ValueError."""
     for name in (*said, "label_smoothing", "seed"):
         mine, then = asked.setting(name), theirs.setting(name)
         if name == "learning_rate":

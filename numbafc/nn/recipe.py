@@ -1,19 +1,56 @@
-"""How a network is trained: the settings of fit, checked."""
+"""The recipe of a training: every setting of fit, with its default and what it may be.
+
+What else knows settings derives from SETTINGS: fit's checks, files, the command line, and what a resumed training compares.
+A new one is an entry here and a field of Recipe or Regularization, with its default for the files of older versions; an
+argument of MLP.fit and, for the command line, of cli/train.py, with its type and its meaning; and the code that uses it.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, NamedTuple, TypeVar, cast
 
 from .. import checks
 from .._numba import inner
 from . import optimizers, schedules
 from .dropout import folded
-from .optimizers import Optimizer
-from .schedules import Schedule
+from .optimizers import OPTIMIZERS, Optimizer
+from .schedules import SCHEDULES, Schedule
 
 _T = TypeVar("_T")
-WORD = 2**63  # counts are below it, so that compiled code and files hold them
+
+
+class Setting(NamedTuple):
+    """A setting of fit. Where the default is None, None may be said, too: it stands for none, or for an optimizer's own."""
+
+    default: Any
+    check: Callable[[str, Any], Any]  # of the name and a value: the value as it is kept. Raises TypeError or ValueError
+
+    def checked(self, name: str, value: Any) -> Any:
+        """The value as it is kept. Raises TypeError or ValueError."""
+        return None if value is None and self.default is None else self.check(name, value)
+
+
+def _name_of(known: Iterable[str]) -> Callable[[str, Any], Any]:
+    """The check of a name; an instance passes, which its own module looks at."""
+    return lambda name, value: checks.choice(name, value, known) if isinstance(value, str) else value
+
+
+SETTINGS = {
+    "optimizer": Setting("adam", _name_of(OPTIMIZERS)),
+    "learning_rate": Setting(None, checks.positive),
+    "schedule": Setting("constant", _name_of(SCHEDULES)),
+    "batch_size": Setting(32, partial(checks.int64, least=1)),
+    "epochs": Setting(1, checks.int64),  # of a training, not of its recipe: it may be resumed to more of them
+    "shuffle": Setting(True, checks.flag),
+    "early_stopping": Setting(None, partial(checks.int64, least=1)),
+    "dropout": Setting(0.0, checks.fraction),
+    "clip_norm": Setting(None, checks.positive),
+    "clip_sample_norm": Setting(None, checks.positive),
+}
+OF_OPTIMIZER = "learning_rate", "weight_decay"  # settings that an optimizer has, if it is one of numbafc's
 
 
 class Usual:
@@ -31,13 +68,14 @@ def usual(value: _T) -> _T:
     return cast(_T, Usual(value))
 
 
-def given(settings: dict[str, Any]) -> dict[str, Any]:
-    """Those settings that are no defaults."""
-    return {name: value for name, value in settings.items() if not isinstance(value, Usual)}
+def given(arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings among a call's arguments that are no defaults, checked. Raises TypeError or ValueError."""
+    said = {name: arguments[name] for name in SETTINGS if not isinstance(arguments[name], Usual)}
+    return {name: SETTINGS[name].checked(name, value) for name, value in said.items()}
 
 
 class Regularization(NamedTuple):
-    """What changes the gradient of a minibatch. 0 stands for none."""
+    """Settings that change the gradient of a minibatch. 0 stands for none."""
 
     dropout: float = 0.0
     clip_norm: float = 0.0
@@ -47,7 +85,7 @@ class Regularization(NamedTuple):
 
     @property
     def numbers(self) -> tuple[float, float, float, float]:
-        """As engine.py takes them."""
+        """The numbers that engine.py takes."""
         return self.dropout, self.clip_norm, self.clip_sample_norm, self.label_smoothing
 
 
@@ -69,47 +107,26 @@ class Recipe:
     regularization: Regularization
 
     def setting(self, name: str) -> Any:
-        """A setting as fit names it. A learning rate is the optimizer's; None stands for no clipping."""
-        if name == "learning_rate":
+        """A setting as fit names it: None where it was None. Those of an optimizer are its own."""
+        if name in OF_OPTIMIZER:
             return getattr(self.optimizer, name, None)
-        if name in Regularization._fields:
-            value = getattr(self.regularization, name)
-            return None if name.startswith("clip_") and value == 0 else value
-        return getattr(self, name)
+        if name not in Regularization._fields:
+            return getattr(self, name)
+        value = getattr(self.regularization, name)
+        return None if value == 0 and name in SETTINGS and SETTINGS[name].default is None else value
 
 
-def make(
-    *,
-    optimizer: str | Optimizer = "adam",
-    learning_rate: float | None = None,
-    schedule: str | Schedule = "constant",
-    batch_size: int = 32,
-    shuffle: bool = True,
-    early_stopping: int | None = None,
-    dropout: float = 0.0,
-    clip_norm: float | None = None,
-    clip_sample_norm: float | None = None,
-    label_smoothing: float = 0.0,
-    seed: int = 0,
-) -> Recipe:
-    """The settings of fit as one thing. Raises TypeError or ValueError."""
-    step, rates = optimizers.make(optimizer, learning_rate), schedules.make(schedule)
+def make(*, label_smoothing: float = 0.0, seed: int = 0, **given: Any) -> Recipe:
+    """The given settings of fit, defaults for the others, and a network's own. Raises TypeError or ValueError."""
+    values = {name: setting.default for name, setting in SETTINGS.items()} | given
+    values = {name: SETTINGS[name].checked(name, value) for name, value in values.items() if name != "epochs"}
+    step = optimizers.make(values.pop("optimizer"), values.pop("learning_rate"))
+    rates = schedules.make(values.pop("schedule"))
     ours = type(step) in optimizers.OURS  # not a class of somebody's made from them
     if not ours and not isinstance(rates, schedules.Constant):
         names = ", ".join(kind.__name__ for kind in optimizers.OURS)
         raise ValueError(f"schedule goes with {names}; {type(step).__name__} must see to its own learning rate")
-    longest = {"clip_norm": clip_norm, "clip_sample_norm": clip_sample_norm}
-    lengths = {name: 0.0 if n is None else checks.number(name, n, 0, exclusive=True) for name, n in longest.items()}
-    return Recipe(
-        step,
-        rates,
-        checks.count("batch_size", batch_size, 1, WORD),
-        checks.flag("shuffle", shuffle),
-        None if early_stopping is None else checks.count("early_stopping", early_stopping, 1, WORD),
-        Regularization(
-            dropout=checks.number("dropout", dropout, 0, below=1),
-            **lengths,
-            label_smoothing=label_smoothing,
-            seed=folded(seed),
-        ),
-    )
+    numbers = {name: values.pop(name) or 0.0 for name in Regularization._fields if name in values}
+    smoothing = checks.fraction("label_smoothing", label_smoothing)
+    regularization = Regularization(**numbers, label_smoothing=smoothing, seed=folded(seed))
+    return Recipe(step, rates, **values, regularization=regularization)

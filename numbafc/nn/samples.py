@@ -3,23 +3,21 @@
 from __future__ import annotations
 
 import zlib
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from .. import checks
 from . import frames, portable
 from .losses import LOSSES
+from .network import Network
 from .weights import class_weights
-
-if TYPE_CHECKING:
-    from .mlp import MLP
 
 ROWS = 1024  # of which a digest takes a copy, where they are not contiguous
 
 
 class Samples(NamedTuple):
-    """What a network is trained on."""
+    """The samples that a network is trained on."""
 
     X: np.ndarray  # (samples, N), not standardised
     targets: np.ndarray  # classes or reals, standardised
@@ -27,7 +25,7 @@ class Samples(NamedTuple):
 
     @property
     def relative(self) -> np.ndarray | None:
-        """The weights over their mean, exactly 1 where all are equal: a minibatch's gradient is their share of its size.
+        """The weights over their mean, exactly 1 where all are equal: a sample counts alike in whichever minibatch it is.
 
         One sum, in order. A power of two times all weights changes no bit, and no sum of them overflows.
         """
@@ -51,7 +49,7 @@ class Samples(NamedTuple):
 
     @property
     def fingerprint(self) -> int:
-        """What older versions know of the samples: all targets and weights, and at most some thousand rows.
+        """The digest of older versions, who know of the samples: all targets and weights, and at most some thousand rows.
 
         They divided a minibatch by its own weights, so they must not take weights for those of a training of theirs.
         """
@@ -59,14 +57,14 @@ class Samples(NamedTuple):
 
     @property
     def old_fingerprint(self) -> int:
-        """What older versions wrote."""
+        """The digest that still older versions wrote."""
         some = np.ascontiguousarray(self.X[:: max(1, len(self.X) // 1024)])
         value = zlib.crc32(np.ascontiguousarray(self.targets).data, zlib.crc32(some.data))
         return value if self.weight is None else zlib.crc32(np.ascontiguousarray(self.weight).data, value)
 
 
 class HeldOut(NamedTuple):
-    """What a network is measured on after each epoch."""
+    """The samples that a network is measured on after each epoch."""
 
     X: np.ndarray
     targets: np.ndarray  # in their own units
@@ -78,8 +76,8 @@ class HeldOut(NamedTuple):
         return Samples(*self).digest
 
 
-def of(net: MLP, X: Any, y: Any, sample_weight: Any = None, class_weight: Any = None) -> Samples:
-    """What fit is given, checked. Raises TypeError or ValueError."""
+def of(net: Network, X: Any, y: Any, sample_weight: Any = None, class_weight: Any = None) -> Samples:
+    """The samples that fit is given, checked. Raises TypeError or ValueError."""
     X = rows(net, X)
     y, weight = targets(net, y, len(X)), weights(sample_weight, len(X))
     if class_weight is not None:
@@ -90,8 +88,8 @@ def of(net: MLP, X: Any, y: Any, sample_weight: Any = None, class_weight: Any = 
     return Samples(X, standardised(net, y), weight)
 
 
-def held_out(net: MLP, validation: Any) -> HeldOut | None:
-    """What fit is given to measure, checked: (X, y), or (X, y, weights). Raises TypeError or ValueError."""
+def held_out(net: Network, validation: Any) -> HeldOut | None:
+    """The samples that fit is given to measure, checked: (X, y), or (X, y, weights). Raises TypeError or ValueError."""
     if validation is None:
         return None
     if not isinstance(validation, tuple | list) or len(validation) not in (2, 3):
@@ -104,8 +102,8 @@ def held_out(net: MLP, validation: Any) -> HeldOut | None:
     return HeldOut(X, targets(net, y, len(X)), weights(weight[0] if weight else None, len(X)))
 
 
-def rows(net: MLP, X: Any, name: str = "X") -> np.ndarray:
-    """X: (samples, N) in the network's dtype. Raises TypeError or ValueError."""
+def rows(net: Network, X: Any, name: str = "X") -> np.ndarray:
+    """The rows X, (samples, N), in the network's dtype. Raises TypeError or ValueError."""
     X = checks.real_values(name, frames.by_name(X, net.features), net.dtype)
     if X.ndim != 2 or X.shape[1] != net.sizes[0]:
         raise ValueError(
@@ -115,15 +113,15 @@ def rows(net: MLP, X: Any, name: str = "X") -> np.ndarray:
     return X
 
 
-def targets(net: MLP, y: Any, samples: int) -> np.ndarray:
-    """One for each sample, in their own units. Raises TypeError or ValueError."""
+def targets(net: Network, y: Any, samples: int) -> np.ndarray:
+    """The targets, one for each sample, in their own units. Raises TypeError or ValueError."""
     found = LOSSES[net.loss_name].targets(y, net.sizes[-1], net.dtype)
     if len(found) != samples:
         raise ValueError(f"y has {len(found)} samples but X has {samples}; give one target per row of X")
     return found
 
 
-def standardised(net: MLP, targets: np.ndarray) -> np.ndarray:
+def standardised(net: Network, targets: np.ndarray) -> np.ndarray:
     """Targets as the network learns them."""
     if net.target_mean is None or net.target_scale is None:
         return targets
@@ -153,6 +151,6 @@ def mean_and_scale(A: np.ndarray, dtype: np.dtype) -> tuple[np.ndarray, np.ndarr
 
 
 def require(name: str, rows: np.ndarray) -> None:
-    """At least one. Raises ValueError."""
+    """Require at least one sample. Raises ValueError."""
     if len(rows) == 0:
         raise ValueError(f"{name} needs at least one sample, got 0")

@@ -17,11 +17,10 @@ from .. import checks
 from . import portable
 
 Factors = Callable[[int, int, int, Sequence[float]], Any]  # (epoch, epochs, batches, losses)
-MOST = 2**63  # epochs and the like are below it
 
 
 class Schedule(Protocol):
-    """What training needs.
+    """What training needs of a schedule.
 
     Those here say whether factors depend on `epochs` (knows_end), so that a training cannot be resumed to more of them, and
     whether on the losses (watches), so that it is resumed with the same validation. Of a schedule of somebody's the factors
@@ -29,18 +28,18 @@ class Schedule(Protocol):
     """
 
     def factors(self, epoch: int, epochs: int, batches: int, losses: Sequence[float]) -> np.ndarray:
-        """(batches,), of epoch `epoch` (from 1) out of `epochs`; losses: of the epochs before, validation's if there is."""
+        """The factors, (batches,), of an epoch from 1 to `epochs`; losses: of those before, validation's if there is."""
 
 
-def _settle(schedule: Any, **settings: float) -> None:
-    """The settings, checked, as Python's own numbers: with NumPy's, arithmetic and files would depend on the kind given."""
+def _set_checked(schedule: Any, **settings: float) -> None:
+    """Set checked settings as Python's own numbers: with NumPy's, arithmetic and files would depend on the kind."""
     for name, value in settings.items():
         object.__setattr__(schedule, name, value)
 
 
 @dataclass(frozen=True)
 class Constant:
-    """Always 1."""
+    """The factor 1, always."""
 
     knows_end: ClassVar[bool] = False
     watches: ClassVar[bool] = False
@@ -59,8 +58,7 @@ class Step:
     gamma: float = 0.1
 
     def __post_init__(self) -> None:
-        gamma = checks.number("gamma", self.gamma, 0, exclusive=True)
-        _settle(self, every=checks.count("every", self.every, 1, MOST), gamma=gamma)
+        _set_checked(self, every=checks.int64("every", self.every, 1), gamma=checks.positive("gamma", self.gamma))
         if self.gamma > 1:
             raise ValueError(f"gamma must be at most 1, got {self.gamma!r}")
 
@@ -70,7 +68,7 @@ class Step:
 
 @dataclass(frozen=True)
 class Cosine:
-    """Up in a line over the first m minibatches, then down as half a cosine (I. Loshchilov, F. Hutter, ICLR 2017).
+    """A rise in a line over the first m minibatches, then a fall as half a cosine (I. Loshchilov, F. Hutter, ICLR 2017).
 
         n/m for n = 1 … m, then final + (1 − final)·(1 + cos(π·(n − m)/(all − m)))/2
 
@@ -83,8 +81,8 @@ class Cosine:
     final: float = 0.0
 
     def __post_init__(self) -> None:
-        warm_up = checks.number("warm_up", self.warm_up, 0, below=1)
-        _settle(self, warm_up=warm_up, final=checks.number("final", self.final, 0))
+        warm_up, final = checks.fraction("warm_up", self.warm_up), checks.number("final", self.final, 0)
+        _set_checked(self, warm_up=warm_up, final=final)
 
     def factors(self, epoch: int, epochs: int, batches: int, losses: Sequence[float]) -> np.ndarray:
         everything = epochs * batches
@@ -97,7 +95,7 @@ class Cosine:
 
 @dataclass(frozen=True)
 class OneCycle:
-    """From start up to 1 and down to final, each half a cosine (L. Smith, N. Topin, 2018; the numbers are PyTorch's).
+    """A rise from start to 1 and a fall to final, each half a cosine (L. Smith, N. Topin, 2018; numbers as in PyTorch).
 
     rise: the share of all minibatches that go up, above 0 and below 1. start, final: ≥ 0. Raises TypeError or ValueError.
     """
@@ -110,7 +108,9 @@ class OneCycle:
 
     def __post_init__(self) -> None:
         rise = checks.number("rise", self.rise, 0, exclusive=True, below=1)
-        _settle(self, rise=rise, start=checks.number("start", self.start, 0), final=checks.number("final", self.final, 0))
+        _set_checked(
+            self, rise=rise, start=checks.number("start", self.start, 0), final=checks.number("final", self.final, 0)
+        )
 
     def factors(self, epoch: int, epochs: int, batches: int, losses: Sequence[float]) -> np.ndarray:
         last = max(epochs * batches - 1, 1)
@@ -125,7 +125,7 @@ class OneCycle:
 
 @dataclass(frozen=True)
 class OnPlateau:
-    """Times `factor` whenever the loss has not become less for `patience` epochs.
+    """The rate times `factor` whenever the loss has not become less for `patience` epochs.
 
     0 < factor < 1, patience ≥ 1. Less: below the best by a share of more than 1e-4. Raises TypeError or ValueError.
     """
@@ -137,7 +137,7 @@ class OnPlateau:
 
     def __post_init__(self) -> None:
         factor = checks.number("factor", self.factor, 0, exclusive=True, below=1)
-        _settle(self, factor=factor, patience=checks.count("patience", self.patience, 1, MOST))
+        _set_checked(self, factor=factor, patience=checks.int64("patience", self.patience, 1))
 
     def factors(self, epoch: int, epochs: int, batches: int, losses: Sequence[float]) -> np.ndarray:
         return self.following()(epoch, epochs, batches, losses)
@@ -162,7 +162,7 @@ class OnPlateau:
 
 
 def less(loss: float, best: float) -> bool:
-    """Whether a loss is below the best by a share of more than 1e-4. NaN is not."""
+    """Tell whether a loss is below the best by a share of more than 1e-4. NaN is not."""
     return loss < best - 1e-4 * abs(best) if best < math.inf else loss < math.inf
 
 
@@ -176,7 +176,7 @@ SCHEDULES: dict[str, Any] = {
 
 
 def checked(factors: Any, batches: int) -> np.ndarray:
-    """What a schedule said, in float64. Raises ValueError unless it is one finite number, at least 0, per minibatch."""
+    """A schedule's factors in float64. Raises ValueError unless they are finite numbers, at least 0, one per minibatch."""
     factors = np.asarray(factors, np.float64)
     if factors.shape != (batches,) or not (np.isfinite(factors) & (factors >= 0)).all():
         raise ValueError(
@@ -208,19 +208,19 @@ def following(schedule: Schedule) -> Factors:
 
 
 def is_ours(schedule: Schedule) -> bool:
-    """Whether a schedule is one of SCHEDULES, not of a class that somebody made from them."""
+    """Tell whether a schedule is one of SCHEDULES, not of a class that somebody made from them."""
     return type(schedule) in SCHEDULES.values()
 
 
 def watches(schedule: Schedule) -> bool:
-    """Whether the factors depend, or may depend, on the losses."""
+    """Tell whether the factors depend, or may depend, on the losses."""
     return not is_ours(schedule) or bool(schedule.watches)  # type: ignore[attr-defined]
 
 
 def same_beginning(
     schedule: Schedule, epochs: tuple[int, int], batches: int, losses: Sequence[float], minibatches: int
 ) -> bool:
-    """Whether the first minibatches have the same factors in a training of so many epochs and of so many."""
+    """Tell whether the first minibatches have the same factors in a training of so many epochs and of so many."""
     if is_ours(schedule) and not schedule.knows_end:  # type: ignore[attr-defined]
         return True
     for epoch in range(1, -(-minibatches // batches) + 1):

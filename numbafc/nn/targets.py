@@ -67,7 +67,7 @@ def _array(y: Any) -> np.ndarray:
 
 
 def _of_rows(y: np.ndarray) -> str:
-    """What to do with rows where one class index was expected."""
+    """Advice about rows where one class index was expected."""
     if y.ndim != 2 or y.dtype.kind not in "fiub":
         return ""
     sums = y.sum(axis=1, dtype=np.float64)
@@ -78,7 +78,7 @@ def _of_rows(y: np.ndarray) -> str:
 
 
 def _of_values(y: np.ndarray) -> str:
-    """What came where integers were expected, and what to do."""
+    """A phrase about what came where integers were expected, and what to do."""
     if _are_words(y):
         return f"words such as {_first_word(y)}; {OF_WORDS}"
     if y.dtype.kind == "O" and all(isinstance(value, int | np.integer) for value in y):

@@ -9,44 +9,47 @@ from __future__ import annotations
 import copy
 import time
 import warnings
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterable
+from typing import Any
 
 import numpy as np
 
 from .._numba import interpreted
-from . import interrupts, optimizers, passes, schedules
+from . import evaluation, interrupts, optimizers, passes, schedules
 from .activations import ACTIVATIONS
 from .engine import Engine
 from .losses import LOSSES, split_targets
+from .network import Network
 from .progress import EpochRecord, History, Progress
 from .recipe import Recipe
 from .run import Data
 from .samples import HeldOut, Samples
 
-if TYPE_CHECKING:
-    from .mlp import MLP
-
-
 Callback = Callable[[EpochRecord], Any]
+Keep = Callable[[Progress | None], None]
 EpochFunction = Callable[[np.ndarray, np.ndarray, int, np.ndarray], None]  # order of samples, rates, steps before, results
 
 
 def train(
-    net: MLP,
+    net: Network,
     given: Samples,
     progress: Progress,
     *,
+    keep: Keep,
     validation: HeldOut | None,
     callbacks: tuple[Callback, ...],
 ) -> History:
-    """Train net on checked samples, from where progress is to its last epoch. net.training is always up to date."""
+    """Train net on checked samples, from where progress is to its last epoch.
+
+    keep: called with the progress before the first epoch and after each, and with None where the training diverged: who
+    keeps the last one can go on from it at every moment.
+    """
     recipe = progress.recipe
     ours = type(recipe.optimizer) in optimizers.OURS
     run = compiled_epochs if ours and not interpreted() else python_epochs
     train_epoch = run(net, given.X, given.targets, given.relative, recipe, progress.state)
     factors, losses, silent = schedules.following(recipe.schedule), [progress.watched(r) for r in progress.history], False
-    net.training = progress
+    keep(progress)
     if progress.last is not None:
         net.parameters[:] = progress.last
         progress.last = None
@@ -55,12 +58,15 @@ def train(
         if progress.stopped:
             break
         rates = factors(epoch, progress.epochs, progress.batches, losses)
-        order, rate = _one_epoch(net, progress, train_epoch, epoch, rates)
-        held_out = (net.loss(*validation), net.score(*validation[:2])) if validation else (np.nan, np.nan)
-        loss, hits, mass, seen = progress.results.tolist()[:4]
+        order, rate = _one_epoch(net, progress, train_epoch, epoch, rates, keep)
+        held_out = (np.nan, np.nan)
+        if validation:
+            held_out = evaluation.mean_loss(net, *validation), evaluation.score(net, *validation[:2])
+        loss, hits, total_weight, seen = progress.results.tolist()[:4]
         score = hits / seen if LOSSES[net.loss_name].classifies else float("nan")
-        record = EpochRecord(epoch, loss / mass, score, *held_out, progress.seconds, progress.samples, rate)
-        progress = net.training = progress.after(record, net.parameters, order.bit_generator.state)
+        record = EpochRecord(epoch, loss / total_weight, score, *held_out, progress.seconds, progress.samples, rate)
+        progress = progress.after(record, net.parameters, order.bit_generator.state)
+        keep(progress)
         net.order.bit_generator.state = progress.order
         losses.append(progress.watched(record))
         if validation and np.isnan(record.validation_loss) and not silent:
@@ -81,7 +87,7 @@ def train(
 
 
 def _one_epoch(
-    net: MLP, progress: Progress, train_epoch: EpochFunction, epoch: int, factors: Any
+    net: Network, progress: Progress, train_epoch: EpochFunction, epoch: int, factors: Any, keep: Keep
 ) -> tuple[np.random.Generator, float]:
     """Train an epoch to its end. Returns the generator of shuffles as it is then, and the last learning rate.
 
@@ -100,7 +106,8 @@ def _one_epoch(
         progress.seconds = time.perf_counter() - start
     done = int(progress.results[4])
     if done < batches or not np.isfinite(net.parameters).all():
-        net.parameters[:], net.training = progress.begun, None
+        net.parameters[:] = progress.begun
+        keep(None)
         raise FloatingPointError(
             f"training diverged in epoch {epoch}, batch {min(done + 1, batches)}; the parameters are those from "
             "before that epoch; try a smaller learning rate or standardised inputs"
@@ -109,7 +116,7 @@ def _one_epoch(
 
 
 def compiled_epochs(
-    net: MLP, X: np.ndarray, targets: np.ndarray, weight: np.ndarray | None, recipe: Recipe, state: dict[str, Any]
+    net: Network, X: np.ndarray, targets: np.ndarray, weight: np.ndarray | None, recipe: Recipe, state: dict[str, Any]
 ) -> EpochFunction:
     """One pass over the samples in a given order, as compiled calls."""
     loss, step = LOSSES[net.loss_name], recipe.optimizer
@@ -123,7 +130,7 @@ def compiled_epochs(
     return Engine(net.sizes, net.parameters, *parts, state, data, recipe.batch_size, recipe.regularization).epoch
 
 
-def _standardisation(net: MLP) -> tuple[np.ndarray, np.ndarray]:
+def _standardisation(net: Network) -> tuple[np.ndarray, np.ndarray]:
     """The mean and scale of each input, (N,), or two empty arrays; anybody may have set them."""
     if net.input_mean is None or net.input_scale is None:
         return np.empty(0, net.dtype), np.empty(0, net.dtype)
@@ -132,9 +139,9 @@ def _standardisation(net: MLP) -> tuple[np.ndarray, np.ndarray]:
 
 
 def python_epochs(
-    net: MLP, X: np.ndarray, targets: np.ndarray, weight: np.ndarray | None, recipe: Recipe, state: dict[str, Any]
+    net: Network, X: np.ndarray, targets: np.ndarray, weight: np.ndarray | None, recipe: Recipe, state: dict[str, Any]
 ) -> EpochFunction:
-    """The same, written down: the specification of the engine, and what runs optimizers that are not ours.
+    """One pass over the samples in Python: the specification of the engine, and what runs optimizers that are not ours.
 
     A step is made and counted before Ctrl-C is heard: none is repeated or left out by whoever goes on from there. An
     exception of update itself leaves its step uncounted, in whatever state update leaves parameters and state.
@@ -147,8 +154,8 @@ def python_epochs(
         for batch in range(int(results[4]), len(rates)):
             chosen = samples[batch * batch_size : (batch + 1) * batch_size]
             batch_weight = None if weight is None else weight[chosen]
-            mass = float(len(chosen)) if batch_weight is None else float(np.cumsum(batch_weight)[-1])
-            if mass == 0:  # nobody in this batch counts
+            total_weight = float(len(chosen)) if batch_weight is None else float(np.cumsum(batch_weight)[-1])
+            if total_weight == 0:  # nobody in this batch counts
                 results[4] += 1
                 continue
             with np.errstate(all="ignore"):  # divergence is found by its loss
@@ -162,6 +169,18 @@ def python_epochs(
                 hits = np.count_nonzero(Y.argmax(axis=0) == targets[chosen]) if classifies else 0
                 with interrupts.deferred():
                     now.update(net.parameters, gradients, state)
-                    results += (loss * len(chosen), hits, mass, len(chosen), 1, 0)
+                    results += (loss * len(chosen), hits, total_weight, len(chosen), 1, 0)
 
     return epoch
+
+
+def callback_functions(callbacks: Any) -> tuple[Callback, ...]:
+    """The functions that fit calls after each epoch. Raises TypeError."""
+    if callable(callbacks) or not isinstance(callbacks, Iterable):
+        kind = "a function" if callable(callbacks) else type(callbacks).__name__
+        raise TypeError(f"callbacks must be a list of functions of an EpochRecord, got {kind}; pass callbacks=[function]")
+    given = tuple(callbacks)
+    for n, function in enumerate(given):
+        if not callable(function):
+            raise TypeError(f"callbacks[{n}] must be a function of an EpochRecord, got {type(function).__name__}")
+    return given

@@ -8,7 +8,7 @@ import numpy as np
 
 
 class Views(list[np.ndarray]):
-    """A list whose elements are set in place, views[0] = W as views[0][:] = W, and whose length is settled.
+    """A list whose elements are set in place, views[0] = W as views[0][:] = W, and whose length is fixed.
 
     A plain list would take the new array, and nothing would become of it.
     """

@@ -26,7 +26,12 @@ LAYER = [T("layer"), *without("layer", "test_the_adjoint_identity", "test_check_
 FIT = [T("interrupted_and_diverged"), T("fit_by_hand"), T("boundaries")]
 TRAINING = [*FIT, T("nn"), T("resume"), T("schedules"), T("limits"), T("regularization")]
 COMPILED = [*TRAINING, T("engine"), *SLOW]
+NETWORKS = [
+    *FIT,
+    *map(T, ("limits", "nn", "metrics", "reading_edges", "files", "regularization", "schedules", "training_traps")),
+]
 MODELS = [T("reading_edges"), T("files"), T("hostile_checkpoints"), T("interrupted_and_diverged"), T("resume")]
+CHECKPOINT = [*MODELS, T("save_is_loadable")]
 DATA = [T("reading_edges"), T("reading_is_bounded"), T("boundaries"), T("files"), T("idx")]
 
 TESTS = {
@@ -37,17 +42,7 @@ TESTS = {
     "nn/dropout.py": [f"{T('regularization')}::test_dropout_is_its_definition", T("boundaries"), *COMPILED],
     "nn/initializers.py": [T("boundaries"), T("nn"), T("regularization")],
     "nn/metrics.py": [T("metrics")],
-    "nn/mlp.py": [
-        *FIT,
-        T("limits"),
-        T("nn"),
-        T("metrics"),
-        T("reading_edges"),
-        T("files"),
-        T("regularization"),
-        T("schedules"),
-        T("training_traps"),
-    ],
+    **dict.fromkeys(("nn/evaluation.py", "nn/mlp.py", "nn/network.py"), NETWORKS),
     "nn/optimizers.py": [T("limits"), T("nn"), *FIT, T("resume"), T("engine"), *SLOW],
     "nn/progress.py": [
         *FIT,
@@ -80,12 +75,12 @@ TESTS = {
     "nn/portable.py": [T("own_bits")],
     "nn/targets.py": [T("target_advice"), T("limits"), T("nn")],
     "nn/views.py": [T("training_traps"), T("nn")],
-    "files/checkpoint.py": [*MODELS, T("save_is_loadable")],
+    **dict.fromkeys(("files/checkpoint.py", "files/container.py", "files/description.py", "files/suffixes.py"), CHECKPOINT),
     "files/elsewhere.py": [T("replacing")],
     "files/opening.py": [T("reading_is_bounded"), T("files")],
     "files/shown.py": [T("reading_is_bounded"), T("files")],
     "files/idx.py": [T("idx"), T("files")],
-    "files/progress.py": [*MODELS, T("save_is_loadable"), T("resume_settings"), T("schedules")],
+    "files/progress.py": [*CHECKPOINT, T("resume_settings"), T("schedules")],
     "files/replacing.py": [T("replacing"), T("boundaries"), T("files"), T("saving")],
 }
 
@@ -106,11 +101,12 @@ def tests_of(file: str) -> list[str]:
 
 
 # Functions that are compiled without a decorator, and the modules whose kernels have a file's code in them.
-KERNELS = {"_minibatches", "_cross_entropy", "_mean_of", "_activation"}
+KERNELS = {"_minibatches", "cross_entropy", "_mean_of", "_activation"}
 USERS = {
     "formulas.py": ["numbafc.kernels.loops", "numbafc.kernels.products", "numbafc.nn.engine"],
     "nn/arena.py": ["numbafc.nn.engine"],
     "nn/clipping.py": ["numbafc.nn.engine"],
+    "nn/cross_entropy.py": ["numbafc.nn.losses"],
     "nn/dropout.py": ["numbafc.nn.engine"],
     "nn/parts.py": ["numbafc.nn.engine"],
     "nn/recipe.py": ["numbafc.nn.engine"],
@@ -146,10 +142,10 @@ SPEED = [
     ("nn/engine.py", r"if split:|split = ", "whether threads are used"),
     ("nn/engine.py", r"room = whole_lines", "how much room there is, never less than a product needs"),
     ("nn/arena.py", r"^ROOM = ", "how much room a product has at most"),
-    ("nn/mlp.py", r"^CHUNK = ", "how many rows are predicted at a time"),
+    ("nn/evaluation.py", r"^CHUNK = ", "how many rows are predicted at a time"),
     ("nn/clipping.py", r"^LANES = ", "see EQUIVALENT: part of the definition, and in the test's own words"),
     ("files/idx.py", r"^PIECE = ", "bytes read at a time"),
-    ("files/naming.py", r"^SHOWN = ", "names in a message"),
+    ("nn/frames.py", r"^SHOWN = ", "names in a message"),
 ]
 
 # (file, a part of a line, what it becomes, the reason): the same for every input. Spaces do not count.
@@ -174,15 +170,20 @@ EQUIVALENT = [
         "the first layer has none below, and nobody asks for it",
     ),
     (
-        "nn/losses.py",
+        "nn/cross_entropy.py",
         "row, number = span(Y, t * B, (t + 1)",
         "row, number = span(Y, t * B, (t + 0)",
         "as above: a view's end",
     ),
-    ("nn/losses.py", "to = span(S, t * B, (t + 1) * B)", "to = span(S, t * B, (t + 2) * B)", "as above: a view's end"),
-    ("nn/losses.py", "span(S, t * B, (t + 1) * B)", "span(S, t * B, (t + 2) * B)", "as above: a view's end"),
+    (
+        "nn/cross_entropy.py",
+        "to = span(S, t * B, (t + 1) * B)",
+        "to = span(S, t * B, (t + 2) * B)",
+        "as above: a view's end",
+    ),
+    ("nn/cross_entropy.py", "span(S, t * B, (t + 1) * B)", "span(S, t * B, (t + 2) * B)", "as above: a view's end"),
     ("nn/updates.py", "return 0", "return 1", "nobody asks what a step answers"),
-    ("nn/mlp.py", "return Y[:, 0]", "return Y[:, -1]", "of one column the first is the last"),
+    ("nn/evaluation.py", "return Y[:, 0]", "return Y[:, -1]", "of one column the first is the last"),
     (
         "files/progress.py",
         "counts = 0 <= done",

@@ -53,15 +53,15 @@ BUGS = {
     ),
     "xavier has N times T": ("nn/initializers.py", "2 / (N + T)", "2 / (N * T)"),
     "he has outputs for inputs": ("nn/initializers.py", '"he": lambda N, T: 2 / N', '"he": lambda N, T: 2 / T'),
-    "an output of 0 is yes": ("nn/mlp.py", "return (Y > 0).astype(np.intp)", "return (Y >= 0).astype(np.intp)"),
-    "a target of a half is yes": ("nn/mlp.py", "(targets > 0.5)", "(targets >= 0.5)"),
+    "an output of 0 is yes": ("nn/evaluation.py", "return (Y > 0).astype(np.intp)", "return (Y >= 0).astype(np.intp)"),
+    "a target of a half is yes": ("nn/evaluation.py", "(targets > 0.5)", "(targets >= 0.5)"),
     "gradients know no label smoothing": (
         "nn/mlp.py",
         "Regularization(label_smoothing=self.label_smoothing)",
         "Regularization()",
     ),
     "R² has one mean over all outputs": (
-        "nn/mlp.py",
+        "nn/evaluation.py",
         "portable.column_sums(targets) / len(targets)",
         "(portable.column_sums(targets) / len(targets)).mean()",
     ),
@@ -77,8 +77,8 @@ BUGS = {
     ),
     "the parameters of a divergence are kept": (
         "nn/training.py",
-        "net.parameters[:], net.training = progress.begun, None",
-        "net.training = None",
+        "net.parameters[:] = progress.begun\n        keep(None)",
+        "keep(None)",
     ),
     "a long epoch goes on after a divergence": (
         "nn/engine.py",
@@ -88,7 +88,7 @@ BUGS = {
     "the parameters before the epoch are not written": ("files/progress.py", ', "begun": progress.begun}', "}"),
     "the parameters before the epoch are not read": ("files/progress.py", '_parameters("begun", held, net)', "None"),
     "the generator begins anew after a file": (
-        "files/checkpoint.py",
+        "files/description.py",
         "net.order.bit_generator.state = net.training.order",
         "pass",
     ),

@@ -1,4 +1,4 @@
-"""How a command ends: with one sentence where it did not do its work, whatever the reason, and with its exit code."""
+"""The exit codes of a command, and the one sentence that it says where it did not do its work, whatever the reason."""
 
 from __future__ import annotations
 
@@ -38,11 +38,11 @@ EXPECTED = ValueError, TypeError, OSError, ImportError, MemoryError
 
 
 class Ended(Exception):
-    """Carries what a command raised past typer, which has its own words for some of it."""
+    """A carrier of what a command raised past typer, which has its own words for some of it."""
 
 
 def exit_code(command: Callable[[], Any]) -> int:
-    """Run a command to its end, and say in one sentence why it came to no good one."""
+    """Run a command to its end, say in one sentence what went wrong, if anything did, and return its exit code."""
     try:
         try:
             _require_size("COLUMNS")
@@ -61,7 +61,7 @@ def exit_code(command: Callable[[], Any]) -> int:
 
 
 def _told(error: BaseException) -> int:
-    """Say what happened. The exit code."""
+    """Say what happened, and return the exit code."""
     if os.environ.get(TRACEBACK) and not isinstance(error, SystemExit | typer.Exit):
         traceback.print_exception(error)
     if isinstance(error, SystemExit):
@@ -83,7 +83,7 @@ def _told(error: BaseException) -> int:
 
 
 def _sentence(error: BaseException) -> str:
-    """What to say of an error; never nothing."""
+    """A sentence about an error, never empty."""
     said = "; ".join([_words(error), *map(_one_line, getattr(error, "__notes__", ()))])
     if isinstance(error, (*EXPECTED, UsageError, FloatingPointError, KeyboardInterrupt, typer.Abort)):
         return said
@@ -105,7 +105,7 @@ def _words(error: BaseException) -> str:
 
 
 def _one_line(text: str) -> str:
-    """What a library says in several."""
+    """A text of several lines in one."""
     return " ".join(text.split())
 
 
@@ -125,7 +125,7 @@ def _of_number(error: OSError) -> str:
 
 @contextmanager
 def _interrupts() -> Iterator[None]:
-    """Ctrl-C raises KeyboardInterrupt, as nowhere else in the process."""
+    """Make Ctrl-C raise KeyboardInterrupt inside the block, as nowhere else in the process."""
     before = signal.getsignal(signal.SIGINT)
     if before is not on_interrupt:
         yield
@@ -139,7 +139,7 @@ def _interrupts() -> Iterator[None]:
 
 @contextmanager
 def _warnings_in_a_line() -> Iterator[None]:
-    """Warnings without the line of source that they come from."""
+    """Show warnings in one line each, without the source that they come from."""
 
     def show(message: Warning | str, *_: Any, **__: Any) -> None:
         screen.say(f"numbafc: warning: {screen.sentence(_one_line(str(message)))}", err=True)
@@ -169,7 +169,7 @@ def _require_processor() -> None:
 
 
 def _say_what_is_slow() -> None:
-    """Variables that Numba and numbafc can live with, and that somebody may have forgotten."""
+    """Warn of environment variables that make everything slow, and that somebody may have forgotten."""
     if _numba.interpreted():
         warnings.warn("NUMBA_DISABLE_JIT is set: nothing is compiled, and all takes many times as long", stacklevel=1)
     asked = os.environ.get("NUMBA_CACHE_DIR")

@@ -1,0 +1,82 @@
+"""Answers of a network, and measures of them: outputs, predictions, probabilities, loss and score of checked rows."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from . import passes, portable, samples
+from .activations import ACTIVATIONS
+from .cross_entropy import softmax
+from .losses import LOSSES
+from .network import Network
+
+CHUNK = 1024  # rows that pass through the network at a time: bounds memory, and no bit depends on it
+
+
+def outputs(net: Network, rows: np.ndarray) -> np.ndarray:
+    """The last layer's outputs, (samples, T), of rows (samples, N)."""
+    Y = np.empty((len(rows), net.sizes[-1]), net.dtype)
+    for first in range(0, len(rows), CHUNK):
+        Y[first : first + CHUNK] = passes.outputs(net, net.columns(rows[first : first + CHUNK])).T
+    return Y
+
+
+def predictions(net: Network, rows: np.ndarray) -> np.ndarray:
+    """Class indices, (samples,), or answers, (samples, T), (samples,) where T = 1."""
+    Y = outputs(net, rows)
+    if LOSSES[net.loss_name].classifies:
+        return Y.argmax(axis=1)
+    Y = _in_own_units(net, Y)
+    return Y[:, 0] if net.sizes[-1] == 1 else Y
+
+
+def _in_own_units(net: Network, Y: np.ndarray) -> np.ndarray:
+    """Outputs as the targets are: labels 0 or 1, counts, or reals that are not standardised."""
+    if net.loss_name == "binary_cross_entropy":
+        return (Y > 0).astype(np.intp)
+    with np.errstate(all="ignore"):  # they may be infinite
+        if net.loss_name == "poisson":
+            return portable.exp(Y)
+        if net.target_mean is not None and net.target_scale is not None:
+            return Y * net.target_scale + net.target_mean
+    return Y
+
+
+def probabilities(net: Network, rows: np.ndarray) -> np.ndarray:
+    """Probabilities of classes or labels, (samples, T). Raises ValueError for the losses of real targets."""
+    if LOSSES[net.loss_name].classifies:
+        return softmax(outputs(net, rows).T).T
+    if net.loss_name == "binary_cross_entropy":
+        P = outputs(net, rows)
+        ACTIVATIONS["sigmoid"].apply(P)
+        return P
+    raise ValueError(f"predict_proba needs a classifier, and this network's loss is {net.loss_name!r}; use predict")
+
+
+def mean_loss(net: Network, rows: np.ndarray, targets: np.ndarray, weight: np.ndarray | None) -> float:
+    """The weighted mean of the samples' losses. targets: in their own units."""
+    run, targets = LOSSES[net.loss_name], samples.standardised(net, targets)
+    losses = np.empty(len(rows))
+    for first in range(0, len(rows), CHUNK):
+        part = slice(first, first + CHUNK)
+        Y = passes.outputs(net, net.columns(rows[part]))
+        losses[part] = run.per_sample(Y, targets[part], net.label_smoothing)
+    with np.errstate(all="ignore"):  # a loss may be infinite
+        if weight is None:
+            return portable.total(losses) / len(losses)
+        return float(np.float64(portable.total(losses * weight)) / portable.total(weight))
+
+
+def score(net: Network, rows: np.ndarray, targets: np.ndarray) -> float:
+    """Accuracy for classes, and over all labels; else R² = 1 − Σ(y − ŷ)²/Σ(y − ȳ)², over all outputs."""
+    Y = outputs(net, rows)
+    if LOSSES[net.loss_name].classifies:
+        return float(np.mean(Y.argmax(axis=1) == targets))
+    if net.loss_name == "binary_cross_entropy":
+        return float(np.mean(_in_own_units(net, Y) == (targets > 0.5)))
+    with np.errstate(all="ignore"):
+        residual = portable.total(np.square(targets - _in_own_units(net, Y), dtype=np.float64).reshape(-1))
+        deviation = targets - portable.column_sums(targets) / len(targets)
+        deviation[:, targets.max(axis=0) == targets.min(axis=0)] = 0  # which rounding may have given them
+        spread = portable.total(np.square(deviation).reshape(-1))
+        return float(1 - np.float64(residual) / spread) if spread else float(residual == 0)

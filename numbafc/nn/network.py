@@ -1,0 +1,118 @@
+"""Network: the value that fit changes and predict reads, without training and files: layers, their parameters, and names.
+
+Rows and columns: data come one sample per row, (samples, features), as everywhere in the ecosystem; the layers compute
+with one sample per column. The transpose is a view, in `columns`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+
+from .. import checks
+from . import initializers
+from .activations import ACTIVATIONS
+from .attributes import Names, Order, Seed, Standardisation, shuffles
+from .losses import LOSSES
+from .names import ActivationName, InitializerName, LossName
+from .views import Views
+
+
+class Network:
+    """The layers h_l = φ(W_l h_{l−1} + b_l), the last without φ, and what belongs to them. mlp.py documents each of it."""
+
+    seed = Seed()
+    input_mean, input_scale = Standardisation("input", "mean"), Standardisation("input", "scale")
+    target_mean, target_scale = Standardisation("target", "mean"), Standardisation("target", "scale")
+    classes, features = Names("output"), Names("input")
+    order = Order()
+
+    def __init__(
+        self,
+        sizes: Sequence[int],
+        activation: ActivationName = "relu",
+        loss: LossName = "cross_entropy",
+        dtype: checks.RealDtype = "float32",
+        seed: int = 0,
+        *,
+        label_smoothing: float = 0.0,
+        init: InitializerName = "auto",
+    ) -> None:
+        self.sizes = tuple(checks.count(f"sizes[{n}]", size, 1) for n, size in enumerate(sizes))
+        if len(self.sizes) < 2:
+            raise ValueError(f"sizes must name at least the input and the output, [784, 10], got {list(sizes)}")
+        checks.choice("activation", activation, ACTIVATIONS)
+        self.activation: ActivationName = activation
+        checks.choice("loss", loss, LOSSES)
+        self.loss_name: LossName = loss
+        self.dtype = checks.real_dtype(dtype)
+        self.seed = seed
+        self.input_mean = self.target_mean = None
+        self.classes = self.features = None
+        self.label_smoothing = checks.fraction("label_smoothing", label_smoothing)
+        if label_smoothing and not LOSSES[loss].classifies:
+            raise ValueError(f"label_smoothing goes with the loss 'cross_entropy', got it with {loss!r}; leave it out")
+        checks.choice("init", init, initializers.INITIALIZERS)
+        self.init: InitializerName = init
+        self._parameters = self._initial()
+        self.order = shuffles(self.seed)
+
+    def _initial(self) -> np.ndarray:
+        """Parameters as they are before any training. Raises MemoryError."""
+        count = sum(T * N + T for N, T in self._layer_shapes())
+        try:
+            parameters = np.zeros(count, self.dtype)
+        except (ValueError, OverflowError, MemoryError):
+            raise MemoryError(
+                f"layers of these sizes have {checks.shown(count)} parameters, which fit in no memory; make them smaller"
+            ) from None
+        rng = np.random.default_rng(self.seed)
+        for W in self.views(parameters)[0]:
+            initializers.fill(W, self.init, ACTIVATIONS[self.activation].gain, rng)
+        return parameters
+
+    @property
+    def parameters(self) -> np.ndarray:
+        """All weights and biases, flat. The array itself: net.parameters[:] = … changes the network."""
+        return self._parameters
+
+    @property
+    def weights(self) -> list[np.ndarray]:
+        """Each layer's W, (T, N): views into parameters."""
+        return self.views(self._parameters)[0]
+
+    @property
+    def biases(self) -> list[np.ndarray]:
+        """Each layer's b, (T,): views into parameters."""
+        return self.views(self._parameters)[1]
+
+    def _layer_shapes(self) -> Iterable[tuple[int, int]]:
+        """(N, T) of each layer."""
+        return zip(self.sizes[:-1], self.sizes[1:], strict=True)
+
+    def views(self, flat: np.ndarray) -> tuple[list[np.ndarray], list[np.ndarray]]:
+        """The weights and biases inside a flat array that is laid out like `parameters`."""
+        weights, biases, at = [], [], 0
+        for N, T in self._layer_shapes():
+            weights.append(flat[at : at + T * N].reshape(T, N))
+            biases.append(flat[at + T * N : at + T * N + T])
+            at += T * N + T
+        return Views(weights), Views(biases)
+
+    def columns(self, X: np.ndarray) -> np.ndarray:
+        """Rows of samples as the columns the first layer takes, standardised."""
+        if self.input_mean is not None and self.input_scale is not None:
+            X = (X - self.input_mean) / self.input_scale
+        return X.T
+
+    def __repr__(self) -> str:
+        return (
+            f"{type(self).__name__}({list(self.sizes)}, activation={self.activation!r}, loss={self.loss_name!r}, "
+            f"dtype={self.dtype.name!r}, seed={self.seed})"
+        )
+
+
+def set_layers(net: Network, sizes: tuple[int, ...], parameters: np.ndarray) -> None:
+    """Give a network other layers, with their parameters: a flat array that becomes its own."""
+    net.sizes, net._parameters = sizes, parameters
