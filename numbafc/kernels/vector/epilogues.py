@@ -47,7 +47,7 @@ class TileEnd(Function):
         }
         self.block = self.builder.alloca(self.vector, self.rows * self.vectors)
 
-    def _rows(self, first: Any, step: Any, offset: Any = None) -> list[Any]:
+    def rows_at(self, first: Any, step: Any, offset: Any = None) -> list[Any]:
         """Pointers to the rows of a tile, `step` bytes apart, computed where they are needed and not before.
 
         LLVM would compute all of them ahead of the loops over tiles and panels, and keep them on the stack: a hundred
@@ -61,7 +61,7 @@ class TileEnd(Function):
             pointers.append(self.at(pointers[-1], step))
         return pointers
 
-    def _places(self) -> Any:
+    def places(self) -> Any:
         """(t, j, byte offset of vector j, whether it is the last of its row) for each accumulator."""
         for t in range(self.rows):
             for j in range(self.vectors):
@@ -96,8 +96,8 @@ class TileEnd(Function):
             if form.formula is not None and not form.state:
                 ends = self.builder.and_(last_block, self.ends[epilogue])
                 sums = self._when(ends, epilogue.name.lower(), self._formula(form), sums)
-        y = self._rows(self.y, self.task.Y.step)
-        for t, j, offset, last in self._places():
+        y = self.rows_at(self.y, self.task.Y.step)
+        for t, j, offset, last in self.places():
             self.store(sums[t * self.vectors + j], self.at(y[t], offset), self.inside if last else None)
 
     def _formula(self, form: Form) -> Callable[[list[Any]], list[Any]]:
@@ -105,7 +105,7 @@ class TileEnd(Function):
         formula: Any = form.formula
 
         def of_rows(sums: list[Any]) -> list[Any]:
-            b = [self.splat(self.number(place)) for place in self._rows(self.b, self.task.b.step)]
+            b = [self.splat(self.number(place)) for place in self.rows_at(self.b, self.task.b.step)]
             return [formula(total, self._expression(b[t])) for (t, *_), total in self._with_places(sums)]
 
         def of_elements(sums: list[Any]) -> list[Any]:
@@ -114,7 +114,7 @@ class TileEnd(Function):
         def of_step(sums: list[Any]) -> list[Any]:
             rate = self._expression(self.splat(self.number(self.b)))
             told = StepSettings(rate, 0.0, 0.0, 0.0, 0.0)  # without decay: the rest is no part of the code
-            return [formula(old, total, told) for total, old in self._beside(self._rows(self.y, self.task.Y.step), sums)]
+            return [formula(old, total, told) for total, old in self._beside(self.rows_at(self.y, self.task.Y.step), sums)]
 
         change = {OF_ROWS: of_rows, OF_ELEMENTS: of_elements, OF_STEP: of_step}[form.b]
         return lambda sums: [result.value for result in change(sums)]
@@ -124,11 +124,11 @@ class TileEnd(Function):
 
     def _with_places(self, sums: list[Any]) -> Any:
         """(place, the sum there) for each accumulator."""
-        return ((place, self._expression(total)) for place, total in zip(self._places(), sums, strict=True))
+        return ((place, self._expression(total)) for place, total in zip(self.places(), sums, strict=True))
 
     def _rows_of_panel(self) -> list[Any]:
         """Pointers to the rows of b where it has a number for each element of Y."""
-        return self._rows(self.b, self.task.b.step, self.panel_at)
+        return self.rows_at(self.b, self.task.b.step, self.panel_at)
 
     def _beside(self, rows: list[Any], sums: list[Any]) -> Any:
         """(the sum, what is in memory in its place) for each accumulator."""
@@ -137,14 +137,14 @@ class TileEnd(Function):
 
     def _plus_old(self, sums: list[Any]) -> list[Any]:
         """Y[t,j] + acc[t,j]."""
-        return [(old + total).value for total, old in self._beside(self._rows(self.y, self.task.Y.step), sums)]
+        return [(old + total).value for total, old in self._beside(self.rows_at(self.y, self.task.Y.step), sums)]
 
     def _finish_sums(self, sums: list[Any], add: Any) -> None:
         """Join lane `last` of these vectors with the row sums: through a pointer whose lane `last` is that of row t."""
         build = self.builder
         outside = build.icmp_signed("==", self.lane, self.splat(self.last))
         back = build.sub(i64(0), build.mul(self.last, i64(self.size)))
-        places = self._rows(self.row_sums, self.task.sums.step, back)
+        places = self.rows_at(self.row_sums, self.task.sums.step, back)
 
         def plus_old(sums: list[Any]) -> list[Any]:
             return [build.fadd(self.load(place, outside), total) for place, total in zip(places, sums, strict=True)]

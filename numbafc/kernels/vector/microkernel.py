@@ -121,8 +121,8 @@ class TileFunction(TileEnd):
 
     def _prefetch_y(self) -> None:
         """Y's lines are asked for before the sums, so that they are there after them. Only stored, they can come later."""
-        y = self._rows(self.y, self.task.Y.step)
-        for t, _, offset, _ in self._places():
+        y = self.rows_at(self.y, self.task.Y.step)
+        for t, _, offset, _ in self.places():
             self.prefetch(self.at(y[t], offset), 1)
 
     def _blocks(self, starts: list[Any], x: Any) -> None:
