@@ -36,6 +36,7 @@ DATA = [T("reading_edges"), T("reading_is_bounded"), T("boundaries"), T("files")
 
 TESTS = {
     "formulas.py": [T("boundaries"), T("jacobian"), *LAYER],
+    "kernels/epilogue.py": COMPILED,
     "kernels/loops.py": [T("boundaries"), *LAYER],
     "nn/activations.py": [T("boundaries"), *COMPILED],
     "nn/clipping.py": [f"{T('regularization')}::test_clip_is_its_definition", *COMPILED],
@@ -43,7 +44,7 @@ TESTS = {
     "nn/initializers.py": [T("boundaries"), T("nn"), T("regularization")],
     "nn/metrics.py": [T("metrics")],
     **dict.fromkeys(("nn/evaluation.py", "nn/mlp.py", "nn/network.py"), NETWORKS),
-    "nn/optimizers.py": [T("limits"), T("nn"), *FIT, T("resume"), T("engine"), *SLOW],
+    **dict.fromkeys(("nn/compiled.py", "nn/optimizers.py"), [T("limits"), T("nn"), *FIT, T("resume"), T("engine"), *SLOW]),
     "nn/progress.py": [
         *FIT,
         T("resume_settings"),
@@ -86,10 +87,11 @@ TESTS = {
 
 
 def files(package: Path) -> list[str]:
-    """What is changed: the specification, the loops that follow it, networks and files."""
+    """What is changed: the specification, the loops that follow it, epilogues, networks and files."""
     rooms = [path for room in ("nn", "files") for path in sorted((package / room).glob("*.py"))]
     return [
         "formulas.py",
+        "kernels/epilogue.py",
         "kernels/loops.py",
         *(f"{path.parent.name}/{path.name}" for path in rooms if path.stem[0] != "_"),
     ]
@@ -101,16 +103,22 @@ def tests_of(file: str) -> list[str]:
 
 
 # Functions that are compiled without a decorator, and the modules whose kernels have a file's code in them.
-KERNELS = {"_minibatches", "cross_entropy", "_mean_of", "_activation"}
+KERNELS = {"minibatches", "_loop", "cross_entropy", "_mean_of", "_activation"}
 USERS = {
-    "formulas.py": ["numbafc.kernels.loops", "numbafc.kernels.products", "numbafc.nn.engine"],
-    "nn/arena.py": ["numbafc.nn.engine"],
+    "formulas.py": ["numbafc.kernels.loops", "numbafc.kernels.product", "numbafc.nn.engine"],
+    "kernels/epilogue.py": [
+        *("numbafc.kernels.product", "numbafc.kernels.threads"),
+        *("numbafc.nn.activations", "numbafc.nn.engine", "numbafc.nn.optimizers"),
+    ],
     "nn/clipping.py": ["numbafc.nn.engine"],
     "nn/cross_entropy.py": ["numbafc.nn.losses"],
     "nn/dropout.py": ["numbafc.nn.engine"],
-    "nn/parts.py": ["numbafc.nn.engine"],
-    "nn/recipe.py": ["numbafc.nn.engine"],
-    "nn/updates.py": ["numbafc.nn.engine"],
+    "nn/layer_steps.py": ["numbafc.nn.engine"],
+    "nn/minibatch.py": ["numbafc.nn.engine"],
+    "nn/results.py": ["numbafc.nn.engine"],
+    "nn/run.py": ["numbafc.nn.engine"],
+    "nn/updates.py": ["numbafc.nn.engine", "numbafc.nn.optimizers"],
+    "nn/workspace.py": ["numbafc.nn.engine"],
 }
 CONSTANTS = {"nn/activations.py": ["numbafc.nn.engine"], **USERS}  # whose constants others have compiled
 
@@ -133,15 +141,16 @@ def stale(file: str, source: str, line: int) -> list[str]:
 # (file, what the line must match, the reason): changes here alter how long something takes, where it stops to look for
 # Ctrl-C, or how much memory it needs, and no result.
 SPEED = [
-    ("kernels/loops.py", r"^(LANES|PARALLEL) = ", "a strip's width, and from when threads are used"),
     ("kernels/loops.py", r"get_num_threads|if threads > 1", "whether threads are used"),
     ("nn/engine.py", r"self\._minibatches\.compile", "when the first call compiles"),
     ("files/arrays.py", r"^MOST_COMPRESSION = ", "a bound with room above what deflate can do"),
-    ("nn/engine.py", r"^(PARALLEL|GATHERED|CALL) = ", "from when threads are used; how long a call is"),
-    ("nn/engine.py", r">= PARALLEL|>= GATHERED|CALL //|largest = |self\._minibatches = ", "whether threads are used"),
-    ("nn/engine.py", r"if split:|split = ", "whether threads are used"),
-    ("nn/engine.py", r"room = whole_lines", "how much room there is, never less than a product needs"),
-    ("nn/arena.py", r"^ROOM = ", "how much room a product has at most"),
+    (
+        "nn/engine.py",
+        r">= PARALLEL|CALL //|largest = |self\._minibatches = ",
+        "whether threads are used; how long a call is",
+    ),
+    ("nn/minibatch.py", r">= PARALLEL|if split:", "whether threads are used"),
+    ("nn/workspace.py", r"lanes = 16|whole_lines\(KC", "how much memory products have, never less than they need"),
     ("nn/evaluation.py", r"^CHUNK = ", "how many rows are predicted at a time"),
     ("nn/clipping.py", r"^LANES = ", "see EQUIVALENT: part of the definition, and in the test's own words"),
     ("files/idx.py", r"^PIECE = ", "bytes read at a time"),
@@ -156,24 +165,12 @@ EQUIVALENT = [
         "(2, dY.shape[1])",
         "one row is written twice, for its new axis has no stride",
     ),
-    ("nn/engine.py", "span(sums, B, 2 * B)", "span(sums, B, 3 * B)", "what it sets to 0 besides is set to 0 anyway"),
-    (
-        "nn/engine.py",
-        "numbers_at + SETTINGS), n",
-        "numbers_at - SETTINGS), n",
-        "a view is indexed; where it ends is not looked at",
-    ),
-    (
-        "nn/engine.py",
-        "max(depth_now - 1, 0)",
-        "max(depth_now - 1, -1)",
-        "the first layer has none below, and nobody asks for it",
-    ),
+    ("nn/minibatch.py", "span(sums, B, 2 * B)", "span(sums, B, 3 * B)", "what it sets to 0 besides is set to 0 anyway"),
     (
         "nn/cross_entropy.py",
         "row, number = span(Y, t * B, (t + 1)",
         "row, number = span(Y, t * B, (t + 0)",
-        "as above: a view's end",
+        "a view is indexed; where it ends is not looked at",
     ),
     (
         "nn/cross_entropy.py",
