@@ -87,9 +87,9 @@ class Engine:
         memory, packing = aligned(length, dtype), aligned(packing_for(sizes, B) * parts, dtype)
         memory[:] = 0
         self.run = Run(pointers, layers, parameters, first, second, memory, packing)
-        shares, losses, of_loss = (aligned(whole_lines(size), dtype) for size in (B, B, 2 * B))
+        factors, losses, of_loss = (aligned(whole_lines(size), dtype) for size in (B, B, 2 * B))
         sums, answers = np.empty(3 * B + clipping.LANES), np.zeros(parts, np.int64)
-        self.scratch = Scratch(np.zeros(SETTINGS, dtype), shares, losses, of_loss, sums, answers)
+        self.scratch = Scratch(np.zeros(SETTINGS, dtype), factors, losses, of_loss, sums, answers)
         epilogues = int(activation.forward), int(activation.backward), int(optimizer.epilogue)
         self.choices = Choices(B, parts, *epilogues, regularization.seed, *regularization.numbers)
         self._minibatches = _parallel if parts > 1 else _serial

@@ -22,7 +22,7 @@ from .layer_steps import LOSS, forward_rows, input_rows, update_rows, weight_row
 from .losses import loss_types
 from .results import DONE, HITS, REFUSED, SAMPLES, WEIGHT
 from .results import LOSS as LOSSES
-from .updates import settle
+from .updates import prepare_step
 from .workspace import layer_at
 
 _loss_kernel = call_pointer(loss_types)
@@ -41,13 +41,13 @@ def _gather(rows, mean, scale, chosen, s0, s1, memory):
 
 
 @inner
-def _weigh(weight, chosen, shares):
-    """shares[s] = weight/B of the chosen samples. Returns Σ weight."""
+def _weigh(weight, chosen, factors):
+    """factors[s] = weight/B of the chosen samples. Returns Σ weight."""
     B, total = len(chosen), 0.0
     for s in range(B):
         total += weight[chosen[s]] if weight.size > 0 else 1.0
     for s in range(B):
-        shares[s] = (weight[chosen[s]] if weight.size > 0 else 1.0) / np.float64(B)
+        factors[s] = (weight[chosen[s]] if weight.size > 0 else 1.0) / np.float64(B)
     return total
 
 
@@ -74,7 +74,7 @@ def _forward(data, run, scratch, chosen, choices, step):
 
 @inner
 def _loss(data, run, scratch, chosen, smoothing):
-    """dY of the last layer, as ∂l[s]/∂Y. Returns Σ share·l and the number of hits."""
+    """dY of the last layer, as ∂l[s]/∂Y. Returns Σ factor·l and the number of hits."""
     B, layer = len(chosen), layer_at(run.layers, len(run.layers) - 1)
     outputs, dY = span(run.memory, layer.H, layer.H + layer.T * B), span(run.memory, layer.dY, layer.dY + layer.T * B)
     targets = span(data.classes, 0, data.classes.size), span(data.targets, 0, data.targets.size), chosen
@@ -82,30 +82,30 @@ def _loss(data, run, scratch, chosen, smoothing):
     hits = _loss_kernel(run.pointers, LOSS, (outputs, *targets, dY, losses, span(scratch.of_loss, 0, 2 * B), smoothing))
     value = 0.0
     for s in range(B):
-        value += np.float64(losses[s]) * np.float64(scratch.shares[s])
+        value += np.float64(losses[s]) * np.float64(scratch.factors[s])
     return value, hits
 
 
 @inner
-def _scale_columns(dY, B, shares):
-    """dY[t,s] *= shares[s]."""
+def _scale_columns(dY, B, factors):
+    """dY[t,s] *= factors[s]."""
     noinline()
     for t in range(len(dY) // B):
         row = span(dY, t * B, (t + 1) * B)
         for s in range(B):
-            row[s] *= shares[s]
+            row[s] *= factors[s]
 
 
 @inner
-def _scale_outputs(run, B, shares):
+def _scale_outputs(run, B, factors):
     """The last layer's dY, of each sample's own loss, becomes that of the minibatch's."""
     layer = layer_at(run.layers, len(run.layers) - 1)
-    _scale_columns(span(run.memory, layer.dY, layer.dY + layer.T * B), B, shares)
+    _scale_columns(span(run.memory, layer.dY, layer.dY + layer.T * B), B, factors)
 
 
 @inner
-def _clip_samples(layers, memory, B, longest, shares, sums):
-    """All dY, as ∂l[s]/∂Y, become share[s]·dY[:,s], times what makes sample s's gradient no longer than `longest`."""
+def _clip_samples(layers, memory, B, longest, factors, sums):
+    """All dY, as ∂l[s]/∂Y, become factors[s]·dY[:,s], times what makes sample s's gradient no longer than `longest`."""
     noinline()
     total, of_dy, of_x = span(sums, 0, B), span(sums, B, 2 * B), span(sums, 2 * B, 3 * B)
     total[:] = 0
@@ -121,10 +121,10 @@ def _clip_samples(layers, memory, B, longest, shares, sums):
         for s in range(B):
             total[s] += of_dy[s] * (of_x[s] + 1)
     for s in range(B):
-        shares[s] *= memory.dtype.type(clipping.factor(total[s], longest))
+        factors[s] *= memory.dtype.type(clipping.factor(total[s], longest))
     for depth in range(len(layers)):
         layer = layer_at(layers, depth)
-        _scale_columns(span(memory, layer.dY, layer.dY + layer.T * B), B, shares)
+        _scale_columns(span(memory, layer.dY, layer.dY + layer.T * B), B, factors)
 
 
 @inlined
@@ -147,8 +147,8 @@ def _backward(run, scratch, B, choices):
             else:
                 answers[0] += input_rows(run, back, depth, B, 0, 1)
         if clips and n == depths - 1:
-            shares = span(scratch.shares, 0, B)
-            _clip_samples(layers, run.memory, B, choices.clip_sample_norm, shares, scratch.sums)
+            factors = span(scratch.factors, 0, B)
+            _clip_samples(layers, run.memory, B, choices.clip_sample_norm, factors, scratch.sums)
         if n >= (rounds - 1) * depths:
             if split:
                 for p in prange(parts):
@@ -175,8 +175,8 @@ def minibatches(memory, data, run, scratch, order, rates, choices, optimizer, po
     for n in range(len(rates)):
         first = n * choices.batch_size
         B = min(choices.batch_size, len(order) - first)
-        chosen, shares = span(order, first, first + B), span(scratch.shares, 0, B)
-        weight = _weigh(data.weight, chosen, shares)
+        chosen, factors = span(order, first, first + B), span(scratch.factors, 0, B)
+        weight = _weigh(data.weight, chosen, factors)
         if weight == 0:  # nobody in this batch counts
             results[DONE] += 1
             continue
@@ -189,8 +189,8 @@ def minibatches(memory, data, run, scratch, order, rates, choices, optimizer, po
         results[WEIGHT] += weight
         results[SAMPLES] += B
         if choices.clip_sample_norm == 0:
-            _scale_outputs(run, B, shares)
-        settle(optimizer, rates[n], powers, scratch.settings)
+            _scale_outputs(run, B, factors)
+        prepare_step(optimizer, rates[n], powers, scratch.settings)
         _backward(run, scratch, B, choices)
         if choices.clip_norm > 0:
             _update(run, scratch, choices.clip_norm)

@@ -70,17 +70,17 @@ def step_gradients(
     """
     loss, smoothing = LOSSES[net.loss_name], regularization.label_smoothing
     H, kept = training_pass(net, net.columns(X), regularization, step)
-    scale = (np.full(len(X), 1 / len(X)) if weight is None else weight / len(X)).astype(net.dtype)
+    factors = (np.full(len(X), 1 / len(X)) if weight is None else weight / len(X)).astype(net.dtype)
     losses = loss.per_sample(H[-1], targets, smoothing).astype(np.float64)
-    value = float(np.cumsum(losses * scale)[-1])
+    value = float(np.cumsum(losses * factors)[-1])
     dY = loss.gradient(H[-1], targets, smoothing)
     if regularization.clip_sample_norm:
         deltas = backward_pass(net, H, kept, dY)
         squares = clipping.sample_squares(deltas, H[:-1])
-        scale *= clipping.sample_factors(squares, regularization.clip_sample_norm).astype(net.dtype)
-        deltas = [delta * scale for delta in deltas]
+        factors *= clipping.sample_factors(squares, regularization.clip_sample_norm).astype(net.dtype)
+        deltas = [delta * factors for delta in deltas]
     else:
-        deltas = backward_pass(net, H, kept, dY * scale)
+        deltas = backward_pass(net, H, kept, dY * factors)
     for dW, db, delta, h in zip(*net.views(gradients), deltas, H[:-1], strict=True):
         grad_w(delta, h, out=dW)
         grad_b(delta, out=db)

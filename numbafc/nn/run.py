@@ -24,10 +24,10 @@ class Data(NamedTuple):
 
 
 class Scratch(NamedTuple):
-    """What the phases hand on, beside the arrays of layers."""
+    """What the phases hand on, besides the arrays of layers."""
 
     settings: Any  # of an update
-    shares: Any  # (B,): what each sample's gradient counts in that of the minibatch
+    factors: Any  # (B,): what each sample's gradient counts in that of the minibatch
     losses: Any  # (B,)
     of_loss: Any  # (2·B,): the loss's own
     sums: Any  # float64: squares of gradients
@@ -35,7 +35,7 @@ class Scratch(NamedTuple):
 
 
 class Choices(NamedTuple):
-    """What is settled for a training."""
+    """What is the same for all minibatches."""
 
     batch_size: Any
     parts: Any  # of a layer's rows, for as many threads

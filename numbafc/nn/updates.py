@@ -40,7 +40,7 @@ class Settings(NamedTuple):
 
 
 @inner
-def settle(numbers, rate, powers, settings):
+def prepare_step(numbers, rate, powers, settings):
     """Fill settings, an array, for the next step. numbers: Hyperparameters; powers: β₁ⁿ and β₂ⁿ, which are advanced."""
     beta1, beta2 = numbers.momentum, numbers.beta2
     powers[0] *= beta1
@@ -62,7 +62,7 @@ def settings_for(numbers: Hyperparameters, rate: float, powers: np.ndarray, dtyp
     """Settings of one step, as a kernel takes them; powers are advanced."""
     settings = np.zeros(SETTINGS, dtype)
     with np.errstate(all="ignore"):  # what is too large for the dtype is infinite
-        settle(numbers, rate, powers, settings)
+        prepare_step(numbers, rate, powers, settings)
     return settings
 
 
@@ -103,7 +103,7 @@ def update(name: str, formula: Callable[..., Any], states: int) -> Kernel:
         held = dict(list({"first": first, "second": second}.items())[:states])
         for which, state in held.items():
             border.same_length(which, state, "parameters", parameters)
-        border.at_least("settings", settings, len(Settings._fields), "those that settle() fills in")
+        border.at_least("settings", settings, len(Settings._fields), "those that prepare_step() fills in")
         border.apart({"parameters": parameters, **held}, {"g": g, "settings": settings})
 
     return kernel(update_types, parallel=False, check=check)(named(_loop(formula, states), f"update_{name}"))

@@ -26,6 +26,7 @@ LAYER = [T("layer"), *without("layer", "test_the_adjoint_identity", "test_check_
 FIT = [T("interrupted_and_diverged"), T("fit_by_hand"), T("boundaries")]
 TRAINING = [*FIT, T("nn"), T("resume"), T("schedules"), T("limits"), T("regularization")]
 COMPILED = [*TRAINING, T("engine"), *SLOW]
+OPTIMIZERS = [T("limits"), T("nn"), *FIT, T("resume"), T("engine"), *SLOW]
 NETWORKS = [
     *FIT,
     *map(T, ("limits", "nn", "metrics", "reading_edges", "files", "regularization", "schedules", "training_traps")),
@@ -44,7 +45,7 @@ TESTS = {
     "nn/initializers.py": [T("boundaries"), T("nn"), T("regularization")],
     "nn/metrics.py": [T("metrics")],
     **dict.fromkeys(("nn/evaluation.py", "nn/mlp.py", "nn/network.py"), NETWORKS),
-    **dict.fromkeys(("nn/compiled.py", "nn/optimizers.py"), [T("limits"), T("nn"), *FIT, T("resume"), T("engine"), *SLOW]),
+    **dict.fromkeys(("nn/compiled.py", "nn/optimizers.py"), OPTIMIZERS),
     "nn/progress.py": [
         *FIT,
         T("resume_settings"),
