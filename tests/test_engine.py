@@ -155,7 +155,7 @@ def test_momentum_in_tiles_is_flushed_as_its_definition_is(nesterov, dtype):
     assert (theirs[1] == 0).any()
 
 
-def test_what_a_tile_is_told_are_the_first_settings_of_an_optimizer():
+def test_the_settings_that_a_tile_reads_are_the_first_of_an_optimizer_s():
     """The microkernel reads them by their place."""
     assert updates.Settings._fields[: len(StepSettings._fields)] == StepSettings._fields
 
@@ -295,12 +295,12 @@ def test_training_needs_little_memory(optimizer, states):
     if not done.stdout and "proc" in done.stderr:
         pytest.skip("needs /proc")
     grown, parameters = map(int, done.stdout.split())
-    activations = 4 * 256 * 1024 * 6  # H₀ to H₃ and two deltas
+    activations = 4 * 256 * 1024 * 6  # H₀ to H₃ and two dY
     assert grown <= parameters * (1 + states) + activations + 8 * 2**20
 
 
 def test_batches_may_be_far_larger_than_layers():
-    """What a product packs or streams grows with the batch: room for it is made before."""
+    """What a product packs or sums up row by row grows with the batch: its workspace is made before."""
     X = np.random.default_rng(0).standard_normal((100_000, 1)).astype(np.float32)
     y = np.zeros(len(X), int)
     nets = [fc.MLP([1, 260, 4]) for _ in range(2)]

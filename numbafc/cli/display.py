@@ -11,6 +11,7 @@ from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Column
 
 from ..nn import MLP, EpochRecord
+from ..nn.results import DONE
 from . import screen
 from .interrupts import Stop
 from .screen import decimal
@@ -25,7 +26,7 @@ WAITING = "training; kernels that are not in the cache yet are compiled first, f
 def minibatches(net: MLP) -> int:
     """The number of minibatches of a training that are done."""
     training = net.training
-    return 0 if training is None else len(training.history) * training.batches + int(training.results[4])
+    return 0 if training is None else len(training.history) * training.batches + int(training.results[DONE])
 
 
 class Display(Progress):

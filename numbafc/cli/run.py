@@ -10,6 +10,7 @@ from typing import Any
 from .._startup import INTERRUPTED
 from ..files import datasets
 from ..nn import MLP
+from ..nn.results import DONE, SAMPLES
 from ..nn.weights import class_weights
 from . import curves, screen, settings
 from .display import Display, minibatches
@@ -193,7 +194,7 @@ class Run:
     def _work(self) -> tuple[int, float]:
         """The number of samples that were trained on, and the seconds that took."""
         records, now = self.progress.history, self.progress
-        return sum(records.samples) + int(now.results[3]), sum(records.seconds) + now.seconds
+        return sum(records.samples) + int(now.results[SAMPLES]), sum(records.seconds) + now.seconds
 
     def verdict(self) -> list[str]:
         """A line about what early stopping chose, if it did."""
@@ -212,6 +213,6 @@ def _place(net: MLP) -> str:
     now = net.training
     if now is None:
         return "nothing"
-    batches = int(now.results[4])
+    batches = int(now.results[DONE])
     inside = f", minibatch {batches} of {now.batches} of the next" if batches else ""
     return f"epoch {len(now.history)} of {now.epochs}{inside}"

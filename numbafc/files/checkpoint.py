@@ -28,8 +28,10 @@ def save(net: MLP, path: str | PathLike[str], training: bool = True) -> None:
     """Write the network, whole or not at all.
 
     Raises OSError where the file cannot be written, ValueError for a name of another format or a network that load would
-    refuse: the file that was there stays. ImportError where safetensors is missing.
+    refuse: the file that was there stays. ImportError where safetensors is missing. TypeError for what is no network.
     """
+    if not isinstance(net, MLP):
+        raise TypeError(f"save takes a network and a path, save(net, path), got {type(net).__name__} for the network")
     require_suffix(path)
     write_whole(path, content(net, training))
 

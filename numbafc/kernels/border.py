@@ -41,7 +41,7 @@ def whole(name: str, value: Any, least: int = 0) -> int:
     return int(value)
 
 
-def apart(written: dict[str, np.ndarray], read: dict[str, np.ndarray]) -> None:
+def no_shared_memory(written: dict[str, np.ndarray], read: dict[str, np.ndarray]) -> None:
     """No array that is written has memory in common with another one. Raises ValueError."""
     others = {**written, **read}
     for name, array in written.items():

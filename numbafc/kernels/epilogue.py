@@ -18,7 +18,10 @@ from .element import constant, select
 
 
 class Epilogue(IntEnum):
-    """What a product does with its sums; FORMS says it in formulas."""
+    """What a product does with its sums; FORMS says it in formulas.
+
+    Those behind BIAS are the microkernel's own: code compares with `> BIAS`.
+    """
 
     NONE = 0
     BIAS = 1
@@ -29,13 +32,13 @@ class Epilogue(IntEnum):
 
 
 class StepSettings(NamedTuple):
-    """What a step of SGD is told; of an array, these are the first numbers. `smallest` is the smallest normal number."""
+    """The settings of a step of SGD; of an array of settings, these are the first."""
 
     rate: Any
     decay: Any
     momentum: Any
     nesterov: Any  # 1, or 0
-    smallest: Any
+    smallest: Any  # normal number
 
 
 # ---- formulas of one element ----------------------------------------------------------------------------------------
@@ -60,21 +63,21 @@ def flushed(x, before, smallest):
 
 
 @inner
-def decayed(theta, g, s):
-    """g + decay·θ, the gradient with that of decay·θ²/2; g itself where there is no decay."""
+def with_decay(theta, g, s):
+    """g + decay·θ; g itself where there is no decay."""
     return select(s.decay != 0, g + s.decay * theta, g)
 
 
 @inner
 def sgd(theta, g, s):
     """θ − rate·g."""
-    return theta - s.rate * decayed(theta, g, s)
+    return theta - s.rate * with_decay(theta, g, s)
 
 
 @inner
 def momentum(theta, g, velocity, s):
     """v = momentum·v + g and θ − rate·v, or θ − rate·(g + momentum·v) as Nesterov has it."""
-    g = decayed(theta, g, s)
+    g = with_decay(theta, g, s)
     v = flushed(velocity * s.momentum + g, velocity, s.smallest)
     return theta - s.rate * select(s.nesterov != 0, g + s.momentum * v, v), v
 
@@ -98,7 +101,10 @@ NOTHING, OF_ROWS, OF_ELEMENTS, OF_STEP = range(4)
 
 
 class Form(NamedTuple):
-    """An epilogue: the formula, what b holds, and whether the step has a state besides θ = Y."""
+    """An epilogue: the formula, what b holds, and whether the step has a state besides θ = Y.
+
+    Without a state a step is told its rate alone: decay, momentum and nesterov are 0.
+    """
 
     formula: Callable[..., Any] | None
     b: int

@@ -54,10 +54,10 @@ def _pass(summands, Y, task):
 
 
 @inner
-def passes_of_rows(A, X, b, biased, Y, workspace):
+def axpyf_rows(A, X, b, biased, Y, workspace):
     """All of Y: a few rows of X at a time pass in the order of memory, however large it is.
 
-    The sums of the first block are in Y from the start; those of a later one are in workspace until it ends.
+    The sums of the first block are in Y from the start; those of a later one are in workspace until it adds_b.
     """
     (T, K), S, row = A.shape, Y.shape[1], whole_lines(Y.shape[1]) * Y.itemsize
     if K > SUM_BLOCK:
@@ -67,11 +67,11 @@ def passes_of_rows(A, X, b, biased, Y, workspace):
         while k < k1:
             left = k1 - k
             now = 8 if left >= 8 else 4 if left >= 4 else 2 if left >= 2 else 1
-            ends, x = int(biased == 1 and k0 == 0 and k + now == K), Strided(address(X, k * X.strides[0]), X.strides[0])
+            adds_b, x = int(biased == 1 and k0 == 0 and k + now == K), Strided(address(X, k * X.strides[0]), X.strides[0])
             for t in range(T):
                 a, bias = address(A, t * A.strides[0] + k * A.strides[1]), address(b, t * b.strides[0])
                 y = address(Y, t * Y.strides[0]) if k0 == 0 else address(workspace, LINE + t * row)
-                _pass(now, Y, AxpyfTask(Strided(a, A.strides[1]), x, y, S, int(k == k0), bias, ends))
+                _pass(now, Y, AxpyfTask(Strided(a, A.strides[1]), x, y, S, int(k == k0), bias, adds_b))
             k += now
         for t in range(T if k0 > 0 else 0):  # Y + 1·sums, rounded once
             one, sums = Strided(address(workspace, 0), 0), Strided(address(workspace, LINE + t * row), 0)

@@ -39,7 +39,7 @@ def _check(A, X, b, Y, workers):
         raise ValueError(f"b has {len(b)} elements but A has {T} rows; b is (T,), or empty for none")
     if not 1 <= workers <= max(T, 1):
         raise ValueError(f"workers must be from 1 to {max(T, 1)}, each owns some rows of A, got {workers}")
-    border.apart({"Y": Y}, {"A": A, "X": X, "b": b})
+    border.no_shared_memory({"Y": Y}, {"A": A, "X": X, "b": b})
     border.no_overlap("Y", Y)
 
 
@@ -47,7 +47,7 @@ def _check_norms(X, squares):
     columns = X.shape[1] if X.ndim == 2 else 1
     if len(squares) != columns:
         raise ValueError(f"squares has {len(squares)} elements but X has {columns} columns; give one for each")
-    border.apart({"squares": squares}, {"X": X})
+    border.no_shared_memory({"squares": squares}, {"X": X})
     border.no_overlap("squares", squares)
 
 

@@ -79,7 +79,7 @@ def _side_by_side(A):
 
 
 @inner
-def chunk_of(A):
+def kc_of(A):
     """Summands that pass over all rows before the next do. Lines of A with several tiles in them wait for those in L2."""
     return SUM_BLOCK if _side_by_side(A) else KC
 
@@ -105,13 +105,13 @@ def aligned(elements, dtype):
 
 
 @inner
-def is_column(A, X, Y, with_sums):
+def is_gemv(A, X, Y, with_sums):
     """Whether the product is one column over rows of A: gemv."""
     return X.shape[1] == 1 and with_sums == 0 and A.strides[1] == Y.itemsize and masked_loads(Y) == 1
 
 
 @inner
-def is_row(A, X, Y, with_sums):
+def is_gemv_transposed(A, X, Y, with_sums):
     """Whether the product is one row over columns of X that each lie side by side: gemv of its transpose."""
     return (
         A.shape[0] == 1
@@ -123,7 +123,7 @@ def is_row(A, X, Y, with_sums):
 
 
 @inner
-def is_passes(A, X, Y, with_sums, rows, vectors):
+def is_axpyf(A, X, Y, with_sums, rows, vectors):
     """Whether each row of such a part of Y is a few passes over rows of X, axpyf: few rows or summands, and Y is wide."""
     few = rows <= FEW_ROWS or A.shape[1] <= FEW_SUMMANDS
     wide = vectors > most_vectors(Y)
@@ -146,10 +146,10 @@ def vectors_of(Y, with_sums, columns):
 @inner
 def workspace_for(A, X, Y, with_sums, rows, columns):
     """Elements of workspace for a part of so many rows and columns: X's panels, then A's band; whole cache lines."""
-    size, lanes, by_gemv = min(X.shape[0], chunk_of(A)), lanes_in(Y), sums_by_gemv(A, Y, with_sums, rows, columns)
+    size, lanes, by_gemv = min(X.shape[0], kc_of(A)), lanes_in(Y), sums_by_gemv(A, Y, with_sums, rows, columns)
     with_sums -= by_gemv
     vectors = vectors_of(Y, with_sums, columns)
-    if is_passes(A, X, Y, with_sums, rows, vectors):
+    if is_axpyf(A, X, Y, with_sums, rows, vectors):
         return 16 + rows * whole_lines(vectors * lanes) if X.shape[0] > SUM_BLOCK else 0
     panels = size * min(NC, vectors) * lanes if packs_x(X, Y, with_sums, rows, vectors) else 0
     band = size * (MC + lanes) if packs_a(A, rows, vectors) else 0

@@ -13,11 +13,11 @@ from numba.types import intp
 
 from .._numba import array_in, array_out, flat, inner, kernel
 from ..formulas import SUM_BLOCK
-from .epilogue import ALL, Epilogue, fits, is_of_elements, is_step
+from .epilogue import ALL, FORMS, Epilogue, fits, is_of_elements, is_step
 from .gemm import divide, gemm
-from .level2 import passes_of_rows, row_sums, single_column
+from .level2 import axpyf_rows, row_sums, single_column
 from .overlaps import overlaps
-from .packing import is_column, is_passes, is_row, sums_by_gemv, vectors_of, workspace_for
+from .packing import is_axpyf, is_gemv, is_gemv_transposed, sums_by_gemv, vectors_of, workspace_for
 from .target import FROM_MEMORY, PARALLEL
 from .vector import Strided, address, dispatch_for, transposed_if
 
@@ -28,7 +28,7 @@ ROW_SUMS = 8  # sums[t] = Σ_k A[t,k] too: the gradient of the bias beside that 
 CHECK_OVERLAP = 16  # R may be a caller's own array: nothing is done where it may overlap itself or an input
 MEAN = 32  # the sums, those of rows too, divided by how many products they are of
 ANY_SIZE = 64  # on one thread, however much work there is
-EPILOGUE = 8
+EPILOGUE = 7
 WITH_BIAS = int(Epilogue.BIAS) << EPILOGUE
 
 # Answers: 0, or how many elements of workspace are needed, or one of these.
@@ -39,7 +39,7 @@ OVERLAP = -4  # R may overlap
 
 
 def product_types(real):
-    """Of (P, Q, b, R, sums, workspace, flags, state)."""
+    """The types of a product's arguments: P, Q, b, R, sums, workspace, flags and state."""
     inputs = array_in(real, 2), array_in(real, 2), array_in(real, 1)
     return *inputs, array_out(real, 2), array_out(real, 1), flat(real), intp, intp
 
@@ -56,7 +56,7 @@ def operands(flags, P, Q, R):
 
 @inner
 def _refusal(A, X, b, epilogue, Y, sums, with_sums):
-    """0, or why this product cannot be."""
+    """0, UNFIT or SCATTERED."""
     (T, K), S = A.shape, X.shape[1]
     if X.shape[0] != K or Y.shape != (T, S) or (with_sums == 1 and sums.shape[0] != T):
         return UNFIT
@@ -68,9 +68,11 @@ def _refusal(A, X, b, epilogue, Y, sums, with_sums):
 
 
 def _check(P, Q, b, R, sums, workspace, flags, state):
-    if flags >> EPILOGUE == Epilogue.MOMENTUM:
+    epilogue = flags >> EPILOGUE
+    if 0 <= epilogue < ALL and FORMS[Epilogue(epilogue)].state:
         raise ValueError(
-            "the epilogue MOMENTUM is told by `state` where memory is that nobody can check; that is for the engine alone"
+            f"the epilogue {Epilogue(epilogue).name} is told by `state` where memory is that nobody can check; that is for "
+            "the engine alone"
         )
 
 
@@ -86,7 +88,7 @@ def on_one_thread(P, Q, b, R, sums, workspace, flags, state):
     A, X, Y = operands(flags, P, Q, R)
     with_sums, biased = int(flags & ROW_SUMS > 0), int(epilogue == Epilogue.BIAS)
     refusal = _refusal(A, X, b, epilogue, Y, sums, with_sums)
-    if flags & CHECK_OVERLAP and refusal != UNFIT and overlaps(A, X, b, biased, Y):
+    if flags & CHECK_OVERLAP and refusal != UNFIT and overlaps(A, X, b, epilogue != Epilogue.NONE, Y):
         return OVERLAP
     if refusal != 0:
         return refusal
@@ -100,8 +102,9 @@ def on_one_thread(P, Q, b, R, sums, workspace, flags, state):
         return needed
     in_tiles = with_sums - by_gemv
     vectors = vectors_of(Y, in_tiles, S)
-    column, row, passes = is_column(A, X, Y, in_tiles), is_row(A, X, Y, in_tiles), is_passes(A, X, Y, in_tiles, T, vectors)
-    if epilogue > Epilogue.BIAS and (column or row or passes or K == 0 or (is_step(epilogue) and K > SUM_BLOCK)):
+    column, row = is_gemv(A, X, Y, in_tiles), is_gemv_transposed(A, X, Y, in_tiles)
+    few = is_axpyf(A, X, Y, in_tiles, T, vectors)
+    if epilogue > Epilogue.BIAS and (column or row or few or K == 0 or (is_step(epilogue) and K > SUM_BLOCK)):
         return UNFIT
     if by_gemv == 1:
         row_sums(A, sums, workspace)
@@ -109,8 +112,8 @@ def on_one_thread(P, Q, b, R, sums, workspace, flags, state):
         single_column(A, Strided(address(X, 0), X.strides[0]), Strided(address(b, 0), b.strides[0]), biased, Y)
     elif row:
         single_column(X.T, Strided(address(A, 0), A.strides[1]), Strided(address(b, 0), 0), biased, Y.T)
-    elif passes:
-        passes_of_rows(A, X, b, biased, Y, workspace)
+    elif few:
+        axpyf_rows(A, X, b, biased, Y, workspace)
     else:
         gemm(dispatch, A, X, b, epilogue, Y, sums, in_tiles, state, vectors, workspace)
     if flags & MEAN and K != 1:

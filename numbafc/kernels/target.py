@@ -2,7 +2,7 @@
 
 First the registers of the processor that Numba compiles for, then the blocks around them, the distances of prefetches,
 and from when something is worth its start. Symbols are those of BLIS (F. Van Zee, R. van de Geijn, ACM TOMS 41, 2015):
-MR rows and NR numbers of a tile, KC summands, MC rows and NC numbers of what is packed.
+MR rows and NR numbers of a tile, KC summands, MC rows and NC vectors (BLIS counts columns) of what is packed.
 """
 
 from __future__ import annotations
@@ -95,7 +95,7 @@ STRIP = 256  # kernel="loops": outputs side by side. A block of their inputs is 
 
 A_AHEAD = 6  # summands of A that a tile asks for before it needs them
 A_FAR = 64  # bytes: where rows of A lie side by side, a tile brings the next ones' line into the L2 cache
-X_AHEAD = 16  # summands of X likewise
+X_AHEAD = 16  # summands of X that a tile asks for before it needs them
 SHORT_SUM = 48  # so few summands end before Y's lines would come by themselves
 GEMV_AHEAD = 1024  # bytes of a row that gemv asks for, for as many rows as lanes
 COPY_AHEAD = 8  # rows that a copy asks for: no prefetcher follows steps across pages
@@ -111,5 +111,6 @@ READING = 1  # vectors whose fma take as long as reading a number of A, which ea
 PARALLEL = 1_500_000  # multiply-adds from which a second thread is worth its start (1.5 µs, and a cold cache)
 PARALLEL_LOOPS = 250_000  # likewise in kernel="loops", which is slower
 PARALLEL_GATHER = 16_384  # numbers of a batch from which threads gather a part each
+PART = 12  # rows of a layer that threads split no further: a whole tile
 FROM_MEMORY = 6  # what a multiply-add counts for where each takes a number of its own from memory
 CALL = 5e8  # flops of one call of the engine, about: between calls Python sees Ctrl-C

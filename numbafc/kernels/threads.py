@@ -26,7 +26,7 @@ def _columns(X, Y, with_sums, T, vectors, threads):
 
 
 @inner
-def _part(size, parts, part):
+def part_of(size, part, parts):
     """From where to where part `part` of so many equal ones goes."""
     return part * size // parts, (part + 1) * size // parts
 
@@ -41,9 +41,10 @@ def _on_threads(P, Q, b, R, sums, workspace, flags, threads, pointers):
     It calls on_one_thread by address, for compiling the tiles once more into this kernel would take seconds.
     """
     A, X, Y = operands(flags, P, Q, R)
-    biased = flags >> EPILOGUE
-    if biased > Epilogue.BIAS:
-        return UNFIT
+    epilogue = flags >> EPILOGUE
+    if epilogue > Epilogue.BIAS:
+        return UNFIT  # the engine, which wants them, gives each thread rows of its own (nn/layer_steps.py)
+    biased = int(epilogue == Epilogue.BIAS)
     (T, S), lanes, with_sums = Y.shape, lanes_in(Y), int(flags & ROW_SUMS > 0)
     in_tiles = with_sums - sums_by_gemv(A, Y, with_sums, T, S)
     vectors = vectors_of(Y, in_tiles, S)
@@ -51,16 +52,16 @@ def _on_threads(P, Q, b, R, sums, workspace, flags, threads, pointers):
     bands = threads // columns
     needed = 0
     for part in range(columns * bands):
-        v0, v1 = _part(vectors, columns, part % columns)
-        t0, t1 = _part(T, bands, part // columns)
+        v0, v1 = part_of(vectors, part % columns, columns)
+        t0, t1 = part_of(T, part // columns, bands)
         s0, s1 = v0 * lanes, min(v1 * lanes, S)
         needed = max(needed, workspace_for(A, X, Y, with_sums if v1 == vectors else 0, t1 - t0, s1 - s0))
     if needed * columns * bands > workspace.size:
         return needed * columns * bands
     refusals = 0
     for part in prange(columns * bands):
-        v0, v1 = _part(vectors, columns, part % columns)
-        t0, t1 = _part(T, bands, part // columns)
+        v0, v1 = part_of(vectors, part % columns, columns)
+        t0, t1 = part_of(T, part // columns, bands)
         s0, s1, kept = v0 * lanes, min(v1 * lanes, S), WITH_BIAS | MEAN | (ROW_SUMS if v1 == vectors else 0)
         own = workspace[part * needed : (part + 1) * needed]
         own_b, own_sums = b[t0 * biased : t1 * biased], sums[t0 * with_sums : t1 * with_sums]

@@ -32,9 +32,23 @@ from .product import (
 )
 from .threads import on_threads
 
-__all__ = ["CHECK_OVERLAP", "MEAN", "TRANSPOSE_P", "TRANSPOSE_Q", "TRANSPOSE_R"]
-__all__ += ["forward", "grad_b", "grad_w", "grad_w_and_b", "grad_x", "ones", "product", "result", "workspaces"]
-__all__ += ["per_sample_grad_norms"]
+__all__ = [
+    "CHECK_OVERLAP",
+    "MEAN",
+    "TRANSPOSE_P",
+    "TRANSPOSE_Q",
+    "TRANSPOSE_R",
+    "forward",
+    "grad_b",
+    "grad_w",
+    "grad_w_and_b",
+    "grad_x",
+    "ones",
+    "per_sample_grad_norms",
+    "product",
+    "result",
+    "workspaces",
+]
 
 
 class Workspaces(threading.local):

@@ -18,6 +18,7 @@ from numba.types import intp
 
 from .._numba import Kernel, flat, inner, kernel, named
 from ..kernels import border, elementwise
+from ..kernels.element import constant, select
 from ..kernels.epilogue import Epilogue, relu, relu_slope
 
 LEAK = 0.01  # the slope of leaky_relu below 0 (A. Maas et al., ICML 2013)
@@ -33,7 +34,8 @@ class Activation(NamedTuple):
     in_h: bool  # φ' is a function of h
     gain: int  # initial weights have variance gain/N: what keeps the size of signals from layer to layer
     run: Kernel  # (H, S, what): the three below, of flat arrays
-    # The epilogues that do it in the tiles of a product as they end: b and φ, and φ' of h; or BIAS and NONE.
+    # The epilogues that do it in the tiles of a product as they end: b and φ, and φ' of h. With BIAS and NONE, and where a
+    # product has no tiles or an epilogue would be too early (layer_steps.py), φ and φ' are passes of `run`.
     forward: Epilogue = Epilogue.BIAS
     backward: Epilogue = Epilogue.NONE
 
@@ -61,12 +63,12 @@ class Activation(NamedTuple):
         border.put_back(numbers, dH)
 
 
-# ---- φ and φ' of one number; real(…) keeps its dtype ----------------------------------------------------------------
+# ---- φ and φ' of one number, written as formulas of epilogues are (kernels/element.py) -------------------------------
 
 
 @inner
 def _one_of_h(h):
-    return type(h)(1)
+    return constant(h, 1)
 
 
 @inner
@@ -76,46 +78,42 @@ def _identity(y):
 
 @inner
 def _tanh_slope(h):  # 1 − h²
-    return type(h)(1) - h * h
+    return constant(h, 1) - h * h
 
 
 @inner
 def _sigmoid_slope(h):  # h·(1 − h)
-    return h * (type(h)(1) - h)
+    return h * (constant(h, 1) - h)
 
 
 @inner
 def _leaky_relu(y):  # y for y > 0, else y/100
-    return y if y > 0 else type(y)(LEAK) * y
+    return select(y > 0, y, constant(y, LEAK) * y)
 
 
 @inner
 def _leaky_relu_slope(h):
-    real = type(h)
-    return real(1) if h > 0 else real(LEAK)
+    return select(h > 0, constant(h, 1), constant(h, LEAK))
 
 
 @inner
 def _elu(y):  # y for y > 0, else e^y − 1
-    return y if y > 0 else elementwise.expm1(y)
+    return select(y > 0, y, elementwise.expm1(y))
 
 
 @inner
 def _elu_slope(h):  # e^y = h + 1 below 0
-    one = type(h)(1)
-    return one if h > 0 else h + one
+    return select(h > 0, constant(h, 1), h + constant(h, 1))
 
 
 @inner
 def _selu(y):  # λ·y for y > 0, else λ·α·(e^y − 1)
-    real = type(y)
-    return real(SELU_SCALE) * y if y > 0 else real(SELU_SLOPE) * elementwise.expm1(y)
+    return select(y > 0, constant(y, SELU_SCALE) * y, constant(y, SELU_SLOPE) * elementwise.expm1(y))
 
 
 @inner
 def _selu_slope(h):  # λ·α·e^y = h + λ·α below 0
-    real = type(h)
-    return real(SELU_SCALE) if h > 0 else h + real(SELU_SLOPE)
+    return select(h > 0, constant(h, SELU_SCALE), h + constant(h, SELU_SLOPE))
 
 
 @inner
@@ -130,7 +128,7 @@ def _silu(y):  # y·σ(y) (D. Hendrycks, K. Gimpel, 2016; S. Elfwing et al., 201
 
 @inner
 def _silu_slope(y):  # σ(y)·(1 + y·(1 − σ(y)))
-    one, sigma = type(y)(1), elementwise.sigmoid(y)
+    one, sigma = constant(y, 1), elementwise.sigmoid(y)
     return sigma * (one + y * (one - sigma))
 
 
@@ -148,7 +146,7 @@ def _check(H, S, what):
         raise ValueError(f"what must be from {APPLY} to {MULTIPLY} (APPLY, SLOPES, CHAIN, MULTIPLY), got {what}")
     if what != APPLY:
         border.same_length("S", S, "H", H)
-        border.apart({"H": H}, {"S": S})
+        border.no_shared_memory({"H": H}, {"S": S})
 
 
 def _activation(

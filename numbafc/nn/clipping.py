@@ -58,14 +58,14 @@ def _check_squares(A, squares):
     columns = A.shape[1] if A.ndim == 2 else 1
     if len(squares) != columns:
         raise ValueError(f"squares has {len(squares)} elements but A has {columns} columns; give one for each")
-    border.apart({"squares": squares}, {"A": A})
+    border.no_shared_memory({"squares": squares}, {"A": A})
 
 
 def _check_shorten(g, longest, lanes):
     border.at_least("lanes", lanes, LANES, "one for each partial sum")
     if not longest >= 0:
         raise ValueError(f"longest must be a number, at least 0, got {longest!r}")
-    border.apart({"g": g, "lanes": lanes}, {})
+    border.no_shared_memory({"g": g, "lanes": lanes}, {})
 
 
 @kernel(lambda real: (array_in(real, 2), flat(types.float64)), parallel=False, check=_check_squares)

@@ -21,6 +21,7 @@ class Compiled(NamedTuple):
     update: Kernel
     numbers: Hyperparameters
     states: tuple[str, ...] = ()  # names of arrays as long as the parameters
+    powers: bool = False  # whether the state has β₁ⁿ and β₂ⁿ, too
     # The epilogue that does the step in the tiles of a gradient as they end, or NONE. Other steps are a pass over a
     # layer's gradient, in the L2 cache. Adam in tiles was no faster: its divisions and roots are what takes time, and a
     # tile has four arrays to read, a few columns of each row.
@@ -46,6 +47,16 @@ LIMITS: dict[str, dict[str, Any]] = {
 }
 
 
+def _powers(powers: Any) -> np.ndarray:
+    """The powers in a state, which are written. Raises ValueError."""
+    fits = type(powers) is np.ndarray and powers.shape == (2,) and powers.dtype == np.float64
+    if not (fits and powers.flags.carray and powers.dtype.isnative):
+        raise ValueError(
+            "state's powers must be a writeable float64 array of two numbers, as init makes it; begin with init(parameters)"
+        )
+    return powers
+
+
 class CompiledOptimizer:
     """An optimizer whose update is compiled; subclasses are dataclasses of settings, checked when they are made."""
 
@@ -53,8 +64,11 @@ class CompiledOptimizer:
 
     def __post_init__(self) -> None:
         for setting in fields(self):  # type: ignore[arg-type]
-            value, limits = getattr(self, setting.name), LIMITS.get(setting.name)
-            value = bool(value) if limits is None else checks.number(setting.name, value, 0, **limits)
+            value = getattr(self, setting.name)
+            if setting.name in LIMITS:  # other ones are a subclass's own
+                value = checks.number(setting.name, value, 0, **LIMITS[setting.name])
+            elif setting.name == "nesterov":
+                value = bool(value)
             object.__setattr__(self, setting.name, value)  # Python's own numbers, which files hold
 
     def compiled(self) -> Compiled:
@@ -64,7 +78,9 @@ class CompiledOptimizer:
     def init(self, parameters: np.ndarray) -> dict[str, Any]:
         """The state before the first step: zeros, and the powers β₁ⁿ and β₂ⁿ where the formula has them."""
         checks.real_array("parameters", parameters)
-        return {name: np.zeros_like(parameters) for name in self.compiled().states}
+        step = self.compiled()
+        powers = {"powers": np.ones(2)} if step.powers else {}  # multiplied up: pow differs from machine to machine
+        return {name: np.zeros_like(parameters) for name in step.states} | powers
 
     def update(self, parameters: np.ndarray, gradients: np.ndarray, state: dict[str, Any]) -> None:
         """One step: parameters and state change. All are arrays of one shape and dtype, that may be written.
@@ -72,18 +88,17 @@ class CompiledOptimizer:
         Raises TypeError or ValueError before anything is written.
         """
         step = self.compiled()
-        if not isinstance(state, dict) or not set(step.states) <= set(state):
-            names = ", ".join(step.states) or "nothing"
+        needed = [*step.states, *(["powers"] if step.powers else [])]
+        if not isinstance(state, dict) or not set(needed) <= set(state):
+            names = ", ".join(needed) or "nothing"
             raise TypeError(f"state must be what init made, with {names} in it, got {state!r:.80}")
         written = {"parameters": parameters, **{name: state[name] for name in step.states}}
         in_order = [border.in_place(name, array) for name, array in written.items()]
         for name, array in written.items():
             border.to_read(name, array, parameters)
         g = border.to_read("gradients", gradients, parameters)
-        border.apart(written, {"gradients": gradients})
-        powers = state.get("powers", np.ones(2))
-        if np.shape(powers) != (2,):
-            raise ValueError("state's powers must be two numbers, as init made them; begin with init(parameters)")
+        powers = _powers(state["powers"]) if step.powers else np.ones(2)
+        border.no_shared_memory({**written, "powers": powers}, {"gradients": gradients})
         settings = updates.settings_for(step.numbers, self.learning_rate, powers, in_order[0].dtype)
         none = np.empty(0, settings.dtype)
         theta, first, second = [*in_order, none, none][:3]

@@ -83,7 +83,7 @@ def _check_softmax(Y, S, scratch, T):
         raise ValueError(f"Y has {len(Y)} elements, which are no whole number of samples with {T} outputs")
     border.same_length("S", S, "Y", Y)
     border.at_least("scratch", scratch, 2 * (len(Y) // T), "two for each sample")
-    border.apart({"S": S, "scratch": scratch}, {"Y": Y})
+    border.no_shared_memory({"S": S, "scratch": scratch}, {"Y": Y})
 
 
 @kernel(lambda real: (flat_in(real), flat(real), flat(real), intp), parallel=False, check=_check_softmax)

@@ -53,7 +53,7 @@ def _check(H, S, B, seed, step, layer, p):
     if B < 1 or len(H) % B != 0:
         raise ValueError(f"H has {len(H)} elements, which are no whole number of rows of {B} samples")
     border.same_length("S", S, "H", H)
-    border.apart({"H": H, "S": S}, {})
+    border.no_shared_memory({"H": H, "S": S}, {})
     for name, value in (("seed", seed), ("step", step), ("layer", layer)):
         border.whole(name, value)
     if not 0 <= p < 1:
@@ -76,7 +76,7 @@ def drop(H: np.ndarray, slopes: np.ndarray, p: float, seed: int, step: int, laye
     numbers, others = border.in_place("H", H), border.in_place("slopes", slopes)
     checks.axes("H", H, "(T, B), one sample per column", 2)
     border.to_read("slopes", slopes, H)  # they go together
-    border.apart({"H": H, "slopes": slopes}, {})
+    border.no_shared_memory({"H": H, "slopes": slopes}, {})
     p, seed = checks.number("p", p, 0, below=1), checks.count("seed", seed)
     step, layer = border.whole("step", step), border.whole("layer", layer)
     if H.size:

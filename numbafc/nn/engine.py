@@ -17,11 +17,11 @@ from . import clipping
 from .activations import Activation
 from .compiled import Compiled
 from .losses import Loss
+from .memory import places, workspace_for_run
 from .minibatch import minibatches
 from .recipe import Regularization
 from .results import COUNT, DONE, REFUSED
 from .run import Choices, Data, Run, Scratch, minibatch_types
-from .workspace import packing_for, places
 
 _serial, _parallel = kernel(minibatch_types, parallel=False)(minibatches), kernel(minibatch_types)(minibatches)
 
@@ -84,7 +84,7 @@ class Engine:
         self.powers = state.get("powers", np.ones(2))
         called, none = (on_one_thread, activation.run, loss.run, optimizer.update), np.empty(0, dtype)
         pointers, (first, second) = np.concatenate([one.address(dtype) for one in called]), [*held, none, none][:2]
-        memory, packing = aligned(length, dtype), aligned(packing_for(sizes, B) * parts, dtype)
+        memory, packing = aligned(length, dtype), aligned(workspace_for_run(sizes, B) * parts, dtype)
         memory[:] = 0
         self.run = Run(pointers, layers, parameters, first, second, memory, packing)
         factors, losses, of_loss = (aligned(whole_lines(size), dtype) for size in (B, B, 2 * B))

@@ -21,11 +21,13 @@ from ..kernels.product import (
     WITH_BIAS,
     product_types,
 )
+from ..kernels.target import PART
+from ..kernels.threads import part_of
 from ..kernels.vector import call_pointer, first_byte, matrix, span
 from . import dropout
 from .activations import APPLY, CHAIN, MULTIPLY, SLOPES, activation_types
+from .memory import layer_at
 from .updates import update_types
-from .workspace import layer_at
 
 PRODUCT, PHI, LOSS, UPDATE = range(4)  # what is called by address, in the order of Run.pointers
 
@@ -34,16 +36,9 @@ _product, _phi, _update = call_pointer(product_types), call_pointer(activation_t
 
 @inner
 def _rows(size, part, parts):
-    """From where to where part `part` of so many equal ones goes, whole tiles of twelve rows in each."""
-    tiles = (size + 11) // 12
-    return min(part * tiles // parts * 12, size), min((part + 1) * tiles // parts * 12, size)
-
-
-@inner
-def _packing(run, part, parts):
-    """From where to where the part's own memory for what products pack goes."""
-    size = len(run.packing) // parts
-    return part * size, (part + 1) * size
+    """From where to where a part of the rows goes, whole tiles in each."""
+    first, last = part_of((size + PART - 1) // PART, part, parts)
+    return min(first * PART, size), min(last * PART, size)
 
 
 @inner
@@ -63,9 +58,10 @@ def forward_rows(run, epilogue, depth, key, threshold, scale, B, part, parts):
     """Rows of H = φ(W H' + b). epilogue: that of φ, or BIAS. key, threshold, scale: of dropout."""
     noinline()
     layer, memory, last = layer_at(run.layers, depth), run.memory, depth == len(run.layers) - 1
-    N, (t0, t1), (p0, p1), b = layer.N, _rows(layer.T, part, parts), _packing(run, part, parts), layer.W + layer.T * layer.N
+    N, (t0, t1), (p0, p1) = layer.N, _rows(layer.T, part, parts), part_of(len(run.workspace), part, parts)
+    b = layer.W + layer.T * N
     at, rows, columns = _input(run.layers, depth, B)
-    own, X = span(run.packing, p0, p1), matrix(memory, at, rows, columns, columns)
+    own, X = span(run.workspace, p0, p1), matrix(memory, at, rows, columns, columns)
     W, b = matrix(run.parameters, layer.W + t0 * N, t1 - t0, N, N), span(run.parameters, b + t0, b + t1)
     Y = matrix(memory, layer.H + t0 * B, t1 - t0, B, B)
     flags, none, in_place = ANY_SIZE | (TRANSPOSE_Q if depth == 0 else 0), span(memory, 0, 0), layer.slopes == layer.H
@@ -88,8 +84,8 @@ def input_rows(run, epilogue, depth, B, part, parts):
     """Rows of dH' = Wᵀ dY, through φ' of H', the output of the layer below. epilogue: that of φ', or NONE."""
     noinline()
     layer, below, memory = layer_at(run.layers, depth), layer_at(run.layers, depth - 1), run.memory
-    N, T, (i0, i1), (p0, p1) = layer.N, layer.T, _rows(layer.N, part, parts), _packing(run, part, parts)
-    own = span(run.packing, p0, p1)
+    N, T, (i0, i1), (p0, p1) = layer.N, layer.T, _rows(layer.N, part, parts), part_of(len(run.workspace), part, parts)
+    own = span(run.workspace, p0, p1)
     W, dY = matrix(run.parameters, layer.W + i0, T, i1 - i0, N), matrix(memory, layer.dY, T, B, B)
     dX, none = matrix(memory, below.dY + i0 * B, i1 - i0, B, B), span(memory, 0, 0)
     dH, H = span(memory, below.dY + i0 * B, below.dY + i1 * B), span(memory, below.slopes + i0 * B, below.slopes + i1 * B)
@@ -107,21 +103,21 @@ def input_rows(run, epilogue, depth, B, part, parts):
 
 
 @inner
-def weight_rows(run, step, waits, settings, depth, B, part, parts):
-    """Rows of dW = dY H'ᵀ, with db, and, unless it waits, their update. step: its epilogue, or NONE."""
+def weight_rows(run, epilogue, waits, settings, depth, B, part, parts):
+    """Rows of dW = dY H'ᵀ, with db, and, unless it waits, their update. epilogue: that of the update, or NONE."""
     noinline()
     layer, memory, parameters = layer_at(run.layers, depth), run.memory, run.parameters
-    N, T, (t0, t1), (p0, p1) = layer.N, layer.T, _rows(layer.T, part, parts), _packing(run, part, parts)
+    N, T, (t0, t1), (p0, p1) = layer.N, layer.T, _rows(layer.T, part, parts), part_of(len(run.workspace), part, parts)
     at, rows, columns = _input(run.layers, depth, B)
-    own, X = span(run.packing, p0, p1), matrix(memory, at, rows, columns, columns)
+    own, X = span(run.workspace, p0, p1), matrix(memory, at, rows, columns, columns)
     dY = matrix(memory, layer.dY + t0 * B, t1 - t0, B, B)
     w0, w1, b0, b1 = layer.W + t0 * N, layer.W + t1 * N, layer.W + T * N + t0, layer.W + T * N + t1
     g, flags = layer.gradient, ANY_SIZE | ROW_SUMS | (0 if depth == 0 else TRANSPOSE_Q)
     dW, db = matrix(memory, g + t0 * N, t1 - t0, N, N), span(memory, g + T * N + t0, g + T * N + t1)
-    if step != Epilogue.NONE and not waits and B <= SUM_BLOCK:
+    if epilogue != Epilogue.NONE and not waits and B <= SUM_BLOCK:
         W, state = matrix(parameters, w0, t1 - t0, N, N), first_byte(run.first) - first_byte(parameters)
         told = span(settings, 0, len(settings))
-        answer = _product(run.pointers, PRODUCT, (dY, X, told, W, db, own, flags | step << EPILOGUE, state))
+        answer = _product(run.pointers, PRODUCT, (dY, X, told, W, db, own, flags | epilogue << EPILOGUE, state))
         if answer != UNFIT:
             update_rows(run, settings, b0, b1, db)
             return answer

@@ -83,7 +83,7 @@ def _check_for(classifies: bool) -> Callable[..., None]:
         if not 0 <= smoothing < 1:
             raise ValueError(f"smoothing must be from 0 to below 1, got {smoothing!r}")
         inputs = {"Y": Y, "classes": classes, "targets": targets, "samples": samples}
-        border.apart({"dY": dY, "losses": losses, "scratch": scratch}, inputs)
+        border.no_shared_memory({"dY": dY, "losses": losses, "scratch": scratch}, inputs)
 
     return check
 

@@ -20,10 +20,9 @@ from ..kernels.vector import call_pointer, gather, matrix, span
 from . import clipping, dropout
 from .layer_steps import LOSS, forward_rows, input_rows, update_rows, weight_rows
 from .losses import loss_types
-from .results import DONE, HITS, REFUSED, SAMPLES, WEIGHT
-from .results import LOSS as LOSSES
+from .memory import layer_at
+from .results import DONE, HITS, LOSS_SUM, REFUSED, SAMPLES, WEIGHT
 from .updates import prepare_step
-from .workspace import layer_at
 
 _loss_kernel = call_pointer(loss_types)
 
@@ -134,7 +133,7 @@ def _backward(run, scratch, B, choices):
     Where samples' gradients are clipped, all dX come before the first dW.
     """
     layers, parts, answers, settings = run.layers, choices.parts, scratch.answers, scratch.settings
-    clips, waits, back, step = choices.clip_sample_norm > 0, choices.clip_norm > 0, choices.backward, choices.step
+    clips, waits, back, update = choices.clip_sample_norm > 0, choices.clip_norm > 0, choices.backward, choices.update
     depths, rounds = len(layers), 2 if clips else 1  # through the layers
     for n in range(rounds * depths):
         depth = depths - 1 - n % depths
@@ -152,9 +151,9 @@ def _backward(run, scratch, B, choices):
         if n >= (rounds - 1) * depths:
             if split:
                 for p in prange(parts):
-                    answers[p] += weight_rows(run, step, waits, settings, depth, B, p, parts)
+                    answers[p] += weight_rows(run, update, waits, settings, depth, B, p, parts)
             else:
-                answers[0] += weight_rows(run, step, waits, settings, depth, B, 0, 1)
+                answers[0] += weight_rows(run, update, waits, settings, depth, B, 0, 1)
 
 
 @inner
@@ -169,7 +168,8 @@ def _update(run, scratch, longest):
 def minibatches(memory, data, run, scratch, order, rates, choices, optimizer, powers, steps, results):
     """Train on order[0 : batch_size], order[batch_size : …] and so on, one minibatch for each rate.
 
-    memory: run's. optimizer: its Hyperparameters, with their powers. steps: how many minibatches there were before.
+    memory: run.memory again, for a kernel's dtype is that of its first argument. optimizer: its Hyperparameters, with their
+    powers. steps: how many minibatches there were before.
     results: what becomes of results.py's numbers.
     """
     for n in range(len(rates)):
@@ -184,7 +184,7 @@ def minibatches(memory, data, run, scratch, order, rates, choices, optimizer, po
         loss, hits = _loss(data, run, scratch, chosen, choices.label_smoothing)
         if not np.isfinite(loss):
             return
-        results[LOSSES] += loss * np.float64(B)
+        results[LOSS_SUM] += loss * np.float64(B)
         results[HITS] += hits
         results[WEIGHT] += weight
         results[SAMPLES] += B

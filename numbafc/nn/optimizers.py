@@ -2,7 +2,8 @@
 
 An optimizer holds its settings only. Its state belongs to a training run: `init` makes it, `update` steps it. Its formula
 stands once, as a function of one element; updates.py makes a compiled loop of it, and those of SGD, which the microkernel
-has too, are in kernels/epilogue.py.
+has too, are in kernels/epilogue.py. To add one: a formula and a class here, and in OURS; limits of settings that are new
+(compiled.py); its name in names.py and both __init__.py. test_engine.py, test_nn.py and test_torch.py list all of them.
 
 What decays, a velocity or a mean of gradients or of their squares, is flushed: 0 once it is below the smallest normal
 number and no longer grows. For a unit that no longer learns it would be subnormal for ever (0.9 times the smallest number
@@ -18,7 +19,7 @@ import numpy as np
 
 from .. import checks
 from .._numba import Kernel, inner
-from ..kernels.epilogue import Epilogue, decayed, flushed, momentum, sgd
+from ..kernels.epilogue import Epilogue, flushed, momentum, sgd, with_decay
 from . import updates
 from .compiled import Compiled, CompiledOptimizer, Optimizer
 from .updates import Hyperparameters
@@ -49,21 +50,21 @@ class SGD(CompiledOptimizer):
     def compiled(self) -> Compiled:
         numbers = Hyperparameters(self.weight_decay, self.momentum, nesterov=float(self.nesterov))
         if self.momentum:
-            return Compiled(momentum_update, numbers, ("velocity",), Epilogue.MOMENTUM)
+            return Compiled(momentum_update, numbers, ("velocity",), epilogue=Epilogue.MOMENTUM)
         return Compiled(sgd_update, numbers, epilogue=Epilogue.NONE if self.weight_decay else Epilogue.SGD)
 
 
 @inner
 def _adam_step(g, m, v, s):
     """What is subtracted from θ, and m and v."""
-    m = flushed(m * s.momentum + s.rest1 * g, m, s.smallest)
+    m = flushed(m * s.beta1 + s.rest1 * g, m, s.smallest)
     v = flushed(v * s.beta2 + s.rest2 * g * g, v, s.smallest)
     return s.corrected_rate * m / (np.sqrt(v * s.correction) + s.epsilon), m, v
 
 
 @inner
 def _adam(theta, g, m, v, s):
-    step, m, v = _adam_step(decayed(theta, g, s), m, v, s)
+    step, m, v = _adam_step(with_decay(theta, g, s), m, v, s)
     return theta - step, m, v
 
 
@@ -93,14 +94,11 @@ class Adam(CompiledOptimizer):
     weight_decay: float = 0.0
 
     def compiled(self) -> Compiled:
-        numbers = Hyperparameters(self.weight_decay, self.beta1, self.beta2, self.epsilon)
-        return Compiled(self._kernel(), numbers, ("mean", "square"))
+        numbers = Hyperparameters(self.weight_decay, beta1=self.beta1, beta2=self.beta2, epsilon=self.epsilon)
+        return Compiled(self._kernel(), numbers, ("mean", "square"), powers=True)
 
     def _kernel(self) -> Kernel:
         return adam_update
-
-    def init(self, parameters: np.ndarray) -> dict[str, Any]:
-        return super().init(parameters) | {"powers": np.ones(2)}  # multiplied up: pow differs from machine to machine
 
 
 @dataclass(frozen=True)
@@ -128,13 +126,13 @@ def _rmsprop_step(g, v, s):
 
 @inner
 def _rmsprop(theta, g, v, s):
-    d, v = _rmsprop_step(decayed(theta, g, s), v, s)
+    d, v = _rmsprop_step(with_decay(theta, g, s), v, s)
     return theta - s.rate * d, v
 
 
 @inner
 def _rmsprop_momentum(theta, g, v, u, s):
-    d, v = _rmsprop_step(decayed(theta, g, s), v, s)
+    d, v = _rmsprop_step(with_decay(theta, g, s), v, s)
     u = flushed(u * s.momentum + d, u, s.smallest)
     return theta - s.rate * u, v, u
 
@@ -160,7 +158,7 @@ class RMSprop(CompiledOptimizer):
     weight_decay: float = 0.0
 
     def compiled(self) -> Compiled:
-        numbers = Hyperparameters(self.weight_decay, self.momentum, self.alpha, self.epsilon)
+        numbers = Hyperparameters(self.weight_decay, self.momentum, beta2=self.alpha, epsilon=self.epsilon)
         if self.momentum:
             return Compiled(rmsprop_momentum_update, numbers, ("square", "velocity"))
         return Compiled(rmsprop_update, numbers, ("square",))
@@ -168,7 +166,7 @@ class RMSprop(CompiledOptimizer):
 
 @inner
 def _adagrad(theta, g, v, s):
-    g = decayed(theta, g, s)
+    g = with_decay(theta, g, s)
     v = v + g * g
     return theta - s.rate * (g / (np.sqrt(v) + s.epsilon)), v
 

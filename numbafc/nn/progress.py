@@ -11,7 +11,7 @@ import numpy as np
 from . import schedules
 from .network import Network
 from .recipe import Recipe
-from .results import no_results
+from .results import DONE, no_results
 from .samples import HeldOut, Samples
 
 UNKNOWN = -1  # validation, of which an older version wrote nothing
@@ -114,7 +114,7 @@ class Progress:
     def may_be_of(self, epochs: int) -> bool:
         """Tell whether the minibatches so far have the rates of a training of so many epochs in all."""
         losses, minibatches = [self.watched(record) for record in self.history], self.done * self.batches
-        minibatches += int(self.results[4])
+        minibatches += int(self.results[DONE])
         lengths = self.epochs, epochs
         return schedules.same_beginning(self.recipe.schedule, lengths, self.batches, losses, minibatches)
 
@@ -122,7 +122,7 @@ class Progress:
         """The progress of a training of so many epochs in all. Raises ValueError where one run would have other bits."""
         if epochs == self.epochs:
             return self
-        begun = self.done + int(self.results[4] > 0)
+        begun = self.done + int(self.results[DONE] > 0)
         if epochs < begun:
             raise ValueError(f"epochs is the number in all, and {begun} have begun, got {epochs}; ask for {begun} or more")
         if not self.may_be_of(epochs):

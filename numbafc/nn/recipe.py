@@ -13,7 +13,6 @@ from functools import partial
 from typing import Any, NamedTuple, TypeVar, cast
 
 from .. import checks
-from .._numba import inner
 from . import optimizers, schedules
 from .dropout import folded
 from .optimizers import OPTIMIZERS, Optimizer
@@ -87,12 +86,6 @@ class Regularization(NamedTuple):
     def numbers(self) -> tuple[float, float, float, float]:
         """The numbers that engine.py takes."""
         return self.dropout, self.clip_norm, self.clip_sample_norm, self.label_smoothing
-
-
-@inner
-def regularizers(numbers):
-    """The numbers out of an array."""
-    return numbers[0], numbers[1], numbers[2], numbers[3]
 
 
 @dataclass(frozen=True)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-LOSS = 0  # Σ weight·loss
+LOSS_SUM = 0  # Σ weight·loss
 HITS = 1  # samples whose largest output is that of their class
 WEIGHT = 2  # Σ weight
 SAMPLES = 3
@@ -16,3 +16,10 @@ COUNT = 6
 def no_results() -> np.ndarray:
     """The results of no minibatch."""
     return np.zeros(COUNT)
+
+
+def added(loss: float, hits: int, weight: float, samples: int) -> np.ndarray:
+    """The results of one minibatch."""
+    results = no_results()
+    results[[LOSS_SUM, HITS, WEIGHT, SAMPLES, DONE]] = loss, hits, weight, samples, 1
+    return results

@@ -41,7 +41,7 @@ class Choices(NamedTuple):
     parts: Any  # of a layer's rows, for as many threads
     forward: Any  # the epilogue of hidden layers: that of φ, or BIAS, and then φ is a pass
     backward: Any  # likewise of φ', or NONE
-    step: Any  # likewise of the update, or NONE
+    update: Any  # likewise of the update, or NONE
     seed: Any  # of dropout
     dropout: Any
     clip_norm: Any
@@ -50,7 +50,7 @@ class Choices(NamedTuple):
 
 
 class Run(NamedTuple):
-    """What the steps of all layers work with; workspace.py says where what lies."""
+    """What the steps of all layers work with; memory.py says where what lies."""
 
     pointers: Any  # addresses of on_one_thread, φ, the loss and the update
     layers: Any  # the table
@@ -58,7 +58,7 @@ class Run(NamedTuple):
     first: Any  # the states of the optimizer, as long as the parameters, or empty
     second: Any
     memory: Any
-    packing: Any  # what products pack, for each thread
+    workspace: Any  # of products: what they pack, for each thread
 
 
 def minibatch_types(real: Any) -> tuple[Any, ...]:

@@ -22,6 +22,7 @@ from .losses import LOSSES, split_targets
 from .network import Network
 from .progress import EpochRecord, History, Progress
 from .recipe import Recipe
+from .results import DONE, HITS, LOSS_SUM, SAMPLES, WEIGHT, added
 from .run import Data
 from .samples import HeldOut, Samples
 
@@ -62,7 +63,7 @@ def train(
         held_out = (np.nan, np.nan)
         if validation:
             held_out = evaluation.mean_loss(net, *validation), evaluation.score(net, *validation[:2])
-        loss, hits, total_weight, seen = progress.results.tolist()[:4]
+        loss, hits, total_weight, seen = progress.results[[LOSS_SUM, HITS, WEIGHT, SAMPLES]].tolist()
         score = hits / seen if LOSSES[net.loss_name].classifies else float("nan")
         record = EpochRecord(epoch, loss / total_weight, score, *held_out, progress.seconds, progress.samples, rate)
         progress = progress.after(record, net.parameters, order.bit_generator.state)
@@ -104,7 +105,7 @@ def _one_epoch(
         train_epoch(samples, rates, (epoch - 1) * batches, progress.results)
     finally:
         progress.seconds = time.perf_counter() - start
-    done = int(progress.results[4])
+    done = int(progress.results[DONE])
     if done < batches or not np.isfinite(net.parameters).all():
         net.parameters[:] = progress.begun
         keep(None)
@@ -151,12 +152,12 @@ def python_epochs(
     now = copy.copy(step) if type(step) in optimizers.OURS else step
 
     def epoch(samples: np.ndarray, rates: np.ndarray, steps: int, results: np.ndarray) -> None:
-        for batch in range(int(results[4]), len(rates)):
+        for batch in range(int(results[DONE]), len(rates)):
             chosen = samples[batch * batch_size : (batch + 1) * batch_size]
             batch_weight = None if weight is None else weight[chosen]
             total_weight = float(len(chosen)) if batch_weight is None else float(np.cumsum(batch_weight)[-1])
             if total_weight == 0:  # nobody in this batch counts
-                results[4] += 1
+                results[DONE] += 1
                 continue
             with np.errstate(all="ignore"):  # divergence is found by its loss
                 loss, Y = passes.step_gradients(
@@ -169,7 +170,7 @@ def python_epochs(
                 hits = np.count_nonzero(Y.argmax(axis=0) == targets[chosen]) if classifies else 0
                 with interrupts.deferred():
                     now.update(net.parameters, gradients, state)
-                    results += (loss * len(chosen), hits, total_weight, len(chosen), 1, 0)
+                    results += added(loss * len(chosen), int(hits), total_weight, len(chosen))
 
     return epoch
 

@@ -16,20 +16,22 @@ class Hyperparameters(NamedTuple):
     """The numbers that an optimizer holds; 0 where it has none such."""
 
     decay: float = 0.0
-    momentum: float = 0.0  # the β₁ of Adam, too
-    beta2: float = 0.0  # the α of RMSprop
+    momentum: float = 0.0
+    beta1: float = 0.0
+    beta2: float = 0.0  # the α of RMSprop, too
     epsilon: float = 0.0
     nesterov: float = 0.0  # 1, or 0
 
 
 class Settings(NamedTuple):
-    """What a step is told, in the dtype of the parameters. It begins with StepSettings, which the microkernel reads."""
+    """The settings of a step, in the dtype of the parameters. They begin with StepSettings, which the microkernel reads."""
 
     rate: Any
     decay: Any
     momentum: Any
     nesterov: Any
     smallest: Any  # normal number
+    beta1: Any
     rest1: Any  # 1 − β₁
     beta2: Any
     rest2: Any  # 1 − β₂
@@ -42,12 +44,13 @@ class Settings(NamedTuple):
 @inner
 def prepare_step(numbers, rate, powers, settings):
     """Fill settings, an array, for the next step. numbers: Hyperparameters; powers: β₁ⁿ and β₂ⁿ, which are advanced."""
-    beta1, beta2 = numbers.momentum, numbers.beta2
+    beta1, beta2 = numbers.beta1, numbers.beta2
     powers[0] *= beta1
     powers[1] *= beta2
     told = Settings(
-        rate, numbers.decay, beta1, numbers.nesterov, 2.0**-126 if settings.itemsize == 4 else 2.0**-1022,
-        1 - beta1, beta2, 1 - beta2, rate / (1 - powers[0]), 1 / (1 - powers[1]), 1 - rate * numbers.decay, numbers.epsilon,
+        rate, numbers.decay, numbers.momentum, numbers.nesterov, 2.0**-126 if settings.itemsize == 4 else 2.0**-1022,
+        beta1, 1 - beta1, beta2, 1 - beta2, rate / (1 - powers[0]), 1 / (1 - powers[1]), 1 - rate * numbers.decay,
+        numbers.epsilon,
     )  # fmt: skip
     for n in range(len(told)):
         settings[n] = told[n]
@@ -55,7 +58,7 @@ def prepare_step(numbers, rate, powers, settings):
 
 @inner
 def _by_name(s):
-    return Settings(s[0], s[1], s[2], s[3], s[4], s[5], s[6], s[7], s[8], s[9], s[10], s[11])
+    return Settings(s[0], s[1], s[2], s[3], s[4], s[5], s[6], s[7], s[8], s[9], s[10], s[11], s[12])
 
 
 def settings_for(numbers: Hyperparameters, rate: float, powers: np.ndarray, dtype: np.dtype) -> np.ndarray:
@@ -104,6 +107,6 @@ def update(name: str, formula: Callable[..., Any], states: int) -> Kernel:
         for which, state in held.items():
             border.same_length(which, state, "parameters", parameters)
         border.at_least("settings", settings, len(Settings._fields), "those that prepare_step() fills in")
-        border.apart({"parameters": parameters, **held}, {"g": g, "settings": settings})
+        border.no_shared_memory({"parameters": parameters, **held}, {"g": g, "settings": settings})
 
     return kernel(update_types, parallel=False, check=check)(named(_loop(formula, states), f"update_{name}"))

@@ -17,7 +17,7 @@ from .sizes import tiles_of
 
 
 class AxpyfTask(NamedTuple):
-    """What axpyf is told: a, a number for each of some rows X, y and b, addresses. Steps in bytes; unit stride in j.
+    """The arguments of axpyf: a, a number for each of some rows X, y and b, addresses. Steps in bytes; unit stride in j.
 
     width: how many j. begin: 1, start from +0 instead of y. biased: 1, add b after that.
     """
@@ -49,7 +49,8 @@ class AxpyfFunction(Function):
         numbers = [self.splat(self.number(self.at(a, build.mul(a_step, i64(k))))) for k in range(self.summands)]
         rows = [self.at(x, build.mul(x_step, i64(k))) for k in range(self.summands)]
         nothing = ir.Constant(self.scalar, -0.0)  # x + −0 is x
-        bias = self.splat(build.select(build.icmp_signed("!=", biased, i64(0)), self.number(b), nothing))
+        adds = build.icmp_signed("!=", biased, i64(0))
+        bias = self.splat(build.select(adds, self.number(build.select(adds, b, a)), nothing))  # there may be no b
         begins = self.splat(build.icmp_signed("!=", begin, i64(0)))
 
         def vector(first: Any, mask: Any) -> None:

@@ -15,7 +15,7 @@ from .sizes import tiles_of
 
 
 class CopyTask(NamedTuple):
-    """What a copy is told: from where to where, and `rows` rows of `count` numbers. Steps in bytes.
+    """The arguments of a copy: from where to where, and `rows` rows of `count` numbers. Steps in bytes.
 
     out has room for whole vectors.
     """

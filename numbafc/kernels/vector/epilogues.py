@@ -16,7 +16,7 @@ from .function import POINTER, Function, i64
 from .step import StepFunction
 
 
-class TileEnd(Function):
+class TileEpilogue(Function):
     """A function with a tile of sums: `rows` × `vectors` of them, and the task that says what becomes of them.
 
     What the loops over tiles and panels set: y, b, row_sums, where this tile's are; last, the lanes of the last vector
@@ -39,7 +39,7 @@ class TileEnd(Function):
     def begin(self, task: Any) -> None:
         """What is the same for all tiles of a task."""
         self.task = task
-        self.ends = {epilogue: self.builder.icmp_signed("==", task.epilogue, i64(epilogue)) for epilogue in Epilogue}
+        self.chosen = {epilogue: self.builder.icmp_signed("==", task.epilogue, i64(epilogue)) for epilogue in Epilogue}
         self.steps = {
             epilogue: StepFunction(self.module, self.sizes, self.bits).build(epilogue)
             for epilogue, form in FORMS.items()
@@ -73,8 +73,8 @@ class TileEnd(Function):
         with build.if_then(self.has_sums, likely=False):
             self._finish_sums(sums[self.vectors - 1 :: self.vectors], add)
         for epilogue, step in self.steps.items():
-            called = build.or_(called, self.ends[epilogue])
-            with build.if_then(self.ends[epilogue], likely=False):
+            called = build.or_(called, self.chosen[epilogue])
+            with build.if_then(self.chosen[epilogue], likely=False):
                 self._call_step(step, sums)
         with build.if_then(build.not_(called), likely=True):
             self._change_y(sums, add, last_block)
@@ -94,7 +94,7 @@ class TileEnd(Function):
         sums = self._when(add, "add", self._plus_old, sums)
         for epilogue, form in FORMS.items():
             if form.formula is not None and not form.state:
-                ends = self.builder.and_(last_block, self.ends[epilogue])
+                ends = self.builder.and_(last_block, self.chosen[epilogue])
                 sums = self._when(ends, epilogue.name.lower(), self._formula(form), sums)
         y = self.rows_at(self.y, self.task.Y.step)
         for t, j, offset, last in self.places():

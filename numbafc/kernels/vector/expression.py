@@ -1,7 +1,8 @@
 """Vectors of LLVM's IR that take part in Python's arithmetic: what a formula of one element is run on, to become code.
 
+There are + − · / abs and comparisons, & and | of these, and select and constant (kernels/element.py); an `if` is refused.
 Every operation is one instruction, in the order in which Python does them, and none is fused: the bits are those of the
-same formula on numbers (see kernels/element.py).
+same formula on numbers.
 """
 
 from __future__ import annotations
@@ -44,8 +45,20 @@ class Expression:
     def __truediv__(self, other: Any) -> Expression:
         return self._with(self.builder.fdiv, other)
 
+    def __radd__(self, other: Any) -> Expression:
+        return self.constant(other) + self
+
+    def __rsub__(self, other: Any) -> Expression:
+        return self.constant(other) - self
+
     def __rmul__(self, other: Any) -> Expression:
         return self.constant(other) * self
+
+    def __rtruediv__(self, other: Any) -> Expression:
+        return self.constant(other) / self
+
+    def __neg__(self) -> Expression:
+        return Expression(self.builder, self.builder.fneg(self.value))
 
     def __abs__(self) -> Expression:
         kind = self.value.type
@@ -62,8 +75,21 @@ class Expression:
     def __le__(self, other: Any) -> Expression:
         return self._with(self.builder.fcmp_ordered, other, "<=")
 
+    def __ge__(self, other: Any) -> Expression:
+        return self._with(self.builder.fcmp_ordered, other, ">=")
+
+    def __eq__(self, other: object) -> Any:
+        return self._with(self.builder.fcmp_ordered, other, "==")
+
     def __ne__(self, other: object) -> Any:
         return self._with(self.builder.fcmp_unordered, other, "!=")
+
+    __hash__ = None  # type: ignore[assignment]  # a comparison is code, and no answer
+
+    def __bool__(self) -> bool:
+        raise TypeError(
+            "a formula of one element has no `if`, `and` or `or`: it becomes code of vectors; use select, & and |"
+        )
 
     def __and__(self, other: Expression) -> Expression:
         return Expression(self.builder, self.builder.and_(self.value, other.value))

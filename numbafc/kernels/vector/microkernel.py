@@ -20,13 +20,13 @@ from ..._numba import cgutils
 from ...formulas import SUM_BLOCK
 from ..epilogue import FORMS, OF_STEP
 from ..target import A_AHEAD, A_FAR, ROWS_AT_A_POINTER, SHORT_SUM, UNROLL, X_AHEAD, Tiles
-from .epilogues import TileEnd
+from .epilogues import TileEpilogue
 from .function import I64, POINTER, i64
 from .pointers import Operand, Strided
 
 
 class Task(NamedTuple):
-    """What the microkernel is told: where the first tile is, and how many there are. All steps are in bytes.
+    """The arguments of the microkernel: where the first tile is, and how many there are. All steps are in bytes.
 
     A: (start, from row to row, from k to k). X: (start, from panel to panel, from k to k). Y, b, sums: (start, from row to
     row); b as the epilogue wants it, sums where the row sums go. state: from Y to the state of a step. K: how many k.
@@ -60,7 +60,7 @@ class Task(NamedTuple):
 NUMBERS = [POINTER, I64, I64] * 2 + [POINTER, I64] * 3 + [I64] * 9  # the types of a task's numbers, one by one
 
 
-class TileFunction(TileEnd):
+class TileFunction(TileEpilogue):
     """Tiles of rows × vectors; its numbers are those of a Task, in order."""
 
     def __init__(self, module: Any, sizes: Tiles, bits: int, rows: int, vectors: int) -> None:
@@ -99,7 +99,7 @@ class TileFunction(TileEnd):
         wanted = build.or_(added_to, build.icmp_signed("<", task.K, i64(SHORT_SUM)))
         for epilogue, form in FORMS.items():
             if form.b == OF_STEP:
-                wanted = build.or_(wanted, self.ends[epilogue])
+                wanted = build.or_(wanted, self.chosen[epilogue])
         return wanted
 
     def _place(self, panel: Any, y_t: Any) -> None:

@@ -1,4 +1,4 @@
-"""Transposition in registers: squares of numbers come in as rows and are there as columns.
+"""Transposition in registers: blocks of lanes × lanes numbers come in as rows and are there as columns.
 
 Panels of a matrix that is stored by columns are made of them, and so is a product with a single column (gemv.py).
 """
@@ -16,14 +16,14 @@ from .pointers import caller
 from .sizes import tiles_of
 
 
-class SquareFunction(Function):
-    """A function that reads squares of lanes × lanes."""
+class BlockFunction(Function):
+    """A function that reads blocks of lanes × lanes."""
 
     def columns(self, rows: list[Any], there: Callable[[Any], Any] | None = None) -> list[Any]:
-        """The columns of a square in memory, where each of its rows begins at one of `lanes` pointers.
+        """The columns of a block in memory, where each of its rows begins at one of `lanes` pointers.
 
         It is read in pieces of 128 bits, which go into any part of a register on their way from memory, so that only
-        squares within the pieces are left to exchange: half the shuffles that whole rows would need. there: which of a
+        blocks within the pieces are left to exchange: half the shuffles that whole rows would need. there: which of a
         vector of places in a row there are; the others are 0 and not touched in memory. That takes longer, for pieces
         with a mask are loaded before they are joined.
         """
@@ -55,7 +55,7 @@ class SquareFunction(Function):
         return self.builder.shuffle_vector(low, high, ir.Constant(ir.VectorType(I32, count), list(range(count))))
 
     def _exchanged(self, vectors: list[Any]) -> list[Any]:
-        """Within each 128 bits, n vectors of n numbers as the columns of that square: rounds of blocks twice as large."""
+        """Within each 128 bits, n vectors of n numbers as the columns of that block: rounds of blocks twice as large."""
         lanes, count, half = self.sizes.lanes, len(vectors), 1
         while half < count:
             low = [i - half + lanes if i & half else i for i in range(lanes)]
@@ -69,8 +69,8 @@ class SquareFunction(Function):
         return vectors
 
 
-class TransposeFunction(SquareFunction):
-    """out[k, j] = X[j, k] for up to `lanes` j, by squares of lanes × lanes.
+class TransposeFunction(BlockFunction):
+    """out[k, j] = X[j, k] for up to `lanes` j, by blocks of lanes × lanes.
 
     `columns` vectors along k are loaded from X, of `rows` numbers each, and `rows` vectors along j are stored.
     """
@@ -87,8 +87,8 @@ class TransposeFunction(SquareFunction):
         ]
         starts = [self.at(x, offset) for offset in offsets]
         whole = build.sdiv(rows, i64(lanes))
-        with cgutils.for_range(build, whole) as square:
-            k0 = build.mul(square.index, i64(lanes))
+        with cgutils.for_range(build, whole) as block:
+            k0 = build.mul(block.index, i64(lanes))
             at = build.mul(k0, i64(self.size))
             to = self.at(out, build.mul(out_step, k0))
             for k, vector in enumerate(self.columns([self.at(start, at) for start in starts])):

@@ -20,7 +20,7 @@ import numpy as np
 
 from .._numba import inner
 from ..kernels.packing import whole_lines
-from ..kernels.target import KC, MC, NC
+from ..kernels.target import FEW_ROWS, KC, MC, NC
 from .recipe import Regularization
 
 
@@ -70,7 +70,7 @@ def places(sizes: tuple[int, ...], B: int, with_slopes: bool, regularization: Re
     return layers, h + whole_lines(max(T * N + T for N, T in pairs))
 
 
-def packing_for(sizes: tuple[int, ...], B: int) -> int:
+def workspace_for_run(sizes: tuple[int, ...], B: int) -> int:
     """Elements that the products of one thread pack at most, for X and A, or sum up row by row (kernels/packing.py)."""
     lanes = 16  # the most there are
-    return int(whole_lines(KC * (lanes * NC + MC + lanes) + 256 + 4 * (max(sizes) + B)))
+    return int(whole_lines(KC * (lanes * NC + MC + lanes) + 256 + FEW_ROWS * (max(sizes) + B)))
