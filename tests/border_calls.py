@@ -22,6 +22,7 @@ import numbafc as fc
 from numbafc import nn
 from numbafc._numba import Kernel
 from numbafc.kernels import loops, product
+from numbafc.kernels.epilogue import SETTINGS, Epilogue
 from numbafc.nn import clipping, dropout
 
 REALS = np.dtype(np.float32), np.dtype(np.float64)
@@ -103,6 +104,10 @@ def integers(*numbers):
 
 
 FLAGS = 0, product.WITH_BIAS, product.WITH_BIAS | product.ROW_SUMS
+EPILOGUES = [  # and how long b is
+    (epilogue << product.EPILOGUE, length)
+    for epilogue, length in ((Epilogue.BIAS_RELU, T), (Epilogue.RELU_BACKWARD, NUMBERS), (Epilogue.SGD, SETTINGS))
+]
 GOOD = {  # a kernel's arguments by their names
     ("H", "S", "what"): lambda d: [[reals(d, NUMBERS), reals(d, NUMBERS), what] for what in range(4)],
     ("Y", "classes", "targets", "samples", "dY", "losses", "scratch", "smoothing"): lambda d: [
@@ -119,8 +124,8 @@ GOOD = {  # a kernel's arguments by their names
     ("A", "X", "b", "Y", "workers"): lambda d: [[reals(d, T, 4), reals(d, 4, B), reals(d, T), reals(d, T, B), 2]],
     ("X", "squares"): lambda d: [[reals(d, T, B), reals(d, B)]],
     ("P", "Q", "b", "R", "sums", "workspace", "flags", "state"): lambda d: [
-        [reals(d, T, 4), reals(d, 4, B), reals(d, T), reals(d, T, B), reals(d, T), reals(d, 4096), flags, 0]
-        for flags in FLAGS
+        [reals(d, T, 4), reals(d, 4, B), reals(d, length), reals(d, T, B), reals(d, T), reals(d, 4096), flags, 0]
+        for flags, length in (*((flags, T) for flags in FLAGS), *EPILOGUES)
     ],
     ("parameters", "g", "first", "second", "settings"): lambda d: [[*(reals(d, NUMBERS) for _ in range(4)), reals(d, 16)]],
 }

@@ -5,6 +5,7 @@ what is no array, in processes of their own (border_calls.py): no crash, nothing
 array, and afterwards trainings and the layer have the bits of a process that never saw such.
 """
 
+import dataclasses
 import json
 import subprocess
 import sys
@@ -19,7 +20,8 @@ import numbafc as fc
 from numbafc import _numba
 from numbafc.kernels import product
 from numbafc.kernels.epilogue import Epilogue
-from numbafc.nn import ACTIVATIONS, LOSSES
+from numbafc.kernels.vector.expression import Expression
+from numbafc.nn import ACTIVATIONS, LOSSES, OPTIMIZERS, compiled
 
 CALLS = Path(border_calls.__file__)
 
@@ -125,6 +127,69 @@ def test_what_the_border_cannot_check_is_not_for_everybody():
         flags = Epilogue.RELU_BACKWARD << product.EPILOGUE
         assert product.on_one_thread(A, X, b, R, none, work, flags, 0) == product.UNFIT
     assert (R == 5).all()
+
+
+@pytest.mark.parametrize("epilogue", [Epilogue.BIAS, Epilogue.BIAS_RELU, Epilogue.RELU_BACKWARD, Epilogue.SGD])
+def test_an_epilogue_s_b_may_not_overlap_what_is_written(epilogue):
+    """Only that of BIAS was looked at."""
+    length = {Epilogue.BIAS: 6, Epilogue.BIAS_RELU: 6, Epilogue.RELU_BACKWARD: 96, Epilogue.SGD: 16}[epilogue]
+    memory, none, workspace = np.full(200, 5, np.float32), np.empty(0, np.float32), np.empty(10_000, np.float32)
+    A, X, R = np.ones((6, 20), np.float32), np.ones((20, 16), np.float32), memory[:96].reshape(6, 16)
+    flags = product.CHECK_OVERLAP | epilogue << product.EPILOGUE
+    assert product.on_one_thread(A, X, memory[95 : 95 + length], R, none, workspace, flags, 0) == product.OVERLAP
+    assert (memory == 5).all()
+    assert product.on_one_thread(A, X, memory[96 : 96 + length], R, none, workspace, flags, 0) == 0
+
+
+def test_settings_of_optimizers_have_limits_or_are_left_alone():
+    """A setting without limits became True or False."""
+    for kind in OPTIMIZERS.values():
+        assert {field.name for field in dataclasses.fields(kind)} <= {*compiled.LIMITS, "nesterov"}, kind
+
+    @dataclasses.dataclass(frozen=True)
+    class Mine(fc.SGD):
+        lookahead: int = 5
+
+    assert Mine(0.1).lookahead == 5
+    assert type(Mine(np.float32(0.1)).learning_rate) is float
+
+
+@pytest.mark.parametrize("optimizer", [fc.Adam(), fc.AdamW()], ids=repr)
+def test_powers_of_a_state_are_its_own_and_float64(optimizer):
+    """Without them Adam repeated its first step for ever, and integers gave wrong parameters."""
+    parameters = np.ones(2)
+    state = optimizer.init(parameters)
+    locked = np.ones(2)
+    locked.flags.writeable = False
+    for wrong in (
+        np.ones(2, int),
+        np.ones(2, np.float32),
+        np.ones(3),
+        [1.0, 1.0],
+        (1.0, 1.0),
+        None,
+        locked,
+        np.ones(4)[::2],
+    ):
+        with pytest.raises(ValueError, match="state's powers must be a writeable float64 array of two numbers"):
+            optimizer.update(parameters, np.ones(2), state | {"powers": wrong})
+    with pytest.raises(TypeError, match="state must be what init made, with mean, square, powers in it"):
+        optimizer.update(parameters, np.ones(2), {name: state[name] for name in ("mean", "square")})
+    for other in (parameters, state["mean"]):
+        with pytest.raises(ValueError, match="shares memory with"):
+            optimizer.update(parameters, np.ones(2), state | {"powers": other})
+    assert (parameters == 1).all()
+    assert not state["mean"].any()
+    optimizer.update(parameters, np.ones(2), state)
+    assert state["powers"].tolist() == [0.9, 0.999]
+
+
+def test_a_formula_of_an_epilogue_with_an_if_is_refused():
+    """It would be the code of one branch, in silence."""
+    vector = Expression(None, None)
+    for formula in (lambda y: y if y else 0, lambda y: y and 0, lambda y: y or 0, lambda y: not y):
+        with pytest.raises(TypeError, match="use select"):
+            formula(vector)
 
 
 def packed(array):

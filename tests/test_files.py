@@ -72,6 +72,13 @@ def test_arrays_in_fortran_order_are_written_right(tmp_path, net, monkeypatch):
     assert_same_bits(fc.load(tmp_path / "net.safetensors").parameters, net.parameters, "parameters")
 
 
+@pytest.mark.parametrize("wrong", [None, "net.safetensors", np.ones(3)], ids=repr)
+def test_save_says_which_argument_is_the_network(tmp_path, wrong):
+    with pytest.raises(TypeError, match=r"save takes a network and a path, save\(net, path\), got "):
+        fc.save(wrong, tmp_path / "net.safetensors")
+    assert not list(tmp_path.iterdir())
+
+
 def test_files_that_are_no_models_are_refused_by_name(tmp_path, net):
     path = tmp_path / "net.safetensors"
     net.save(path)
