@@ -5,7 +5,6 @@ from __future__ import annotations
 from types import FunctionType
 from typing import Any
 
-import numba
 from numba import types
 from numba.core import config
 from numba.extending import intrinsic, overload, register_jitable
@@ -24,7 +23,7 @@ def inner(function: Any = None, **options: Any) -> Any:
 
 def inlined(function: Any) -> Any:
     """Decorator: the function's code is put in where a kernel calls it, so that its prange loops are the kernel's own."""
-    return numba.njit(inline="always")(function)
+    return inner(function, inline="always")
 
 
 def named(function: Any, name: str) -> Any:
