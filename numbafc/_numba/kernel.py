@@ -20,7 +20,7 @@ from numba import types
 
 from .arrays import borrowed, is_array, wanted
 from .cache import cache_for
-from .options import OPTIONS, interpreted, named
+from .options import OPTIONS, interpreted, named, with_inlined
 from .threads import compiling, launch, uninterrupted
 
 DTYPES = (np.dtype(np.float32), np.dtype(np.float64))
@@ -129,7 +129,7 @@ class Kernel:
         """What compiles it, with its cache, and the types of its arguments."""
         build = "parallel" if self.parallel else "serial"
         function = named(self.function, f"{self.function.__qualname__}_{build}")
-        dispatcher: Any = numba.njit(parallel=self.parallel, _nrt=self.counts, **OPTIONS)(function)
+        dispatcher: Any = numba.njit(parallel=self.parallel, _nrt=self.counts, **OPTIONS)(with_inlined(function))
         signature = tuple(map(borrowed, self.argument_types(numba.from_dtype(dtype))))
         dispatcher._cache = cache_for(function, build, signature)
         return dispatcher, signature

@@ -5,6 +5,7 @@ from __future__ import annotations
 from types import FunctionType
 from typing import Any
 
+import numba
 from numba import types
 from numba.core import config
 from numba.extending import intrinsic, overload, register_jitable
@@ -23,7 +24,20 @@ def inner(function: Any = None, **options: Any) -> Any:
 
 def inlined(function: Any) -> Any:
     """Decorator: the function's code is put in where a kernel calls it, so that its prange loops are the kernel's own."""
-    return inner(function, inline="always")
+    function.inlined = True
+    return function
+
+
+def with_inlined(function: Any) -> Any:
+    """A copy of a kernel's function that Numba puts inlined functions into.
+
+    Numba's own decorator asks LLVM for the processor, so it waits until something is compiled.
+    """
+    found = {name: value for name, value in function.__globals__.items() if getattr(value, "inlined", None) is True}
+    made = {name: numba.njit(inline="always", **OPTIONS)(value) for name, value in found.items()}
+    copy = FunctionType(function.__code__, function.__globals__ | made, function.__name__, None, function.__closure__)
+    copy.__qualname__, copy.__module__ = function.__qualname__, function.__module__
+    return copy
 
 
 def named(function: Any, name: str) -> Any:

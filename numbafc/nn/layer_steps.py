@@ -42,26 +42,14 @@ def _rows(size, part, parts):
 
 
 @inner
-def _input(layers, depth, B):
-    """What the layer is given, in memory: where it begins, rows and columns.
-
-    H of the layer below, (N, B), or, for the first, rows of samples, (B, N).
-    """
-    if depth == 0:
-        return 0, B, layers[0, 0]
-    below = layer_at(layers, depth - 1)
-    return below.H, below.T, B
-
-
-@inner
 def forward_rows(run, epilogue, depth, key, threshold, scale, B, part, parts):
     """Rows of H = φ(W H' + b). epilogue: that of φ, or BIAS. key, threshold, scale: of dropout."""
     noinline()
     layer, memory, last = layer_at(run.layers, depth), run.memory, depth == len(run.layers) - 1
     N, (t0, t1), (p0, p1) = layer.N, _rows(layer.T, part, parts), part_of(len(run.workspace), part, parts)
     b = layer.W + layer.T * N
-    at, rows, columns = _input(run.layers, depth, B)
-    own, X = span(run.workspace, p0, p1), matrix(memory, at, rows, columns, columns)
+    rows, columns = (B, N) if depth == 0 else (N, B)
+    own, X = span(run.workspace, p0, p1), matrix(memory, layer.X, rows, columns, columns)
     W, b = matrix(run.parameters, layer.W + t0 * N, t1 - t0, N, N), span(run.parameters, b + t0, b + t1)
     Y = matrix(memory, layer.H + t0 * B, t1 - t0, B, B)
     flags, none, in_place = ANY_SIZE | (TRANSPOSE_Q if depth == 0 else 0), span(memory, 0, 0), layer.slopes == layer.H
@@ -108,8 +96,8 @@ def weight_rows(run, epilogue, waits, settings, depth, B, part, parts):
     noinline()
     layer, memory, parameters = layer_at(run.layers, depth), run.memory, run.parameters
     N, T, (t0, t1), (p0, p1) = layer.N, layer.T, _rows(layer.T, part, parts), part_of(len(run.workspace), part, parts)
-    at, rows, columns = _input(run.layers, depth, B)
-    own, X = span(run.workspace, p0, p1), matrix(memory, at, rows, columns, columns)
+    rows, columns = (B, N) if depth == 0 else (N, B)
+    own, X = span(run.workspace, p0, p1), matrix(memory, layer.X, rows, columns, columns)
     dY = matrix(memory, layer.dY + t0 * B, t1 - t0, B, B)
     w0, w1, b0, b1 = layer.W + t0 * N, layer.W + t1 * N, layer.W + T * N + t0, layer.W + T * N + t1
     g, flags = layer.gradient, ANY_SIZE | ROW_SUMS | (0 if depth == 0 else TRANSPOSE_Q)

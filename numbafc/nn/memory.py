@@ -30,31 +30,38 @@ class Layer(NamedTuple):
     N: Any
     T: Any
     W: Any  # (T, N); b follows
+    X: Any  # its input: H of the layer below, (N, B), or for the first layer samples, (B, N)
     H: Any  # (T, B)
     slopes: Any  # (T, B), or H itself
     dY: Any  # (T, B)
     gradient: Any  # of W and b
 
 
+GRADIENT = Layer._fields.index("gradient")  # its column in the table
+
+
 @inner
 def layer_at(layers, depth):
     """A row of the table by name."""
-    row = layers[depth]
-    return Layer(row[0], row[1], row[2], row[3], row[4], row[5], row[6])
+    return Layer(
+        layers[depth, 0], layers[depth, 1], layers[depth, 2], layers[depth, 3],
+        layers[depth, 4], layers[depth, 5], layers[depth, 6], layers[depth, 7],
+    )  # fmt: skip
 
 
 def places(sizes: tuple[int, ...], B: int, with_slopes: bool, regularization: Regularization) -> tuple[np.ndarray, int]:
-    """The table, (layers, 7), each row a Layer; and how long memory is."""
+    """The table, (layers, 8), each row a Layer; and how long memory is."""
     pairs = list(itertools.pairwise(sizes))
     w, h = 0, whole_lines(B * sizes[0])
-    begins = []
+    begins: list[Layer] = []
     for depth, (N, T) in enumerate(pairs):
         hidden = depth < len(pairs) - 1
         slopes = hidden and (with_slopes or regularization.dropout > 0)
-        begins.append(Layer(N, T, w, h, h + (whole_lines(T * B) if slopes else 0), 0, 0))
+        x = begins[-1].H if begins else 0
+        begins.append(Layer(N, T, w, x, h, h + (whole_lines(T * B) if slopes else 0), 0, 0))
         w, h = w + T * N + T, begins[-1].slopes + whole_lines(T * B)
     layers = np.array(begins, np.int64)
-    dY, gradient = (Layer._fields.index(name) for name in ("dY", "gradient"))
+    dY, gradient = Layer._fields.index("dY"), GRADIENT
     if regularization.clip_sample_norm:
         ends = h + np.cumsum([whole_lines(T * B) for T in sizes[1:]])
         layers[:, dY] = [h, *ends[:-1]]

@@ -20,7 +20,7 @@ from ..kernels.vector import call_pointer, gather, matrix, span
 from . import clipping, dropout
 from .layer_steps import LOSS, forward_rows, input_rows, update_rows, weight_rows
 from .losses import loss_types
-from .memory import layer_at
+from .memory import GRADIENT, layer_at
 from .results import DONE, HITS, LOSS_SUM, REFUSED, SAMPLES, WEIGHT
 from .updates import prepare_step
 
@@ -39,7 +39,7 @@ def _gather(rows, mean, scale, chosen, s0, s1, memory):
             sample[i] = (sample[i] - mean[i]) / scale[i]
 
 
-@inner
+@inlined
 def _weigh(weight, chosen, factors):
     """factors[s] = weight/B of the chosen samples. Returns Σ weight."""
     B, total = len(chosen), 0.0
@@ -71,7 +71,7 @@ def _forward(data, run, scratch, chosen, choices, step):
             answers[0] += forward_rows(run, epilogue, depth, key, threshold, kept, B, 0, 1)
 
 
-@inner
+@inlined
 def _loss(data, run, scratch, chosen, smoothing):
     """dY of the last layer, as ∂l[s]/∂Y. Returns Σ factor·l and the number of hits."""
     B, layer = len(chosen), layer_at(run.layers, len(run.layers) - 1)
@@ -95,7 +95,7 @@ def _scale_columns(dY, B, factors):
             row[s] *= factors[s]
 
 
-@inner
+@inlined
 def _scale_outputs(run, B, factors):
     """The last layer's dY, of each sample's own loss, becomes that of the minibatch's."""
     layer = layer_at(run.layers, len(run.layers) - 1)
@@ -114,9 +114,9 @@ def _clip_samples(layers, memory, B, longest, factors, sums):
         of_dy[:], of_x[:] = 0, 0
         clipping.add_squares(matrix(memory, layer.dY, layer.T, B, B), of_dy)
         if depth > 0:
-            clipping.add_squares(matrix(memory, layer_at(layers, depth - 1).H, layer.N, B, B), of_x)
+            clipping.add_squares(matrix(memory, layer.X, layer.N, B, B), of_x)
         else:
-            clipping.add_squares(matrix(memory, 0, B, layer.N, layer.N).T, of_x)
+            clipping.add_squares(matrix(memory, layer.X, B, layer.N, layer.N).T, of_x)
         for s in range(B):
             total[s] += of_dy[s] * (of_x[s] + 1)
     for s in range(B):
@@ -156,13 +156,13 @@ def _backward(run, scratch, B, choices):
                 answers[0] += weight_rows(run, update, waits, settings, depth, B, 0, 1)
 
 
-@inner
+@inlined
 def _update(run, scratch, longest):
     """The step that had to wait: of all gradients, no longer than `longest`."""
-    g = layer_at(run.layers, 0).gradient
-    gradients, settings = span(run.memory, g, g + len(run.parameters)), scratch.settings
+    g = run.layers[0, GRADIENT]
+    gradients = span(run.memory, g, g + len(run.parameters))
     clipping.shorten(gradients, longest, scratch.sums)
-    update_rows(run, span(settings, 0, len(settings)), 0, len(run.parameters), gradients)
+    update_rows(run, scratch.settings, 0, len(run.parameters), gradients)
 
 
 def minibatches(memory, data, run, scratch, order, rates, choices, optimizer, powers, steps, results):
