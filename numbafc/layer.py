@@ -18,7 +18,8 @@ from . import checks, formulas
 from .kernels import loops, tiled
 from .kernels.gradients import gradients
 from .kernels.norms import grad_norms
-from .kernels.tiled import CHECK_OVERLAP, MEAN, TRANSPOSE_P, TRANSPOSE_Q, TRANSPOSE_R, ones, result
+from .kernels.product import CHECK_OVERLAP, MEAN, TRANSPOSE_P, TRANSPOSE_Q, TRANSPOSE_R
+from .kernels.tiled import ones, result
 
 # Every kernel returns the same bits. "tiled" is the fastest, "formula" the specification itself, in plain Python.
 KERNELS: dict[str, ModuleType] = {"tiled": tiled, "loops": loops, "formula": formulas}

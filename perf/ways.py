@@ -54,14 +54,14 @@ def ways(dY: np.ndarray, X: np.ndarray) -> list[Way]:
     if importlib.util.find_spec("scipy") and few <= MOST_SPARSE:
         found.append(Way("sparse", lambda: (DL @ fc.WeightJacobian(X, T).tosparse()).reshape(T, N), few))
     try:
-        turned = np.ascontiguousarray(fc.jacobian_w(X, T).T)
+        transposed = np.ascontiguousarray(fc.jacobian_w(X, T).T)
     except MemoryError:  # where the long way ends
         return found
     dW, row = np.empty((T, N), X.dtype), np.empty((1, T * N), X.dtype)
     found.append(Way("dense", lambda: fc.chain(DL, fc.jacobian_w(X, T)).reshape(T, N), many))
     found.append(Way(LOOP_SHORT, functools.partial(plain_loop, dY, X, dW), few))
-    long_way = functools.partial(plain_loop, DL, turned, row)
-    found.append(Way(LOOP_LONG, lambda: long_way().reshape(T, N), many, turned.nbytes))
+    long_way = functools.partial(plain_loop, DL, transposed, row)
+    found.append(Way(LOOP_LONG, lambda: long_way().reshape(T, N), many, transposed.nbytes))
     return found
 
 

@@ -76,18 +76,18 @@ def test_a_table_from_training_to_predictions(here):
 
 
 def test_columns_in_another_order_are_those_of_the_model(here):
-    """The same samples with their columns turned: the same answers, and the same training to go on with."""
+    """The same samples with their columns reordered: the same answers, and the same training to go on with."""
     rows = [line.split(",") for line in IRIS.split()]
     (here.folder / "iris.csv").write_text(IRIS)
-    (here.folder / "turned.csv").write_text("".join(f"{kind},{y},{x}\n" for x, y, kind in rows))
+    (here.folder / "reordered.csv").write_text("".join(f"{kind},{y},{x}\n" for x, y, kind in rows))
     (here.folder / "other.csv").write_text("".join(f"{y},{x}\n" for x, y, _ in rows).replace("width", "breadth"))
     ok(here("train", "iris.csv", "--epochs", "2", "--out", "m.safetensors"))
     assert fc.load("m.safetensors").features == ("width", "length")
-    turned, target = ("m.safetensors", "turned.csv"), ("--target", "kind")
-    assert ok(here("predict", *turned, *target)) == ok(here("predict", "m.safetensors", "iris.csv"))
+    reordered, target = ("m.safetensors", "reordered.csv"), ("--target", "kind")
+    assert ok(here("predict", *reordered, *target)) == ok(here("predict", "m.safetensors", "iris.csv"))
     expected = ok(here("evaluate", "m.safetensors", "iris.csv")).splitlines()[1:]
-    assert ok(here("evaluate", *turned, *target)).splitlines()[1:] == expected
-    ok(here("train", "turned.csv", *target, "--resume", "m.safetensors", "--epochs", "3"))
+    assert ok(here("evaluate", *reordered, *target)).splitlines()[1:] == expected
+    ok(here("train", "reordered.csv", *target, "--resume", "m.safetensors", "--epochs", "3"))
     assert fc.load("m.safetensors").features == ("width", "length")
     done = here("predict", "m.safetensors", "other.csv")
     assert (done.returncode, done.stdout) == (2, "")

@@ -85,8 +85,8 @@ def test_the_result_is_the_same_and_only_it_is_written(data, name, sizes, dtype,
 
 @pytest.mark.parametrize("name", sorted(FUNCTIONS))
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
-@pytest.mark.parametrize("turned", ["", "input", "output", "both"])
-def test_every_offset_to_an_input(name, dtype, turned):
+@pytest.mark.parametrize("flipped", ["", "input", "output", "both"])
+def test_every_offset_to_an_input(name, dtype, flipped):
     """An output that slides over each input, and far past its ends: refused exactly where a byte is shared, else right."""
     function, inputs, letters = FUNCTIONS[name]
     sizes = {"T": 2, "N": 3, "B": 2}
@@ -99,8 +99,8 @@ def test_every_offset_to_an_input(name, dtype, turned):
             pool = np.full(n + 2 * length + 4, BORDER, dtype)
             source = pool[length + 1 : length + 1 + n].reshape(fixed[key].shape)
             out = pool[length + 1 + offset : length + 1 + offset + length].reshape(shape)
-            source = np.flip(source) if turned in ("input", "both") else source  # whose steps are negative then
-            out = np.flip(out) if turned in ("output", "both") else out
+            source = np.flip(source) if flipped in ("input", "both") else source  # whose steps are negative then
+            out = np.flip(out) if flipped in ("output", "both") else out
             source[...] = fixed[key]
             before, expected = pool.copy(), function(fixed)
             if set(bytes_of(source)) & set(bytes_of(out)):

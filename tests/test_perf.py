@@ -12,18 +12,7 @@ ROOT = Path(__file__).parent.parent
 sys.path.append(str(ROOT))  # perf is not installed; at the end, so that the package is the installed one
 
 import perf.__main__ as command  # noqa: E402
-from perf import (  # noqa: E402
-    calls,
-    layer,
-    machine,
-    progress,
-    rows,
-    session,
-    start,
-    steps,
-    storage,
-    studies,
-)
+from perf import calls, layer, machine, progress, rows, session, start, steps, storage, studies  # noqa: E402
 
 OURS, PEER = start.Library("numbafc", "0"), start.Library("torch", "0")
 

@@ -9,19 +9,7 @@ import pytest
 ROOT = Path(__file__).parent.parent
 sys.path.append(str(ROOT))  # perf is not installed; at the end, so that the package is the installed one
 
-from perf import (  # noqa: E402
-    caller,
-    jacobian,
-    products,
-    progress,
-    reference,
-    rows,
-    session,
-    steps,
-    storage,
-    trainers,
-    worker,
-)
+from perf import caller, jacobian, products, progress, reference, rows, session, steps, storage, trainers, worker  # noqa: E402
 
 SIZES = (7, 6, 5, 3)
 

@@ -124,7 +124,7 @@ def test_names_in_another_order_and_the_same_order(tmp_path):
     assert naming.in_order(path, X, ["a", "b", "c"], None) is X
     assert naming.in_order(path, X, ("a", "b", "c"), ["a", "b", "c"]) is X
     np.testing.assert_array_equal(naming.in_order(path, X, ["c", "a", "b"], ["a", "b", "c"]), X[:, [1, 2, 0]])
-    assert naming.in_order(path, X, ["a", "a", "b"], ["a", "a", "b"]) is X  # alike, but nothing is to be turned
+    assert naming.in_order(path, X, ["a", "a", "b"], ["a", "a", "b"]) is X  # alike, but nothing is to be reordered
     with pytest.raises(InvalidFile, match="expected columns 'c', as the model has, got 'd'"):
         naming.in_order(path, X, ["a", "b", "d"], ["a", "b", "c"])
     for found, expected in ((5, "'a', 'b', 'c', 'd', 'e',"), (6, "'a', 'b', 'c', 'd', 'e', …,")):

@@ -34,13 +34,6 @@ def indices(name: str, array: np.ndarray, end: int, what: str) -> None:
         raise ValueError(f"{name} must be from 0 to {end - 1}, for there are {end} {what}, got {array[place]} at {place}")
 
 
-def whole(name: str, value: Any, least: int = 0) -> int:
-    """An integer from `least` up that 64 bits hold. Raises TypeError or ValueError."""
-    if checks.count(name, value, least) >= 2**63:
-        raise ValueError(f"{name} must be below 2⁶³, got an integer of {int(value).bit_length()} bits")
-    return int(value)
-
-
 def no_shared_memory(written: dict[str, np.ndarray], read: dict[str, np.ndarray]) -> None:
     """No array that is written has memory in common with another one. Raises ValueError."""
     others = {**written, **read}

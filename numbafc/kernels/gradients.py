@@ -9,16 +9,7 @@ from numba.types import intp
 
 from .._numba import DTYPES, array_in, array_out, flat, fma, interpreted, kernel
 from .packing import aligned
-from .product import (
-    LARGE,
-    MEAN,
-    ROW_SUMS,
-    TRANSPOSE_P,
-    TRANSPOSE_Q,
-    TRANSPOSE_R,
-    on_one_thread,
-    product_types,
-)
+from .product import LARGE, MEAN, ROW_SUMS, TRANSPOSE_P, TRANSPOSE_Q, TRANSPOSE_R, on_one_thread, product_types
 from .target import FEW_SUMMANDS
 from .tiled import grad_w_and_b, grad_x, workspaces
 from .vector import call_pointer, span

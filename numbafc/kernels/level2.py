@@ -9,18 +9,7 @@ from .._numba import inner
 from ..formulas import SUM_BLOCK
 from .packing import whole_lines
 from .target import LINE
-from .vector import (
-    AxpyfTask,
-    GemvTask,
-    Strided,
-    address,
-    axpyf_1,
-    axpyf_2,
-    axpyf_4,
-    axpyf_8,
-    gemv,
-    lanes_in,
-)
+from .vector import AxpyfTask, GemvTask, Strided, address, axpyf_1, axpyf_2, axpyf_4, axpyf_8, gemv, lanes_in
 
 
 @inner

@@ -14,17 +14,7 @@ import numpy as np
 from .._numba import inner
 from ..formulas import SUM_BLOCK
 from .target import FEW_ROWS, FEW_SUMMANDS, KC, L2_PERIOD, L2_PERIOD_OF_GROUPS, LINE, MC, NC, PASSES, SMALL
-from .vector import (
-    CopyTask,
-    Strided,
-    address,
-    copy,
-    lanes_in,
-    masked_loads,
-    most_rows,
-    most_vectors,
-    transpose,
-)
+from .vector import CopyTask, Strided, address, copy, lanes_in, masked_loads, most_rows, most_vectors, transpose
 
 
 @inner

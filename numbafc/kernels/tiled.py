@@ -13,13 +13,11 @@ import numpy as np
 
 from .._numba import DTYPES, get_num_threads, interpreted
 from . import loops
-from .loops import per_sample_grad_norms
 from .packing import aligned
 from .product import (
     ANY_SIZE,
     CHECK_OVERLAP,
     LARGE,
-    MEAN,
     OVERLAP,
     ROW_SUMS,
     SCATTERED,
@@ -31,24 +29,6 @@ from .product import (
     on_one_thread,
 )
 from .threads import on_threads
-
-__all__ = [
-    "CHECK_OVERLAP",
-    "MEAN",
-    "TRANSPOSE_P",
-    "TRANSPOSE_Q",
-    "TRANSPOSE_R",
-    "forward",
-    "grad_b",
-    "grad_w",
-    "grad_w_and_b",
-    "grad_x",
-    "ones",
-    "per_sample_grad_norms",
-    "product",
-    "result",
-    "workspaces",
-]
 
 
 class Workspaces(threading.local):

@@ -55,7 +55,7 @@ def _check(H, S, B, seed, step, layer, p):
     border.same_length("S", S, "H", H)
     border.no_shared_memory({"H": H, "S": S}, {})
     for name, value in (("seed", seed), ("step", step), ("layer", layer)):
-        border.whole(name, value)
+        checks.int64(name, value)
     if not 0 <= p < 1:
         raise ValueError(f"p must be from 0 to below 1, got {p!r}")
 
@@ -78,7 +78,7 @@ def drop(H: np.ndarray, slopes: np.ndarray, p: float, seed: int, step: int, laye
     border.to_read("slopes", slopes, H)  # they go together
     border.no_shared_memory({"H": H, "slopes": slopes}, {})
     p, seed = checks.number("p", p, 0, below=1), checks.count("seed", seed)
-    step, layer = border.whole("step", step), border.whole("layer", layer)
+    step, layer = checks.int64("step", step), checks.int64("layer", layer)
     if H.size:
         _drop.unchecked(numbers, others, H.shape[1], folded(seed), step, layer, p)
     border.put_back(numbers, H)

@@ -75,7 +75,7 @@ class Engine:
     ) -> None:
         data, held = _in_order(data), [state[name] for name in optimizer.states]
         _refuse_unfit(sizes, parameters, held, loss, data)
-        dtype, B = parameters.dtype, min(border.whole("batch_size", batch_size, 1), len(data.rows))
+        dtype, B = parameters.dtype, min(checks.int64("batch_size", batch_size, 1), len(data.rows))
         layers, length = places(sizes, B, not activation.in_h, regularization)
         largest = max(N * T for N, T in itertools.pairwise(sizes)) * B
         parts = get_num_threads() if largest >= PARALLEL else 1
