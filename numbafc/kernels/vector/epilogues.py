@@ -97,8 +97,19 @@ class TileEpilogue(Function):
                 ends = self.builder.and_(last_block, self.chosen[epilogue])
                 sums = self._when(ends, epilogue.name.lower(), self._formula(form), sums)
         y = self.rows_at(self.y, self.task.Y.step)
-        for t, j, offset, last in self.places():
-            self.store(sums[t * self.vectors + j], self.at(y[t], offset), self.inside if last else None)
+        whole = self.builder.icmp_signed(">=", self.last, i64(self.sizes.lanes))
+        placed = [
+            (total, self.at(y[t], offset), last) for (t, _, offset, last), total in zip(self.places(), sums, strict=True)
+        ]
+        for total, place, last in placed:
+            if not last:
+                self.store(total, place)
+        with self.builder.if_else(whole) as (then, otherwise):  # masked stores of AVX2 are microcode on AMD's processors
+            for branch, mask in ((then, None), (otherwise, self.inside)):
+                with branch:
+                    for total, place, last in placed:
+                        if last:
+                            self.store(total, place, mask)
 
     def _formula(self, form: Form) -> Callable[[list[Any]], list[Any]]:
         """The formula of an epilogue, for all sums, with what b holds for each."""

@@ -32,14 +32,21 @@ class StepFunction(Function):
 
     def body(self, g, g_row, rows, columns, theta, theta_row, state, settings) -> None:
         build, lanes, told = self.builder, self.sizes.lanes, self.settings(settings)
-        vectors = build.sdiv(build.add(columns, i64(lanes - 1)), i64(lanes))
-        with cgutils.for_range(build, rows) as row, cgutils.for_range(build, vectors) as vector:
-            first = build.mul(vector.index, i64(lanes))
-            inside = self.below(build.sub(columns, first))(self.lane)
-            offset = build.mul(first, i64(self.size))
-            place = self.at(self.at(theta, build.mul(row.index, theta_row)), offset)
-            places = self.at(self.at(g, build.mul(row.index, g_row)), offset), self.at(place, state), place
-            gradient, before, old = (Expression(build, self.load(at, inside)) for at in places)
+        whole, rest = build.sdiv(columns, i64(lanes)), build.srem(columns, i64(lanes))
+        inside = self.below(rest)(self.lane)
+
+        def step(gradients: Any, parameters: Any, vector: Any, mask: Any) -> None:
+            offset = build.mul(vector, i64(lanes * self.size))
+            place = self.at(parameters, offset)
+            places = self.at(gradients, offset), self.at(place, state), place
+            gradient, before, old = (Expression(build, self.load(at, mask)) for at in places)
             new, after = self.formula(old, gradient, before, told)
-            self.store(after.value, places[1], inside)
-            self.store(new.value, place, inside)
+            self.store(after.value, places[1], mask)
+            self.store(new.value, place, mask)
+
+        with cgutils.for_range(build, rows) as row:
+            gradients, parameters = self.at(g, build.mul(row.index, g_row)), self.at(theta, build.mul(row.index, theta_row))
+            with cgutils.for_range(build, whole) as vector:
+                step(gradients, parameters, vector.index, None)
+            with build.if_then(build.icmp_signed(">", rest, i64(0))):
+                step(gradients, parameters, whole, inside)
