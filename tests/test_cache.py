@@ -6,6 +6,7 @@ import shutil
 import signal
 import subprocess
 import sys
+import tempfile
 import time
 from pathlib import Path
 
@@ -387,6 +388,42 @@ def test_what_belongs_to_another_user_is_refused(cache, right, tmp_path, what):
     found = in_a_package_without_folders(tmp_path, cache)
     assert (found["misses"], found["bits"]) == (2, right[1])
     assert "belongs to another user (uid 12345)" in found["said"][0]
+
+
+# As another user, once all modules are there: those of root's own environment are not for others to read.
+AS_ANOTHER = """
+import os, warnings
+warnings.simplefilter("error")
+exec(FIRST)
+os.setegid(65534), os.seteuid(65534)
+from numbafc._numba import folder
+folder._found.cache_clear()
+loops._block_product_serial.dispatchers.clear(), loops._block_product_serial.entries.clear()
+exec(THEN)
+assert folder.folder() is None
+"""
+
+
+@pytest.mark.skipif(not hasattr(os, "geteuid") or os.geteuid() != 0, reason="only root becomes another user")
+@pytest.mark.parametrize("trusted", [True, False])
+def test_kernels_that_root_has_put_there_are_read_by_everybody(tmp_path, right, trusted):
+    """A container's image brings them: each process compiled them again, for the folder cannot be written."""
+    copied(tmp_path)
+    with tempfile.TemporaryDirectory() as image:
+        use(image, BOTH, tmp_path)
+        Path(image).chmod(0o755)
+        (Path(image) / FOLDER).chmod(0o755 if trusted else 0o777)
+        for path in entries(Path(image)):
+            path.chmod(0o644)
+        blocked = {"HOME": str(tmp_path / "none"), "XDG_CACHE_HOME": str(tmp_path / "none")}
+        code = AS_ANOTHER.replace("FIRST", repr(of("float32"))).replace("THEN", repr(BOTH))
+        if trusted:
+            found = use(image, code, tmp_path, **blocked)
+            assert (found["hits"], found["misses"], found["bits"]) == (2, 0, right[1])
+        else:
+            done = run_python(code, NUMBA_CACHE_DIR=image, PYTHONPATH=str(tmp_path), **blocked)
+            assert "numbafc found no folder it may keep compiled kernels in" in done.stderr
+        assert len(entries(Path(image))) == 2
 
 
 @pytest.mark.skipif(os.name != "posix", reason="modes of POSIX")

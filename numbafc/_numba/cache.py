@@ -23,7 +23,7 @@ from numba.core.serialize import dumps
 
 from . import sources
 from .entries import Entry
-from .folder import folder
+from .folder import candidates, folder, warn_of_none
 
 # Settings of Numba's, by their names in its configuration, that change the code it makes.
 SETTINGS = (
@@ -35,26 +35,29 @@ SETTINGS = (
 class Cache:
     """The cache of one kernel, as Numba's dispatcher asks for it. Used within `with`, which gives a lock back."""
 
-    def __init__(self, place: Path, function: Callable[..., Any], build: str, signature: tuple[Any, ...]) -> None:
-        name = f"{function.__module__}.{function.__qualname__}"
-        self.entry = Entry(place, name, _key(function, build, signature))
-        self.code = self.entry.read()
+    def __init__(self, place: Path | None, function: Callable[..., Any], build: str, signature: tuple[Any, ...]) -> None:
+        name, key = f"{function.__module__}.{function.__qualname__}", _key(function, build, signature)
+        places = dict.fromkeys([*([] if place is None else [place]), *candidates()])
+        entries = (Entry(path, name, key) for path in places)
+        self.entry = None if place is None else Entry(place, name, key)
+        self.code = next((code for entry in entries if (code := entry.read()) is not None), None)
 
     def __enter__(self) -> Cache:
         return self
 
     def __exit__(self, *error: object) -> None:
-        self.entry.__exit__(*error)
+        if self.entry is not None:
+            self.entry.__exit__(*error)
 
     def wait(self) -> None:
         """Where the kernel is not there, return with that of another process, or as the only process that compiles it."""
-        if self.code is None:
+        if self.code is None and self.entry is not None:
             self.entry.wait()
             self.code = self.entry.read()
 
     @property
     def cache_path(self) -> str:
-        return str(self.entry.folder)
+        return str(self.entry and self.entry.folder)
 
     def load_overload(self, sig: Any, target_context: Any) -> Any:
         """The kernel that was found, or None."""
@@ -68,7 +71,9 @@ class Cache:
 
     def save_overload(self, sig: Any, data: Any) -> None:
         """Keep a kernel that was compiled, unless the sources have changed since this process read them."""
-        if not data.library.has_dynamic_globals and sources.digest() == sources.AT_IMPORT:
+        if self.entry is None:
+            warn_of_none()
+        elif not data.library.has_dynamic_globals and sources.digest() == sources.AT_IMPORT:
             self.entry.clear()
             self.entry.write(dumps(data._reduce()))
 
@@ -89,7 +94,7 @@ def _key(function: Callable[..., Any], build: str, signature: tuple[Any, ...]) -
 
 
 class NoCache(NullCache):
-    """Where there is no folder: every process compiles."""
+    """The cache of a package whose sources cannot be read: every process compiles."""
 
     def __enter__(self) -> NoCache:
         return self
@@ -103,8 +108,7 @@ class NoCache(NullCache):
 
 def cache_for(function: Callable[..., Any], build: str, signature: tuple[Any, ...]) -> Cache | NoCache:
     """The cache of a kernel. build: "serial" or "parallel", of the same function, which are different code."""
-    place = folder() if sources.AT_IMPORT is not None else None
-    return NoCache() if place is None else Cache(place, function, build, signature)
+    return NoCache() if sources.AT_IMPORT is None else Cache(folder(), function, build, signature)
 
 
 def cache_folder() -> str | None:

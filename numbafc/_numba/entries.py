@@ -61,11 +61,11 @@ class Entry:
 
     def read(self) -> bytes | None:
         """The code, or None."""
-        with contextlib.suppress(OSError), opened(self.folder) as at:
+        with contextlib.suppress(OSError), opened(self.folder, only_read=True) as at:
             path = self._path(f"{self.name}.kernel", at)
             descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0), dir_fd=at)
             with os.fdopen(descriptor, "rb") as file:
-                require_own(descriptor)
+                require_own(descriptor, only_read=True)
                 return unpacked(file.read(), self.key)
         return None
 

@@ -1,7 +1,8 @@
-"""The folder of compiled kernels: one that is this user's own, for whoever can write to it runs code in every process.
+"""Folders of compiled kernels: this user's own, and root's that are read, for whoever can write runs code in all processes.
 
-NUMBA_CACHE_DIR, the package's own __pycache__ and the user's cache folder are tried in this order. Files are reached
-through the open folder, so that nobody can put another one in its place between a look and a use.
+NUMBA_CACHE_DIR, the package's own __pycache__ and the user's cache folder are tried in this order. Kernels are kept in the
+first that can be written, and read from all: one that the image of a container brings belongs to root and is not written.
+Files are reached through the open folder, so that nobody can put another one in its place between a look and a use.
 """
 
 from __future__ import annotations
@@ -43,8 +44,8 @@ def _user_caches() -> Path:
 
 
 @functools.cache
-def folder() -> Path | None:
-    """The folder, made if it was not there; None, with one warning, where none can be used."""
+def _found() -> tuple[Path | None, list[str]]:
+    """The folder that kernels are kept in, made if it was not there, or None; and why others cannot be it."""
     reasons = []
     for path in candidates():
         try:
@@ -54,36 +55,49 @@ def folder() -> Path | None:
         except OSError as error:
             reasons.append(f"{str(path)!r:.80}: {error.strerror or error}")
         else:
-            return path
+            return path, reasons
+    return None, reasons
+
+
+def folder() -> Path | None:
+    """The folder that kernels are kept in, or None where none can be used."""
+    return _found()[0]
+
+
+@functools.cache
+def warn_of_none() -> None:
+    """Warn once that what was compiled cannot be kept."""
     warnings.warn(
         "numbafc found no folder it may keep compiled kernels in, so every process compiles them again; set "
-        f"NUMBA_CACHE_DIR to a folder that only you can write to ({'; '.join(reasons)})",
+        f"NUMBA_CACHE_DIR to a folder that only you can write to ({'; '.join(_found()[1])})",
         RuntimeWarning,
         stacklevel=2,
     )
-    return None
 
 
 @contextlib.contextmanager
-def opened(path: Path) -> Iterator[int | None]:
+def opened(path: Path, only_read: bool = False) -> Iterator[int | None]:
     """The folder's descriptor for the dir_fd of other calls, or None where the system has none. Raises OSError."""
     if not POSIX:
         yield None
         return
     descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
     try:
-        require_own(descriptor)
+        require_own(descriptor, only_read)
         yield descriptor
     finally:
         os.close(descriptor)
 
 
-def require_own(descriptor: int) -> None:
-    """The open file or folder is this user's, and nobody else may write to it. Raises PermissionError."""
+def require_own(descriptor: int, only_read: bool = False) -> None:
+    """Require of an open file or folder that it is this user's, or only read and root's, and nobody else may write to it.
+
+    Raises PermissionError.
+    """
     if not POSIX:
         return
     status = os.fstat(descriptor)
-    if status.st_uid != os.geteuid():
+    if status.st_uid != os.geteuid() and not (only_read and status.st_uid == 0):
         raise PermissionError(1, f"it belongs to another user (uid {status.st_uid}), who could put code in it")
     if status.st_mode & OTHERS_WRITE:
         raise PermissionError(1, f"others may write to it (mode {status.st_mode & 0o777:o}); chmod go-w")
