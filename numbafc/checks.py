@@ -226,7 +226,8 @@ def real_values(name: str, values: Any, dtype: np.dtype) -> np.ndarray:
     array = np.asarray(values)
     if array.dtype.kind not in "fiub":
         raise TypeError(f"{name} must be real numbers, got dtype {array.dtype}; convert it with np.asarray({name}, float)")
-    with np.errstate(over="ignore"):
-        converted = array.astype(dtype, copy=False)
-    finite(name, converted)
-    return converted
+    if array.dtype != dtype:
+        with np.errstate(over="ignore"):
+            array = array.astype(dtype)
+    finite(name, array)
+    return array

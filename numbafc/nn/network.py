@@ -6,7 +6,8 @@ with one sample per column. The transpose is a view, in `columns`.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+import itertools
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 
@@ -60,7 +61,7 @@ class Network:
 
     def _initial(self) -> np.ndarray:
         """Parameters as they are before any training. Raises MemoryError."""
-        count = sum(T * N + T for N, T in self._layer_shapes())
+        count = sum(T * N + T for N, T in itertools.pairwise(self.sizes))
         try:
             parameters = np.zeros(count, self.dtype)
         except (ValueError, OverflowError, MemoryError):
@@ -87,18 +88,18 @@ class Network:
         """Each layer's b, (T,): views into parameters."""
         return self.views(self._parameters)[1]
 
-    def _layer_shapes(self) -> Iterable[tuple[int, int]]:
-        """(N, T) of each layer."""
-        return zip(self.sizes[:-1], self.sizes[1:], strict=True)
-
     def views(self, flat: np.ndarray) -> tuple[list[np.ndarray], list[np.ndarray]]:
         """The weights and biases inside a flat array that is laid out like `parameters`."""
-        weights, biases, at = [], [], 0
-        for N, T in self._layer_shapes():
-            weights.append(flat[at : at + T * N].reshape(T, N))
-            biases.append(flat[at + T * N : at + T * N + T])
-            at += T * N + T
-        return Views(weights), Views(biases)
+        layers = list(self.layers(flat))
+        return Views(W for W, _ in layers), Views(b for _, b in layers)
+
+    def layers(self, flat: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
+        """W (T, N) and b (T,) of each layer, views into a flat array that is laid out like `parameters`."""
+        w, N = 0, self.sizes[0]
+        for T in self.sizes[1:]:
+            b = w + T * N
+            yield flat[w:b].reshape(T, N), flat[b : b + T]
+            w, N = b + T, T
 
     def columns(self, X: np.ndarray) -> np.ndarray:
         """Rows of samples as the columns the first layer takes, standardised."""

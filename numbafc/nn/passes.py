@@ -16,7 +16,7 @@ from .recipe import Regularization
 def outputs(net: Network, X: np.ndarray) -> np.ndarray:
     """The last layer's outputs, (T, B), from X: (N, B)."""
     last, H = len(net.sizes) - 2, X
-    for layer, (W, b) in enumerate(zip(net.weights, net.biases, strict=True)):
+    for layer, (W, b) in enumerate(net.layers(net.parameters)):
         H = forward(W, H, b)
         if layer < last:
             ACTIVATIONS[net.activation].apply(H)
@@ -29,7 +29,7 @@ def training_pass(
     """All h_l with dropout, from X: (N, B), and what the chain rule needs of each: h_l itself, or its slopes."""
     activation, H, kept = ACTIVATIONS[net.activation], [X], [X]
     with_slopes = regularization.dropout > 0 or not activation.in_h
-    for layer, (W, b) in enumerate(zip(net.weights, net.biases, strict=True)):
+    for layer, (W, b) in enumerate(net.layers(net.parameters)):
         Y = forward(W, H[-1], b)
         H.append(Y)
         kept.append(Y)
