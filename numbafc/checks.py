@@ -38,9 +38,13 @@ def real_array(name: str, value: Any) -> np.ndarray:
     return np.require(np.asarray(value), dtype=value.dtype.newbyteorder("="), requirements="A")
 
 
+def _is_masked(value: Any) -> bool:
+    return type(value) is not np.ndarray and isinstance(value, np.ma.MaskedArray)  # np.ma takes 20 ms to import
+
+
 def not_masked(name: str, value: Any) -> None:
     """Refuse a masked array. Raises TypeError."""
-    if isinstance(value, np.ma.MaskedArray):
+    if _is_masked(value):
         raise TypeError(
             f"{name} must be a plain array, got a masked one, whose mask would be ignored; "
             f"decide what the masked elements are with {name}.filled(value)"
@@ -158,7 +162,7 @@ def output(out: Any, shape: tuple[int, ...], dtype: np.dtype, **inputs: np.ndarr
     """The array to write: `out` if it is given and fits, else a new one. Raises TypeError or ValueError."""
     if out is None:
         return np.empty(shape, dtype)
-    if not isinstance(out, np.ndarray) or isinstance(out, np.ma.MaskedArray):
+    if not isinstance(out, np.ndarray) or _is_masked(out):
         raise TypeError(f"out must be a NumPy array of {dtype}, got {type(out).__name__}; pass np.empty({shape}, {dtype})")
     if out.dtype != dtype or not out.dtype.isnative:
         raise TypeError(f"out must have dtype {dtype}, the inputs' own, got {out.dtype}; pass np.empty({shape}, {dtype})")

@@ -19,6 +19,7 @@ from numba.core import config
 from numba.core.caching import NullCache
 from numba.core.compiler import CompileResult
 from numba.core.registry import cpu_target
+from numba.core.runtime import rtsys
 from numba.core.serialize import dumps
 
 from . import sources
@@ -35,7 +36,10 @@ SETTINGS = (
 class Cache:
     """The cache of one kernel, as Numba's dispatcher asks for it. Used within `with`, which gives a lock back."""
 
-    def __init__(self, place: Path | None, function: Callable[..., Any], build: str, signature: tuple[Any, ...]) -> None:
+    def __init__(
+        self, place: Path | None, function: Callable[..., Any], build: str, signature: tuple[Any, ...], counts: bool
+    ) -> None:
+        self.counts = counts
         name, key = f"{function.__module__}.{function.__qualname__}", _key(function, build, signature)
         places = dict.fromkeys([*([] if place is None else [place]), *candidates()])
         entries = (Entry(path, name, key) for path in places)
@@ -63,7 +67,10 @@ class Cache:
         """The kernel that was found, or None."""
         if self.code is None:
             return None
-        target_context.refresh()
+        # Numba's own cache refreshes the target context here, which imports all that it can compile, SciPy too: the longest
+        # part of a first call. Code that is there needs no more than what counts references, if it does that.
+        if self.counts:
+            rtsys.initialize(target_context)
         try:
             return CompileResult._rebuild(target_context, *pickle.loads(self.code))
         except Exception:  # it is whole and ours, and cannot be used all the same: compile it
@@ -106,9 +113,12 @@ class NoCache(NullCache):
         """There is nothing to wait for."""
 
 
-def cache_for(function: Callable[..., Any], build: str, signature: tuple[Any, ...]) -> Cache | NoCache:
-    """The cache of a kernel. build: "serial" or "parallel", of the same function, which are different code."""
-    return NoCache() if sources.AT_IMPORT is None else Cache(folder(), function, build, signature)
+def cache_for(function: Callable[..., Any], build: str, signature: tuple[Any, ...], counts: bool) -> Cache | NoCache:
+    """The cache of a kernel.
+
+    build: "serial" or "parallel", of the same function, which are different code. counts: whether it counts references.
+    """
+    return NoCache() if sources.AT_IMPORT is None else Cache(folder(), function, build, signature, counts)
 
 
 def cache_folder() -> str | None:

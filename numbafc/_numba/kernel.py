@@ -131,7 +131,7 @@ class Kernel:
         function = named(self.function, f"{self.function.__qualname__}_{build}")
         dispatcher: Any = numba.njit(parallel=self.parallel, _nrt=self.counts, **OPTIONS)(with_inlined(function))
         signature = tuple(map(borrowed, self.argument_types(numba.from_dtype(dtype))))
-        dispatcher._cache = cache_for(function, build, signature)
+        dispatcher._cache = cache_for(function, build, signature, self.counts)
         return dispatcher, signature
 
     def address(self, dtype: np.dtype) -> np.ndarray:
