@@ -170,3 +170,34 @@ def test_a_child_forked_while_another_thread_compiles_or_loads_kernels_computes(
         done = run_python(FORKS, NUMBA_CACHE_DIR=str(tmp_path), timeout=300, PYTHONWARNINGS="ignore")
         assert done.returncode == 0, done.stderr[-2000:]
         assert done.stdout == "0 True\n"
+
+
+# A fork in the moment in which another thread starts Numba's threads, which takes a lock of Numba's.
+STARTING = """
+import os, threading, time
+import numbafc as fc
+from numba.np.ufunc import parallel
+held = threading.Event()
+def start():
+    with parallel._backend_init_thread_lock:
+        held.set()
+        time.sleep(0.5)
+thread = threading.Thread(target=start)
+thread.start()
+held.wait()
+child = os.fork()
+if child == 0:
+    fc.get_num_threads()
+    os._exit(0)
+end = time.monotonic() + 20
+while (found := os.waitpid(child, os.WNOHANG)) == (0, 0) and time.monotonic() < end:
+    time.sleep(0.01)
+if found == (0, 0):
+    os.kill(child, 9)
+print(found == (child, 0))
+"""
+
+
+def test_a_child_forked_while_another_thread_starts_threads_computes():
+    """The child waited for ever for whoever had the lock: one in fifty of those that were forked as a fit began."""
+    assert run_python(STARTING, PYTHONWARNINGS="ignore").stdout == "True\n"

@@ -24,7 +24,7 @@ from numba.core.serialize import dumps
 
 from . import sources
 from .entries import Entry
-from .folder import candidates, folder, warn_of_none
+from .folder import folder, readable, warn_of_none
 
 # Settings of Numba's, by their names in its configuration, that change the code it makes.
 SETTINGS = (
@@ -41,7 +41,7 @@ class Cache:
     ) -> None:
         self.counts = counts
         name, key = f"{function.__module__}.{function.__qualname__}", _key(function, build, signature)
-        places = dict.fromkeys([*([] if place is None else [place]), *candidates()])
+        places = dict.fromkeys([*([] if place is None else [place]), *readable()])
         entries = (Entry(path, name, key) for path in places)
         self.entry = None if place is None else Entry(place, name, key)
         self.code = next((code for entry in entries if (code := entry.read()) is not None), None)

@@ -1,7 +1,7 @@
 """Folders of compiled kernels: this user's own, and root's that are read, for whoever can write runs code in all processes.
 
 NUMBA_CACHE_DIR, the package's own __pycache__ and the user's cache folder are tried in this order. Kernels are kept in the
-first that can be written, and read from all: one that the image of a container brings belongs to root and is not written.
+first that can be written, and read from where they may be: the image of a container may bring a folder of root's.
 Files are reached through the open folder, so that nobody can put another one in its place between a look and a use.
 """
 
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import contextlib
 import functools
+import itertools
 import os
 import stat
 import sys
@@ -33,6 +34,11 @@ def candidates() -> Iterator[Path]:
     yield PACKAGE / "__pycache__" / NAME
     with contextlib.suppress(RuntimeError):  # there is no home
         yield _user_caches() / NAME
+
+
+def readable() -> Iterator[Path]:
+    """Where kernels are read from besides: in NUMBA_CACHE_DIR if that is set, else wherever the folder may be."""
+    yield from itertools.islice(candidates(), 1 if config.CACHE_DIR else None)
 
 
 def _user_caches() -> Path:

@@ -13,6 +13,7 @@ import numpy as np
 from llvmlite.binding import ffi
 from numba.core import config
 from numba.core.compiler_lock import global_compiler_lock
+from numba.np.ufunc import parallel
 
 # Held while a kernel is compiled, which one Python thread does at a time.
 compiling = threading.RLock()
@@ -91,11 +92,14 @@ def _threads_started_with() -> str | None:
 
 
 # What a fork must find free, in the order in which a compilation takes them: a child has no thread to give them back.
-_held_by_forks: tuple[Any, ...] = (compiling, global_compiler_lock, ffi.lib._lock, _Launches.lock)
+_held_by_forks: tuple[Any, ...] = (
+    *(compiling, global_compiler_lock, ffi.lib._lock),
+    *(parallel._backend_init_thread_lock, _Launches.lock),  # Numba's own, while it starts threads, and ours
+)
 
 
 def _before_fork() -> None:
-    """No fork while a kernel compiles, LLVM works or, under workqueue, a region runs: the child would wait for ever."""
+    """No fork while a kernel compiles, LLVM works, threads start or, under workqueue, a region runs: a child would wait."""
     for lock in _held_by_forks:
         lock.__enter__()
 
