@@ -4,6 +4,7 @@ import sys
 import textwrap
 from pathlib import Path
 
+import border_calls
 import pytest
 
 ROOT = Path(__file__).parent.parent
@@ -65,6 +66,19 @@ def test_a_statement_is_left_out_and_no_line_moves():
     assert last.diff(source) == "-    x.sort()\n+    pass"
 
 
+def test_modules_whose_kernels_are_compiled_anew_have_kernels():
+    """A changed formula was answered from the cache: the kernel with its code was named by the file that makes it."""
+    homes = {kernel.function.__module__ for kernel in border_calls.all_kernels().values()}
+    named = {module for modules in (*known.USERS.values(), *known.CONSTANTS.values()) for module in modules}
+    assert named <= homes
+    assert homes - {"numbafc.kernels.gradients", "numbafc.nn.portable"} <= named | {
+        f"numbafc.{file.removesuffix('.py').replace('/', '.')}" for file in known.files(ROOT / "numbafc")
+    }
+    assert all((ROOT / "numbafc" / file).is_file() for file in known.USERS)
+    assert all((ROOT / "numbafc" / file).is_file() for file, *_ in (*known.SPEED, *known.EQUIVALENT))
+    assert all((ROOT / "numbafc" / file).is_file() for file in known.TESTS)
+
+
 def test_changes_are_those_of_cosmic_ray_where_results_depend_on_them():
     pytest.importorskip("cosmic_ray")
     source = textwrap.dedent(
@@ -122,7 +136,7 @@ def test_compiled_code_is_stale_where_a_change_is_compiled_into_it():
     def of(start):
         return known.stale("nn/dropout.py", source, next(n for n, line in enumerate(lines, 1) if line.startswith(start)))
 
-    assert of("def mixed") == of("GOLDEN") == ["numbafc.nn.dropout", "numbafc.nn.engine"]
+    assert of("def mixed") == of("GOLDEN") == ["numbafc.nn.dropout", "numbafc.nn.minibatch"]
     assert of("def drop(") == of("def folded") == []
 
 

@@ -103,25 +103,22 @@ def tests_of(file: str) -> list[str]:
     return TESTS.get(file, COMPILED if file.startswith("nn/") else DATA)
 
 
-# Functions that are compiled without a decorator, and the modules whose kernels have a file's code in them.
+# Functions that are compiled without a decorator, and the modules of the functions of kernels that have a file's code in
+# them.
 KERNELS = {"minibatches", "_loop", "cross_entropy", "_mean_of", "_activation"}
 USERS = {
-    "formulas.py": ["numbafc.kernels.loops", "numbafc.kernels.product", "numbafc.nn.engine"],
+    "formulas.py": [*map("numbafc.kernels.{}".format, ("loops", "norms", "product")), "numbafc.nn.minibatch"],
     "kernels/epilogue.py": [
         *("numbafc.kernels.product", "numbafc.kernels.threads"),
-        *("numbafc.nn.activations", "numbafc.nn.engine", "numbafc.nn.optimizers"),
+        *("numbafc.nn.activations", "numbafc.nn.minibatch", "numbafc.nn.updates"),
     ],
-    "nn/clipping.py": ["numbafc.nn.engine"],
+    "kernels/loops.py": ["numbafc.kernels.norms"],
     "nn/cross_entropy.py": ["numbafc.nn.losses"],
-    "nn/dropout.py": ["numbafc.nn.engine"],
-    "nn/layer_steps.py": ["numbafc.nn.engine"],
-    "nn/minibatch.py": ["numbafc.nn.engine"],
-    "nn/results.py": ["numbafc.nn.engine"],
-    "nn/run.py": ["numbafc.nn.engine"],
-    "nn/updates.py": ["numbafc.nn.engine", "numbafc.nn.optimizers"],
-    "nn/workspace.py": ["numbafc.nn.engine"],
+    "nn/optimizers.py": ["numbafc.nn.updates"],
+    **{f"nn/{file}.py": ["numbafc.nn.minibatch"] for file in ("clipping", "dropout", "layer_steps", "memory", "results")},
+    **{f"nn/{file}.py": ["numbafc.nn.minibatch"] for file in ("run", "updates")},
 }
-CONSTANTS = {"nn/activations.py": ["numbafc.nn.engine"], **USERS}  # whose constants others have compiled
+CONSTANTS = {"nn/activations.py": ["numbafc.nn.minibatch"], **USERS}  # whose constants others have compiled
 
 
 def stale(file: str, source: str, line: int) -> list[str]:
@@ -151,7 +148,7 @@ SPEED = [
         "whether threads are used; how long a call is",
     ),
     ("nn/minibatch.py", r">= PARALLEL|if split:", "whether threads are used"),
-    ("nn/workspace.py", r"lanes = 16|whole_lines\(KC", "how much memory products have, never less than they need"),
+    ("nn/memory.py", r"lanes = 16|whole_lines\(KC", "how much memory products have, never less than they need"),
     ("nn/evaluation.py", r"^CHUNK = ", "how many rows are predicted at a time"),
     ("nn/clipping.py", r"^LANES = ", "see EQUIVALENT: part of the definition, and in the test's own words"),
     ("files/idx.py", r"^PIECE = ", "bytes read at a time"),
