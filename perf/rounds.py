@@ -40,7 +40,7 @@ class Comparison(NamedTuple):
     rounds: int | None = None
 
 
-def measure(session: Session, subjects: Iterable[Any], of: Comparison) -> list[rows.Row]:
+def measure(session: Session, subjects: Iterable[Subject], of: Comparison) -> list[rows.Row]:
     """Time the right subjects. Returns a row for each, which are written, too. Raises SystemExit where we are wrong."""
     right = right_ones(subjects, of.check, of.what, session.note)
     samples: list[list[float]] = [[] for _ in right]

@@ -22,7 +22,7 @@ import numbafc as fc
 from numbafc import nn
 from numbafc._numba import Kernel
 from numbafc.kernels import loops, product
-from numbafc.kernels.epilogue import SETTINGS, Epilogue
+from numbafc.kernels.epilogue import LENGTH_OF_SETTINGS, Epilogue
 from numbafc.nn import clipping, dropout
 
 REALS = np.dtype(np.float32), np.dtype(np.float64)
@@ -106,7 +106,7 @@ def integers(*numbers):
 FLAGS = 0, product.WITH_BIAS, product.WITH_BIAS | product.ROW_SUMS
 EPILOGUES = [  # and how long b is
     (epilogue << product.EPILOGUE, length)
-    for epilogue, length in ((Epilogue.BIAS_RELU, T), (Epilogue.RELU_BACKWARD, NUMBERS), (Epilogue.SGD, SETTINGS))
+    for epilogue, length in ((Epilogue.BIAS_RELU, T), (Epilogue.RELU_BACKWARD, NUMBERS), (Epilogue.SGD, LENGTH_OF_SETTINGS))
 ]
 GOOD = {  # a kernel's arguments by their names
     ("H", "S", "what"): lambda d: [[reals(d, NUMBERS), reals(d, NUMBERS), what] for what in range(4)],

@@ -390,6 +390,15 @@ def test_what_belongs_to_another_user_is_refused(cache, right, tmp_path, what):
     assert "belongs to another user (uid 12345)" in found["said"][0]
 
 
+def test_a_folder_that_is_asked_for_is_the_only_one_that_is_read(tmp_path, right):
+    """Kernels beside the package were taken although NUMBA_CACHE_DIR named an empty folder."""
+    package = copied(tmp_path / "copy")
+    (tmp_path / "asked").mkdir()
+    for cache, misses in (("", 2), ("", 0), (tmp_path / "asked", 2), (tmp_path / "asked", 0)):
+        found = use(cache, BOTH, package)
+        assert (found["misses"], found["bits"]) == (misses, right[1]), cache
+
+
 # As another user, once all modules are there: those of root's own environment are not for others to read.
 AS_ANOTHER = """
 import os, warnings

@@ -83,20 +83,24 @@ def pairs(dtype):
     return [numbers[n : n + LANES].T.copy() for n in range(0, len(numbers), LANES)]
 
 
-@pytest.mark.parametrize("dtype", DTYPES, ids=str)
-@pytest.mark.parametrize("name", FORMULAS)
-def test_an_operator_on_vectors_is_that_on_numbers(name, dtype):
-    formula, compiled = FORMULAS[name], numba.njit(**OPTIONS)(inner(FORMULAS[name]))
+def evaluated(formula, dtype):
+    """(on vectors, on numbers in plain Python, the operands) for all pairs of special numbers."""
     run = on_vectors(formula, 2)
     for a, b in pairs(dtype):
         out = np.empty(LANES, dtype)
         run(out, a, b)
         with np.errstate(all="ignore"):
-            expected = np.array([formula(x, y) for x, y in zip(a, b, strict=True)], dtype)
-        one_by_one = np.array([compiled(x, y) for x, y in zip(a, b, strict=True)], dtype)
-        if name != "-a":  # whose sign of NaN is nobody's
-            assert_same_bits(np.isnan(out), np.isnan(expected), name)
-        sure = ~np.isnan(expected)
+            yield out, np.array([formula(x, y) for x, y in zip(a, b, strict=True)], dtype), (a, b)
+
+
+@pytest.mark.parametrize("dtype", DTYPES, ids=str)
+@pytest.mark.parametrize("name", FORMULAS)
+def test_an_operator_on_vectors_is_that_on_numbers(name, dtype):
+    formula, compiled = FORMULAS[name], numba.njit(**OPTIONS)(inner(FORMULAS[name]))
+    for out, expected, operands in evaluated(formula, dtype):
+        one_by_one = np.array([compiled(x, y) for x, y in zip(*operands, strict=True)], dtype)
+        assert_same_bits(np.isnan(out), np.isnan(expected), name)
+        sure = ~np.isnan(expected)  # the sign of NaN is nobody's
         assert_same_bits(out[sure], expected[sure], name)
         assert_same_bits(one_by_one[sure], expected[sure], f"{name} compiled")
 
@@ -113,13 +117,7 @@ def test_a_number_of_python_s_is_one_of_the_vector_s_dtype(name, dtype):
 @pytest.mark.parametrize("epilogue", [Epilogue.BIAS, Epilogue.BIAS_RELU, Epilogue.RELU_BACKWARD], ids=lambda e: e.name)
 @pytest.mark.parametrize("dtype", DTYPES, ids=str)
 def test_an_epilogue_on_vectors_is_its_formula_on_numbers(epilogue, dtype):
-    formula = FORMS[epilogue].formula
-    run = on_vectors(formula, 2)
-    for a, b in pairs(dtype):
-        out = np.empty(LANES, dtype)
-        run(out, a, b)
-        with np.errstate(all="ignore"):
-            expected = np.array([formula(x, y) for x, y in zip(a, b, strict=True)], dtype)
+    for out, expected, _ in evaluated(FORMS[epilogue].formula, dtype):
         np.testing.assert_array_equal(out, expected)
         assert_same_bits(np.signbit(out[~np.isnan(out)]), np.signbit(expected[~np.isnan(out)]), "signs")
 

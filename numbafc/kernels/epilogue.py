@@ -119,7 +119,9 @@ FORMS = {
     Epilogue.SGD: Form(sgd, OF_STEP),  # θ = Y, g = acc: a step without decay
     Epilogue.MOMENTUM: Form(momentum, OF_STEP, state=True),  # likewise with a velocity and decay
 }
-SETTINGS = 16  # numbers of an array of settings: those of a step, and as many as an optimizer of nn/ needs besides
+LENGTH_OF_SETTINGS = (
+    16  # numbers of an array of settings: those of a step, and as many as an optimizer of nn/ needs besides
+)
 
 
 def _those(holds: int) -> int:
@@ -149,4 +151,4 @@ def fits(epilogue, numbers, rows, columns):
         return numbers == rows
     if is_of_elements(epilogue):
         return numbers == rows * columns
-    return numbers == SETTINGS if is_step(epilogue) else True
+    return numbers == LENGTH_OF_SETTINGS if is_step(epilogue) else True

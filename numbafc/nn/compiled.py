@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import abc
 from dataclasses import fields
 from typing import Any, NamedTuple, Protocol
 
@@ -57,7 +58,7 @@ def _powers(powers: Any) -> np.ndarray:
     return powers
 
 
-class CompiledOptimizer:
+class CompiledOptimizer(abc.ABC):
     """An optimizer whose update is compiled; subclasses are dataclasses of settings, checked when they are made."""
 
     learning_rate: float
@@ -71,9 +72,9 @@ class CompiledOptimizer:
                 value = bool(value)
             object.__setattr__(self, setting.name, value)  # Python's own numbers, which files hold
 
+    @abc.abstractmethod
     def compiled(self) -> Compiled:
         """The optimizer as the engine takes it."""
-        raise NotImplementedError
 
     def init(self, parameters: np.ndarray) -> dict[str, Any]:
         """The state before the first step: zeros, and the powers β₁ⁿ and β₂ⁿ where the formula has them."""

@@ -9,7 +9,7 @@ import numpy as np
 from .. import checks
 from .._numba import DTYPES, get_num_threads, kernel
 from ..kernels import border
-from ..kernels.epilogue import SETTINGS
+from ..kernels.epilogue import LENGTH_OF_SETTINGS
 from ..kernels.packing import aligned, whole_lines
 from ..kernels.product import on_one_thread
 from ..kernels.target import CALL, PARALLEL
@@ -89,7 +89,7 @@ class Engine:
         self.run = Run(pointers, layers, parameters, first, second, memory, packing)
         factors, losses, of_loss = (aligned(whole_lines(size), dtype) for size in (B, B, 2 * B))
         sums, answers = np.empty(3 * B + clipping.LANES), np.zeros(parts, np.int64)
-        self.scratch = Scratch(np.zeros(SETTINGS, dtype), factors, losses, of_loss, sums, answers)
+        self.scratch = Scratch(np.zeros(LENGTH_OF_SETTINGS, dtype), factors, losses, of_loss, sums, answers)
         epilogues = int(activation.forward), int(activation.backward), int(optimizer.epilogue)
         self.choices = Choices(B, parts, *epilogues, regularization.seed, *regularization.numbers)
         self._minibatches = _parallel if parts > 1 else _serial

@@ -9,7 +9,7 @@ import numpy as np
 
 from .._numba import Kernel, flat, flat_in, inner, kernel, named
 from ..kernels import border
-from ..kernels.epilogue import SETTINGS
+from ..kernels.epilogue import LENGTH_OF_SETTINGS
 
 
 class Hyperparameters(NamedTuple):
@@ -63,7 +63,7 @@ def _by_name(s):
 
 def settings_for(numbers: Hyperparameters, rate: float, powers: np.ndarray, dtype: np.dtype) -> np.ndarray:
     """Settings of one step, as a kernel takes them; powers are advanced."""
-    settings = np.zeros(SETTINGS, dtype)
+    settings = np.zeros(LENGTH_OF_SETTINGS, dtype)
     with np.errstate(all="ignore"):  # what is too large for the dtype is infinite
         prepare_step(numbers, rate, powers, settings)
     return settings

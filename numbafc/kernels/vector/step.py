@@ -27,8 +27,7 @@ class StepFunction(Function):
     def settings(self, start: Any) -> StepSettings:
         """The settings that are in memory from `start` on, each in all lanes."""
         places = (self.at(start, i64(n * self.size)) for n in range(len(StepSettings._fields)))
-        numbers = (self.builder.load(place, align=self.size, typ=self.scalar) for place in places)
-        return StepSettings(*(Expression(self.builder, self.splat(number)) for number in numbers))
+        return StepSettings(*(Expression(self.builder, self.splat(self.number(place))) for place in places))
 
     def body(self, g, g_row, rows, columns, theta, theta_row, state, settings) -> None:
         build, lanes, told = self.builder, self.sizes.lanes, self.settings(settings)
