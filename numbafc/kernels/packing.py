@@ -14,7 +14,7 @@ import numpy as np
 from .._numba import inner
 from ..formulas import SUM_BLOCK
 from .target import FEW_ROWS, FEW_SUMMANDS, KC, L2_PERIOD, L2_PERIOD_OF_GROUPS, LINE, MC, NC, PASSES, SMALL
-from .vector import CopyTask, Strided, address, copy, lanes_in, masked_loads, most_rows, most_vectors, transpose
+from .vector import CopyTask, Strided, address, copy, keeps_a, lanes_in, masked_loads, most_rows, most_vectors, transpose
 
 
 @inner
@@ -76,7 +76,12 @@ def kc_of(A):
 
 @inner
 def packs_a(A, rows, vectors):
-    """Whether so many rows of A are packed: from k to k it is so far that the L2 cache has too few places for them."""
+    """Whether so many rows of A are packed: from k to k it is so far that the L2 cache has too few places for them.
+
+    Tiles that keep their rows of A come by each only once.
+    """
+    if keeps_a(A) == 1 and vectors > most_vectors(A):
+        return False
     crowded = abs(A.strides[1]) % (L2_PERIOD_OF_GROUPS if vectors > NC else L2_PERIOD) == 0
     return _side_by_side(A) and crowded and rows > FEW_ROWS and vectors > 1
 

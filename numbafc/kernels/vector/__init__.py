@@ -12,7 +12,7 @@ from .dispatch import dispatch_for, microkernel
 from .gemv import GemvTask, gemv
 from .microkernel import Task
 from .pointers import Operand, Strided, address, call_pointer, first_byte, matrix, row_of, span, transposed_if
-from .sizes import half_vectors, lanes_in, masked_loads, most_rows, most_vectors, next_height, vector_bytes
+from .sizes import half_vectors, keeps_a, lanes_in, masked_loads, most_rows, most_vectors, next_height, vector_bytes
 from .transpose import transpose
 
 __all__ = [
@@ -34,6 +34,7 @@ __all__ = [
     "gather",
     "gemv",
     "half_vectors",
+    "keeps_a",
     "lanes_in",
     "masked_loads",
     "matrix",

@@ -19,7 +19,7 @@ from llvmlite import ir
 from ..._numba import cgutils
 from ...formulas import SUM_BLOCK
 from ..epilogue import FORMS, OF_STEP
-from ..target import A_AHEAD, A_FAR, ROWS_AT_A_POINTER, SHORT_SUM, UNROLL, X_AHEAD, Tiles
+from ..target import A_AHEAD, A_AHEAD_KEPT, A_FAR, LINE, ROWS_AT_A_POINTER, SHORT_SUM, UNROLL, X_AHEAD, Tiles
 from .epilogues import TileEpilogue
 from .function import I64, POINTER, i64
 from .pointers import Operand, Strided
@@ -75,9 +75,8 @@ class TileFunction(TileEpilogue):
         build, task = self.builder, Task.of(numbers)
         self.begin(task)
         self.a_offsets = [build.mul(task.A.row, i64(t)) for t in range(ROWS_AT_A_POINTER)]
-        self.a_ahead = build.mul(task.A.k, i64(A_AHEAD))
-        side_by_side = build.icmp_signed("==", task.A.row, i64(self.size))
-        self.a_far = build.select(side_by_side, i64(A_FAR), self.a_ahead)
+        self.side_by_side = build.icmp_signed("==", task.A.row, i64(self.size))
+        self._begin_to_keep()
         self.x_ahead = build.mul(task.X.k, i64(X_AHEAD))
         group, wanted = build.mul(task.A.row, i64(ROWS_AT_A_POINTER)), self._wants_y()
         with cgutils.for_range(build, task.tiles) as tile:
@@ -90,7 +89,9 @@ class TileFunction(TileEpilogue):
                 self._place(panel.index, y_t)
                 with build.if_then(wanted):
                     self._prefetch_y()
-                self._blocks(starts, self.at(task.X.start, build.mul(panel.index, task.X.row)))
+                self._blocks(
+                    self._rows_of_a(panel.index, starts), self.at(task.X.start, build.mul(panel.index, task.X.row))
+                )
 
     def _wants_y(self) -> Any:
         """Whether Y's lines are worth asking for: where Y is read, or the sums are short."""
@@ -113,6 +114,30 @@ class TileFunction(TileEpilogue):
         self.inside = self.below(self.last)(self.lane)
         self.panel_at = build.mul(panel, i64(self.vectors * lanes * self.size))
         self.y, self.now = self.at(y_t, self.panel_at), panel
+
+    def _begin_to_keep(self) -> None:
+        """Where rows of A that lie side by side are kept, [k][rows], and whether they are: by the highest tiles alone."""
+        build, task = self.builder, self.task
+        highest = self.vectors > 1 and self.rows == self.sizes.most_rows[self.vectors]
+        self.kept = build.alloca(self.scalar, self.rows * SUM_BLOCK) if self.sizes.keeps_a and highest else None
+        several = build.and_(build.icmp_signed(">", task.panels, i64(1)), build.icmp_signed("<=", task.K, i64(SUM_BLOCK)))
+        self.keeps = build.and_(self.side_by_side, several)
+
+    def _rows_of_a(self, panel: Any, starts: list[Any]) -> list[Any]:
+        """Where the rows of A are: from the second panel on those that the first one kept, if they are kept."""
+        build, task, size = self.builder, self.task, self.size
+        self.a_k, self.keeping = task.A.k, ir.Constant(ir.IntType(1), 0)
+        again, distance = self.keeping, i64(A_AHEAD)
+        if self.kept is not None:
+            first = build.icmp_signed("==", panel, i64(0))
+            self.keeping, again = build.and_(self.keeps, first), build.and_(self.keeps, build.not_(first))
+            kept = [self.at(self.kept, i64(n * ROWS_AT_A_POINTER * size)) for n in range(len(starts))]
+            starts = [build.select(again, *pair) for pair in zip(kept, starts, strict=True)]
+            self.a_k = build.select(again, i64(self.rows * size), task.A.k)
+            distance = build.select(self.keeping, i64(A_AHEAD_KEPT), distance)
+        self.a_ahead = build.mul(self.a_k, distance)
+        self.a_far = build.select(build.and_(self.side_by_side, build.not_(again)), i64(A_FAR), self.a_ahead)
+        return starts
 
     def _opaque(self, pointer: Any) -> Any:
         """The same pointer, of which LLVM knows nothing: it would otherwise give each row a register, and spill them."""
@@ -142,9 +167,14 @@ class TileFunction(TileEpilogue):
         pairs = build.sdiv(count, i64(UNROLL))
         if self.sizes.masked_loads:
             pairs = build.select(self.reaches, pairs, i64(0))
+        done, kept = build.mul(pairs, i64(UNROLL)), None
+        if self.kept is not None:
+            keeping = build.select(self.keeping, pairs, i64(0))
+            pointers, sums = self._steps("keeping", UNROLL, keeping, pointers, sums, kept=self.kept)
+            pairs, kept = build.sub(pairs, keeping), self.at(self.kept, build.mul(done, i64(self.rows * self.size)))
         pointers, sums = self._steps("many", UNROLL, pairs, pointers, sums)
         there = build.or_(self.inside, self.splat(self.reaches)) if self.sizes.masked_loads else None
-        pointers, sums = self._steps("rest", 1, build.sub(count, build.mul(pairs, i64(UNROLL))), pointers, sums, there)
+        pointers, sums = self._steps("rest", 1, build.sub(count, done), pointers, sums, there, kept)
         self.now = pointers[-1]
         self.finish(sums, build.icmp_signed("!=", add, i64(0)), build.not_(whole))
         for phi, value in zip(phis, (build.sub(left, count), i64(1), *pointers), strict=True):
@@ -153,9 +183,12 @@ class TileFunction(TileEpilogue):
         build.position_at_end(after)
 
     def _steps(
-        self, name: str, unroll: int, rounds: Any, pointers: list[Any], sums: list[Any], mask: Any = None
+        self, name: str, unroll: int, rounds: Any, pointers: list[Any], sums: list[Any], mask: Any = None, kept: Any = None
     ) -> tuple[list[Any], list[Any]]:
-        """A loop of `rounds` rounds, each `unroll` steps of k; the pointers and sums after it. mask: of X's last vector."""
+        """A loop of `rounds` rounds, each `unroll` steps of k; the pointers and sums after it.
+
+        mask: of X's last vector. kept: where numbers of A are stored on their way.
+        """
         build, initial = self.builder, [*pointers, *sums]
         before, body, after = build.block, *(self.function.append_basic_block(name + part) for part in ("", "_done"))
         build.cbranch(build.icmp_signed(">", rounds, i64(0)), body, after)
@@ -164,10 +197,16 @@ class TileFunction(TileEpilogue):
         for phi, value in zip((left, *phis), (rounds, *initial), strict=True):
             phi.add_incoming(value, before)
         (*a_k, x_k), new = phis[: len(pointers)], phis[len(pointers) :]
-        for _ in range(unroll):
+        place = None
+        if kept is not None:
+            place = build.phi(POINTER)
+            place.add_incoming(kept, before)
+            place.add_incoming(self.at(place, i64(unroll * self.rows * self.size)), body)
+        for n in range(unroll):
             a_k = [self._opaque(pointer) for pointer in a_k]
-            new = self._step(a_k, x_k, new, mask)
-            a_k, x_k = [self.at(pointer, self.task.A.k) for pointer in a_k], self.at(x_k, self.task.X.k)
+            to = None if place is None else self.at(place, i64(n * self.rows * self.size))
+            new = self._step(a_k, x_k, new, mask, to)
+            a_k, x_k = [self.at(pointer, self.a_k) for pointer in a_k], self.at(x_k, self.task.X.k)
         fewer = build.sub(left, i64(1))
         for phi, value in zip((left, *phis), (fewer, *a_k, x_k, *new), strict=True):
             phi.add_incoming(value, build.block)
@@ -181,14 +220,14 @@ class TileFunction(TileEpilogue):
             results[-1].add_incoming(value, last)
         return results[: len(pointers)], results[len(pointers) :]
 
-    def _step(self, a_k: list[Any], x_k: Any, sums: list[Any], mask: Any) -> list[Any]:
-        """One k: acc[t,j] = fma(A[t,k], X[k,j], acc[t,j]) for the whole tile."""
+    def _step(self, a_k: list[Any], x_k: Any, sums: list[Any], mask: Any, kept: Any) -> list[Any]:
+        """One k: acc[t,j] = fma(A[t,k], X[k,j], acc[t,j]) for the whole tile. kept: where its A[t,k] are stored, if any."""
         # where rows of A lie side by side, the next k is far, and no prefetcher follows
         self.prefetch(self.at(a_k[0], self.a_ahead))
         self.prefetch(self.at(a_k[0], self.a_far), keep=2)
         if self.vectors == 2:  # the width of tiles that read X in place, where the next row may be far away, too
-            for j in range(self.vectors):
-                self.prefetch(self.at(self.at(x_k, self.x_ahead), i64(j * self.sizes.lanes * self.size)))
+            for at in range(0, self.vectors * self.sizes.lanes * self.size, LINE):
+                self.prefetch(self.at(self.at(x_k, self.x_ahead), i64(at)))
         xs = []
         for j in range(self.vectors):
             place = self.at(x_k, i64(j * self.sizes.lanes * self.size))
@@ -196,7 +235,10 @@ class TileFunction(TileEpilogue):
         new = []
         for t in range(self.rows):
             place = self.at(a_k[t // ROWS_AT_A_POINTER], self.a_offsets[t % ROWS_AT_A_POINTER])
-            a = self.splat(self.number(place))
+            number = self.number(place)
+            if kept is not None:
+                self.builder.store(number, self.at(kept, i64(t * self.size)), align=self.size)
+            a = self.splat(number)
             name = f"llvm.fma.{self.kind}"
             new += [self.call(name, self.vector, a, x, sums[t * self.vectors + j]) for j, x in enumerate(xs)]
         return new

@@ -32,6 +32,7 @@ def _constant(value: Callable[[Tiles, int], int]) -> Any:
 lanes_in = _constant(lambda tiles, bits: tiles.lanes)
 vector_bytes = _constant(lambda tiles, bits: tiles.lanes * bits // 8)
 most_vectors = _constant(lambda tiles, bits: tiles.most_vectors)
+keeps_a = _constant(lambda tiles, bits: int(tiles.keeps_a))
 half_vectors = _constant(lambda tiles, bits: int(tiles.half_vectors))
 masked_loads = _constant(lambda tiles, bits: int(tiles.masked_loads))
 
