@@ -119,7 +119,12 @@ def load(name: str) -> Any:
 
 
 def products(name: str, W: np.ndarray, X: np.ndarray, b: np.ndarray, dY: np.ndarray) -> dict[str, Callable[[], Any]]:
-    """The three products of given arrays, each into an array of its own, which it returns."""
+    """The three products of given arrays, each into an array of its own, which it returns.
+
+    Raises NotImplementedError for what was not written in C.
+    """
+    if W.dtype != np.float32:
+        raise NotImplementedError(f"has {LIMITS} here")
     return {op: Product(load(name), op, W, X, b, dY) for op in OPS}
 
 
