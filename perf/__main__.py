@@ -53,7 +53,9 @@ def parse() -> argparse.ArgumentParser:
     parser.add_argument("--dtype", type=choices("float32", "float64"), help="float32, float64 or both with a comma")
     parser.add_argument("--optimizer", type=choices("sgd", "adam"), default=("sgd",), help="of the study steps: sgd, adam")
     parser.add_argument(
-        "--isa", choices=("avx2", "avx512"), help="hold everybody to this instruction set, rows go to DIR/ISA; usually the widest"
+        "--isa",
+        choices=("avx2", "avx512"),
+        help="hold everybody to this instruction set, rows go to DIR/ISA; usually the widest",
     )
     parser.add_argument("--rounds", type=positive, help="how often everybody is timed; usually 7, or 4 with --quick")
     parser.add_argument("--out", type=Path, metavar="DIR", help=f"where rows, pictures and report.html go: {DEFAULT_OUT}")

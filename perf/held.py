@@ -78,9 +78,11 @@ def _numbafc() -> tuple[str, bool]:
     return "avx512f" if "avx512f" in features else "avx2", "avx2" in features and "avx512f" not in features
 
 
-def _openblas() -> tuple[str, bool] | None:
+def _numpy() -> tuple[str, bool] | None:
     import numpy as np
 
+    if loops := isa.numpy_loops("found"):
+        return f"loops for {', '.join(loops)}", False
     folders = (Path(np.__file__).parent.parent / "numpy.libs", Path(np.__file__).parent / ".dylibs")
     for file in (path for folder in folders if folder.is_dir() for path in folder.glob("*openblas*")):
         library = ctypes.CDLL(str(file))
@@ -108,8 +110,8 @@ def _c(name: str) -> tuple[str, bool]:
 
 WORDS: dict[str, Callable[[], tuple[str, bool] | None]] = {
     "numbafc": _numbafc,
-    "numpy": _openblas,
-    "sklearn": _openblas,
+    "numpy": _numpy,
+    "sklearn": _numpy,
     "torch": _torch,
     "libxsmm": functools.partial(_c, "libxsmm"),
     "onednn": functools.partial(_c, "onednn"),

@@ -18,7 +18,6 @@ NUMBA = {"NUMBA_CPU_NAME": "haswell", "NUMBA_CPU_FEATURES": "+avx,+avx2,+fma,+ss
 AVX2 = {
     **NUMBA,
     "OPENBLAS_CORETYPE": "Haswell",  # NumPy's, and SciPy's
-    "NPY_DISABLE_CPU_FEATURES": "X86_V4 AVX512_ICL AVX512_SPR",  # NumPy's own loops, exp among them
     "MKL_ENABLE_INSTRUCTIONS": "AVX2",  # PyTorch's products
     "ATEN_CPU_CAPABILITY": "avx2",  # PyTorch's own loops
     "ONEDNN_MAX_CPU_ISA": "AVX2",  # oneDNN by itself, in PyTorch and in JAX
@@ -53,7 +52,9 @@ def refusal(asked: str, has: str) -> str | None:
     if asked == has or (asked, has) == ("avx2", "avx512"):
         return None
     if has not in NAMES:
-        return f"--isa {asked}: expected an x86-64 processor with {TITLES[asked]}, this one has {TITLES[has]}: leave --isa out"
+        return (
+            f"--isa {asked}: expected an x86-64 processor with {TITLES[asked]}, this one has {TITLES[has]}: leave --isa out"
+        )
     return f"--isa {asked}: expected a processor with {TITLES[asked]}, this one has {TITLES[has]}: --isa {has}, or none"
 
 
@@ -61,10 +62,20 @@ def environment(asked: str, has: str, given: dict[str, str]) -> dict[str, str]:
     """What to set in an environment so that everybody is held to an instruction set."""
     wanted = {ASKED: asked}
     if asked == "avx2" and has == "avx512":
-        wanted |= AVX2
+        wanted |= AVX2 | {"NPY_DISABLE_CPU_FEATURES": " ".join(numpy_loops())}
         if flags := given.get("XLA_FLAGS", "").replace(AVX2["XLA_FLAGS"], "").strip():
             wanted["XLA_FLAGS"] = f"{AVX2['XLA_FLAGS']} {flags}"
     return wanted
+
+
+def numpy_loops(*which: str) -> list[str]:
+    """The groups of NumPy's own loops, exp among them, that are for AVX-512: all, or those "found" to be in use."""
+    import numpy as np
+
+    config: dict[str, dict[str, list[str]]] = np.show_config(mode="dicts")  # type: ignore[assignment]
+    extensions = config.get("SIMD Extensions", {})
+    names = [name for kind in which or ("found", "not found") for name in extensions.get(kind, [])]
+    return [name for name in names if name == "X86_V4" or name.startswith("AVX512")]
 
 
 def hold(asked: str, arguments: Sequence[str] | None) -> None:

@@ -1,8 +1,8 @@
 """the layer's three products on many shapes, with out= and without, next to NumPy, PyTorch, JAX, LIBXSMM and oneDNN.
 
-numbafc, NumPy as installed, NumPy with OpenBLAS forced to its best kernels for this processor, PyTorch and JAX, and, where
-the result is told by out=, LIBXSMM and oneDNN in place of JAX; each in a process of its own with the same number of threads.
-They are interleaved, round after round, on the same numbers; each result is checked against float64 before it is timed.
+numbafc, NumPy as installed, NumPy with OpenBLAS forced to its best kernels for this processor, PyTorch and JAX; with out=,
+LIBXSMM and oneDNN (C programs, perf/c) in place of JAX. Each is a process of its own with the same number of threads. They
+are interleaved, round after round, on the same numbers; each result is checked against float64 before it is timed.
 """
 
 from __future__ import annotations

@@ -21,7 +21,14 @@ from . import isa
 def common() -> dict[str, Any]:
     """The fields that all rows of a run have."""
     time = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
-    return {"versions": versions(), "machine": describe(), "isa": isa.current(), "commit": commit(), "time": time}
+    return {
+        "versions": versions(),
+        "machine": describe(),
+        "isa": isa.current(),
+        "held": isa.current() != isa.native(),
+        "commit": commit(),
+        "time": time,
+    }
 
 
 def versions() -> dict[str, str]:

@@ -1,13 +1,14 @@
 """microseconds of the prediction of one row, the middle and the 99th percentile, next to NumPy, PyTorch and ONNX Runtime.
 
-A service answers one request after the other: a network with relu between its layers, one row, float32, its class. numbafc is
-net.predict; NumPy is by hand, matrices times a vector into arrays made once; PyTorch is its Sequential in inference mode;
-ONNX Runtime runs Gemm, Relu and ArgMax. Every call is timed by itself, and what is reported is the middle of all and the
-time that one of a hundred exceeds. With more than one thread each library decides whether it uses them.
+A service answers one request after the other: a network with relu between its layers, one row, float32, its class. numbafc
+is net.predict; NumPy is by hand, matrices times a vector into arrays made once; PyTorch is its Sequential in inference
+mode; ONNX Runtime runs Gemm, Relu and ArgMax. Every call is timed by itself, and what is reported is the middle of all and
+the time that one of a hundred exceeds. With more than one thread each library decides whether it uses them.
 """
 
 from __future__ import annotations
 
+import itertools
 from typing import Any
 
 import numpy as np
@@ -33,7 +34,8 @@ def run(session: Session) -> None:
 
 def measure(session: Session, workers: list[Any], sizes: tuple[int, ...], threads: int) -> list[rows.Row]:
     """Measure a network. Returns one row for each right subject, with p50 and p99 in seconds."""
-    asked, all_calls = {"sizes": sizes}, {}
+    asked = {"sizes": sizes}
+    all_calls: dict[int, list[float]] = {}
 
     def sample(one: Any, _: rows.Row) -> list[float]:
         answer = one.ask(**asked, check=False, calls=CALLS // (4 if session.quick else 1))
@@ -46,10 +48,18 @@ def measure(session: Session, workers: list[Any], sizes: tuple[int, ...], thread
 
     comparison = rounds.Comparison(
         what=f"one row through {sizes}",
-        case={"op": "predict", "T": sizes[-1], "N": sizes[0], "B": 1, "sizes": sizes, "dtype": "float32", "threads": threads},
+        case={
+            "op": "predict",
+            "T": sizes[-1],
+            "N": sizes[0],
+            "B": 1,
+            "sizes": sizes,
+            "dtype": "float32",
+            "threads": threads,
+        },
         check=lambda one: one.ask(**asked, check=True),
         sample=sample,
-        flops=lambda _: 2 * sum(N * T for N, T in zip(sizes, sizes[1:], strict=False)),
+        flops=lambda _: 2 * sum(N * T for N, T in itertools.pairwise(sizes)),
         finish=finish,
     )
     return rounds.measure(session, workers, comparison)
@@ -77,8 +87,8 @@ def findings(found: list[rows.Row]) -> list[str]:
         best = min(others, key=lambda row: row["p50"], default=None)
         peer = f"; {drawing.name(best['peer'])}, the fastest peer, {1e6 * best['p50']:.1f} µs" if best else ""
         said.append(
-            f"{network(mine)}, {drawing.counted(n)}: {1e6 * mine['p50']:.1f} µs{peer}; one call of a hundred takes more than "
-            f"{1e6 * mine['p99']:.1f} µs, {mine['p99'] / mine['p50']:.1f} times the middle."
+            f"{network(mine)}, {drawing.counted(n)}: {1e6 * mine['p50']:.1f} µs{peer}; one call of a hundred takes "
+            f"more than {1e6 * mine['p99']:.1f} µs, {mine['p99'] / mine['p50']:.1f} times the middle."
         )
     return said
 
@@ -92,7 +102,9 @@ def picture(found: list[rows.Row]) -> Any:
             look = drawing.style(rows.label(row))
             ends = [1e6 * row["p50"], 1e6 * row["p99"]]
             one.plot(ends, [at, at], **look | {"linestyle": "-" if row["threads"] == 1 else ":"})
-        one.set_yticks(range(len(case)), [f"{drawing.name(row['peer'])}, {drawing.counted(row['threads'])}" for row in case])
+        one.set_yticks(
+            range(len(case)), [f"{drawing.name(row['peer'])}, {drawing.counted(row['threads'])}" for row in case]
+        )
         one.invert_yaxis()
         one.set(title=f"{network(case[0])}, one row", xlabel="µs: the middle, and the 99th percentile")
         drawing.log(one, "x")

@@ -11,7 +11,8 @@ from . import drawing, isa, rows, storage
 from .studies import STUDIES, topic
 
 COLUMNS = {  # of the tables: field, heading, factor, format
-    "op": ("what", 1, "{}"), "form": ("form", 1, "{}"), "T": ("T", 1, "{}"), "N": ("N", 1, "{}"), "B": ("B", 1, "{}"), "dtype": ("dtype", 1, "{}"),
+    "op": ("what", 1, "{}"), "form": ("form", 1, "{}"),
+    "T": ("T", 1, "{}"), "N": ("N", 1, "{}"), "B": ("B", 1, "{}"), "dtype": ("dtype", 1, "{}"),
     "threads": ("threads", 1, "{}"), "peer": ("who", 1, "{}"), "kernel": ("kernel", 1, "{}"),
     "best": ("best, µs", 1e6, "{:.4g}"), "median": ("median, µs", 1e6, "{:.4g}"), "gflops": ("GFLOP/s", 1, "{:.4g}"),
     "share_of_peak": ("share of the FMA peak", 100, "{:.1f} %"), "error_over_bound": ("error / bound", 1, "{:.2g}"),
@@ -34,7 +35,7 @@ METHOD = (
 
 
 def write(folder: Path) -> None:
-    """Write the report of a folder's rows, and of those in folders of instruction sets in it. Raises SystemExit for none."""
+    """Write the reports of a folder's rows, and of those in it for instruction sets. Raises SystemExit for none."""
     inside = [folder / name for name in isa.NAMES if any((folder / name).glob("*.jsonl"))]
     if not inside or any(folder.glob("*.jsonl")):
         write_one(folder)

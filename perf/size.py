@@ -1,7 +1,7 @@
 """GFLOP/s of the three products as they grow, square and skinny, each kernel and each peer.
 
-Five families: all of T, N and B grow, or all but one, which stays as small as a sample, a small batch or few classes. The peak is the
-top of every panel. Above 10 Mflop time must grow as T·N·B: the exponent is fitted.
+Five families: all of T, N and B grow, or all but one, which stays as small as a sample, a small batch or few classes. The
+peak is the top of every panel. Above 10 Mflop time must grow as T·N·B: the exponent is fitted.
 """
 
 from __future__ import annotations
@@ -29,7 +29,12 @@ def shapes(family: str, quick: bool) -> list[tuple[int, tuple[int, int, int]]]:
         sizes = (128, 1024) if quick else (64, 128, 256, 512, 1024, 2048, 4096, 8192)
     elif family != "square":
         sizes = (128, 1024) if quick else (64, 256, 1024, 2048)
-    made = {"square": lambda n: (n, n, n), "B = 1": lambda n: (n, n, 1), "B = 8": lambda n: (n, n, 8), "T = 10": lambda n: (10, n, n)}
+    made = {
+        "square": lambda n: (n, n, n),
+        "B = 1": lambda n: (n, n, 1),
+        "B = 8": lambda n: (n, n, 8),
+        "T = 10": lambda n: (10, n, n),
+    }
     return [(n, made.get(family, lambda n: (n, 10, n))(n)) for n in sizes]
 
 
@@ -94,7 +99,10 @@ def one_sample(found: list[rows.Row]) -> str | None:
         if ratios:
             worst = min(ratios, key=lambda n: ratios[n])
             mean = statistics.geometric_mean(ratios.values())
-            said.append(f"{op} {mean:.2f} × the fastest peer's speed in the geometric mean, at worst {ratios[worst]:.2f} × (n = {worst})")
+            said.append(
+                f"{op} {mean:.2f} × the fastest peer's speed in the geometric mean, at worst {ratios[worst]:.2f} × "
+                f"(n = {worst})"
+            )
     return f"one sample: {'; '.join(said)}." if said else None
 
 

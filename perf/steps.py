@@ -2,9 +2,10 @@
 
 A step is a shuffled minibatch: gathered, forward, loss, backward, update. numbafc (net.fit), NumPy as installed and with
 OpenBLAS forced to its best kernels for this processor, scikit-learn's fit with the same kernels, PyTorch (eager) and JAX
-(an epoch is one compiled scan) are what users have; LIBXSMM and oneDNN (an epoch is one call of a C program, perf/c) are what
-an expert writes. Each is a process of its own with the same number of threads. They are interleaved, round after round, each from the same weights on the same data; a sample is the time of an epoch divided by its steps, and the
-first epoch of a round is not counted. A peer whose parameters after eight steps are wrong is a line, and is not timed.
+(an epoch is one compiled scan) are what users have; LIBXSMM and oneDNN (an epoch is one call of a C program, perf/c) are
+what an expert writes. Each is a process of its own with the same number of threads. They are interleaved, round after
+round, each from the same weights on the same data; a sample is the time of an epoch divided by its steps, and the first
+epoch of a round is not counted. A peer whose parameters after eight steps are wrong is a line, and is not timed.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """A process that times one peer's products: `python -m perf.worker NAME THREADS`, its environment set by perf.peers.
 
-It reads one JSON object a line (op, T, N, B, dtype, kernel, form) and answers with one. form: "new" for a product that makes
-its result, as it does where none is given, "out" for one that writes where it is told. With check: the seconds of the first
+It reads one JSON object a line (op, T, N, B, dtype, kernel, form) and answers with one. form: "new", or none, for a product
+that makes its result, "out" for one that writes where it is told. With check: the seconds of the first
 call, which may have compiled, how far its result is from float64, in units of the bound and as it is, and a hash of its
 bits. Without: samples, the seconds of a call, each the mean of `calls` calls, after `warm` calls.
 """

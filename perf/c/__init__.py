@@ -10,7 +10,6 @@ from __future__ import annotations
 import ctypes
 import functools
 import hashlib
-import os
 import platform
 import shutil
 import subprocess
@@ -41,7 +40,11 @@ class Source(NamedTuple):
 
 SOURCES = {
     "libxsmm": Source(
-        "libxsmm.c", ("cc", "gcc", "clang"), ("-lxsmm", "-lxsmmnoblas", "-ldl", "-lm", "-lpthread"), "libxsmm.h", "libxsmm-dev"
+        "libxsmm.c",
+        ("cc", "gcc", "clang"),
+        ("-lxsmm", "-lxsmmnoblas", "-ldl", "-lm", "-lpthread"),
+        "libxsmm.h",
+        "libxsmm-dev",
     ),
     "onednn": Source("onednn.cpp", ("c++", "g++", "clang++"), ("-ldnnl", "-lm"), "dnnl.hpp", "libdnnl-dev"),
 }
@@ -97,7 +100,7 @@ def _processor() -> str:
 @functools.cache
 def load(name: str) -> Any:
     """The library, as ctypes has it, with __version__ as modules have it."""
-    library = ctypes.PyDLL(str(built(name)))  # which keeps the GIL: nobody else wants it
+    library: Any = ctypes.PyDLL(str(built(name)))  # which keeps the GIL: nobody else wants it
     pointer, integer, real = ctypes.c_void_p, ctypes.c_int, ctypes.c_float
     kinds: dict[str, tuple[Any, list[Any]]] = {
         "peer_version": (ctypes.c_char_p, []),
