@@ -2,7 +2,9 @@
 
 The processor keeps a bit for each group of registers that is not as it was when the process began. The masks k0 to k7, the
 upper halves of zmm0 to zmm15, and zmm16 to zmm31 are three of them: they stay 0 in a thread that used none, whatever
-library ran there. Linux tells the same of other threads. A library whose setting had no effect is so found out by its work.
+library ran there. Linux tells the same of other threads. A library whose setting had no effect is so found out by its work:
+products need more than 16 registers, and rests of rows masks. Only what used neither, and cleared the upper halves as it
+returned, leaves no trace; there what libraries say is all there is.
 """
 
 from __future__ import annotations
