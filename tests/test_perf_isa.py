@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -12,10 +13,29 @@ import pytest
 ROOT = Path(__file__).parent.parent
 sys.path.append(str(ROOT))  # perf is not installed; at the end, so that the package is the installed one
 
-from perf import c, held, isa, peers, progress, reference, rounds, rows, session, steps, storage, trainers, worker  # noqa: E402
+from perf import (  # noqa: E402
+    c,
+    drawing,
+    held,
+    isa,
+    peers,
+    predictors,
+    progress,
+    readme,
+    reference,
+    report,
+    rounds,
+    rows,
+    session,
+    steps,
+    storage,
+    trainers,
+    worker,
+)  # fmt: skip
 from perf.trainers.in_c import c_trainer  # noqa: E402
 
 HAS = isa.native()
+SIZES = (7, 6, 5, 3)
 JOB = {"op": "grad_w", "T": 24, "N": 40, "B": 64, "dtype": "float32", "check": True, "kernel": None}
 
 
@@ -164,6 +184,67 @@ def test_rows_tell_the_instruction_set(run):
     machine = {"register_bits": 256, "system": "Linux 6 x86_64"}
     assert rows.isa({"machine": machine}) == "avx2"  # an older row
     assert rows.isa({"machine": machine, "isa": "avx512"}) == "avx512"
+
+
+@pytest.fixture
+def both(tmp_path):
+    """The committed rows, and a few of them once more as if everybody had been held to AVX2."""
+    for name in readme.STUDIES:
+        found = storage.load(readme.RESULTS, name)
+        storage.append(tmp_path, name, [row | {"seconds": [row["best"]]} for row in found if "note" not in row])
+        if name in ("layer", "steps"):
+            (tmp_path / "avx2").mkdir(exist_ok=True)
+            held_rows = [row | {"seconds": [1.0], "isa": "avx2", "held": True} for row in rows.measured(found)]
+            storage.append(tmp_path / "avx2", name, held_rows)
+    return tmp_path
+
+
+def test_readme_has_a_table_for_each_instruction_set(both):
+    found = readme.loaded(both)
+    section = readme.section(found)
+    wide_title = isa.TITLES[rows.isa(found[0]["steps"][0])]
+    assert re.findall(r"^\*\*(.*?)\*\*: ", section, re.M) == [wide_title, "AVX2"]
+    assert section.count("(everybody held to it: `--isa avx2`)") == 1
+    assert section.count("| three products, (512, 512, 128) |") == section.count("| step, 64-32-10, batch 32 |") == 2
+    assert section.count("- Training steps: ") == 2
+
+
+def test_the_picture_of_readme_has_a_line_for_each_instruction_set(both):
+    pytest.importorskip("matplotlib", reason="the pictures need matplotlib")
+    found = readme.loaded(both)
+    with drawing.settings():
+        titles = [axes.get_title(loc="left") for axes in readme.picture(found).axes]
+    assert sum(title.startswith("AVX2: ") for title in titles) >= 1
+    assert len(titles) == 4
+
+
+def test_the_report_of_a_folder_writes_one_for_each_instruction_set(both, monkeypatch):
+    monkeypatch.setattr(report, "draw", lambda *_: {})
+    report.write(both)
+    assert "<th>instruction set</th><td>AVX2</td>" in (both / "avx2" / "report.html").read_text(encoding="utf-8")
+    assert "--isa avx2 --out DIR" in (both / "avx2" / "report.html").read_text(encoding="utf-8")
+    assert (both / "report.html").exists()
+
+
+# ---- one row ---------------------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("name", list(predictors.PREDICTORS))
+def test_a_prediction_of_one_row_is_right_and_a_wrong_one_is_refused(name, monkeypatch):
+    if name in ("torch", "onnxruntime"):
+        pytest.importorskip(name)
+        pytest.importorskip("onnx")
+    monkeypatch.setattr(predictors.sys, "argv", ["", name, "1"])
+    row, parameters = predictors.network(SIZES)
+    predict_one, proba = predictors.PREDICTORS[name](SIZES, row, parameters)
+    right = proba()
+    assert np.ravel(predict_one()) == right.argmax()
+    assert predictors.largest_error(SIZES, right) <= 1
+    wrong = parameters.copy()
+    wrong[-1] += 0.01
+    assert predictors.largest_error(SIZES, predictors.PREDICTORS[name](SIZES, row, wrong)[1]()) > 1
+    answer = predictors.Predictor()(name, {"sizes": SIZES, "check": False, "calls": 5})
+    assert len(answer["seconds"]) == 5
 
 
 # ---- peers written in C ---------------------------------------------------------------------------------------------
