@@ -5,7 +5,8 @@ caller's. LIBXSMM is column-major: C (m, n) += A (m, k) B (k, n), vectors along 
 transposed. In training everything is kept in blocks, which a batch-reduce kernel sums over:
     W   [blocks of outputs][blocks of inputs][input][output]
     H   [blocks of outputs][sample][output], and so are its gradients; the last block is filled up with zeros
-and SGD costs nothing: −rate is in the loss's gradient, so that the product dY Xᵀ is added to W where W is. */
+and SGD costs little: −rate is in the loss's gradient, so that a block of the product dY Xᵀ is added to W from the first
+cache. (Summed up on top of W itself it would be rounded as coarsely as W is, for every sample.) */
 
 #include "peer.h"
 #include "softmax.h"
@@ -215,7 +216,7 @@ void *network_new(int layers, const int *sizes, int batch, float rate, const flo
             m, part, k, m * k * float_size, k * batch * float_size, &m, &k, &m, &one, &one, NULL, NULL);
         l->grad_x = libxsmm_smmdispatch_reducebatch_strd(
             k, part, m, m * k * float_size, m * batch * float_size, &k, &m, &k, &one, &zero, NULL, NULL);
-        l->grad_w = libxsmm_smmdispatch(m, k, batch, &m, &k, &m, &one, &one, &transposed, NULL);
+        l->grad_w = libxsmm_smmdispatch(m, k, batch, &m, &k, &m, &one, &zero, &transposed, NULL);
         if (!l->forward || !l->grad_x || !l->grad_w) abort();
         k = l->m, inputs = l->blocks;
     }
@@ -312,14 +313,20 @@ static void grad_x(Network *net, int n) {
 static void update(Network *net, int n) {
     Layer *l = &net->layer[n];
     const float *in = n ? net->layer[n - 1].H : net->input;
+    long block = (long)l->m * l->k;
+    float *restrict dW = l->turned + omp_get_thread_num() * l->blocks * block;
 #pragma omp for schedule(static)
     for (int at = 0; at < l->blocks * l->inputs; at++) {
         int t = at / l->inputs, i = at % l->inputs;
         const float *dY = l->dH + (long)t * net->batch * l->m;
-        l->grad_w(dY, in + (long)i * net->batch * l->k, l->W + (long)at * l->k * l->m);
-        if (!i)
-            for (int s = 0; s < net->batch; s++)
-                for (int j = 0; j < l->m; j++) l->b[t * l->m + j] += dY[s * l->m + j];
+        float *restrict W = l->W + at * block;
+        l->grad_w(dY, in + (long)i * net->batch * l->k, dW);
+        for (long j = 0; j < block; j++) W[j] += dW[j];
+        if (i) continue;
+        memset(dW, 0, l->m * sizeof(float));
+        for (int s = 0; s < net->batch; s++)
+            for (int j = 0; j < l->m; j++) dW[j] += dY[s * l->m + j];
+        for (int j = 0; j < l->m; j++) l->b[t * l->m + j] += dW[j];
     }
 }
 

@@ -105,7 +105,7 @@ void product_free(void *made) { delete (Product *)made; }
 
 struct Layer {
     int T, N;
-    std::vector<float> W, b, H, dH;
+    std::vector<float> W, b, db, H, dH;
     std::vector<Product> forward, grad_x, grad_w; /* one or none of each */
 };
 
@@ -123,7 +123,7 @@ void *network_new(int layers, const int *sizes, int batch, float rate, const flo
     for (int n = 0; n < layers; n++) {
         Layer &l = net->layers[n];
         int T = l.T = sizes[n + 1], N = l.N = sizes[n];
-        l.W.resize((long)T * N), l.b.resize(T), l.H.resize((long)batch * T), l.dH.resize((long)batch * T);
+        l.W.resize((long)T * N), l.b.resize(T), l.db.resize(T), l.H.resize((long)batch * T), l.dH.resize((long)batch * T);
         const float *in = n ? net->layers[n - 1].H.data() : net->input.data();
         memory bias = view({{1, T}, memory::data_type::f32, tag::ab}, l.b.data());
         memory X = view(rows(batch, N), in), Y = view(rows(batch, T), l.H.data()), dY = view(rows(batch, T), l.dH.data());
@@ -170,8 +170,11 @@ static double step(Network &net, const int64_t *order) {
             for (long j = 0; j < numbers; j++) dX[j] = H[j] > 0 ? dX[j] : 0;
         }
         l.grad_w[0].run.execute(stream(), l.grad_w[0].with);
+        l.db.assign(l.T, 0); /* summed by themselves: on top of b each would be rounded as coarsely as b is */
+        float *db = l.db.data();
         for (int s = 0; s < B; s++)
-            for (int t = 0; t < l.T; t++) l.b[t] += l.dH[(long)s * l.T + t];
+            for (int t = 0; t < l.T; t++) db[t] += l.dH[(long)s * l.T + t];
+        for (int t = 0; t < l.T; t++) l.b[t] += db[t];
     }
     return loss;
 }
