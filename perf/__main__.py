@@ -16,6 +16,10 @@ DEFAULT_OUT = Path("build") / "perf"  # which git ignores
 def main(arguments: Sequence[str] | None = None) -> None:
     parser = parse()
     asked = parser.parse_args(arguments)
+    if asked.isa:
+        from . import isa
+
+        isa.hold(asked.isa, arguments)
     if importlib.util.find_spec("hypothesis") is None:
         parser.error('perf verifies with numbafc.testing, which needs Hypothesis: pip install ".[perf]"')
     from . import readme, report
@@ -48,6 +52,11 @@ def parse() -> argparse.ArgumentParser:
     )
     parser.add_argument("--dtype", type=choices("float32", "float64"), help="float32, float64 or both with a comma")
     parser.add_argument("--optimizer", type=choices("sgd", "adam"), default=("sgd",), help="of the study steps: sgd, adam")
+    parser.add_argument(
+        "--isa",
+        choices=("avx2", "avx512"),
+        help="hold everybody to this instruction set, rows go to DIR/ISA; usually the widest",
+    )
     parser.add_argument("--rounds", type=positive, help="how often everybody is timed; usually 7, or 4 with --quick")
     parser.add_argument("--out", type=Path, metavar="DIR", help=f"where rows, pictures and report.html go: {DEFAULT_OUT}")
     return parser
@@ -117,7 +126,7 @@ def execute(parser: argparse.ArgumentParser, names: list[str], asked: Any) -> No
     from .session import Options, Session
     from .studies import STUDIES
 
-    out = asked.out or DEFAULT_OUT
+    out = (asked.out or DEFAULT_OUT) / (asked.isa or "")
     writable(parser, out)
     options = Options(asked.quick, out, asked.threads, asked.dtype, asked.rounds, asked.optimizer)
     seconds = {name: STUDIES[name].SECONDS[asked.quick] for name in names}

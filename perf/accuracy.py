@@ -14,7 +14,7 @@ from typing import Any
 
 from numbafc import _numba
 
-from . import drawing, machine, peers, products, rows, steps, trainers
+from . import drawing, isa, machine, peers, products, rows, steps, trainers
 from .reference import reference
 from .session import Session
 from .threads import counts
@@ -24,7 +24,6 @@ LENGTHS = (16, 64, 256, 1024, 4096, 16384, 65536)
 SHAPES = ((10, 64, 1), (128, 784, 128), (257, 513, 129))
 NETWORK, STEPS = (64, 32, 10), 16
 TRAINING: dict[str, Any] = {"sizes": NETWORK, "batch": 32, "dtype": "float32", "optimizer": "adam", "rate": 0.001}
-AVX2 = {"NUMBA_CPU_NAME": "haswell", "NUMBA_CPU_FEATURES": "+avx,+avx2,+fma,+sse4.2"}
 SECONDS = (40, 33)
 
 
@@ -46,7 +45,7 @@ def builds(session: Session) -> list[tuple[str, str, dict[str, str], int]]:
     numbers = session.threads(*counts(session.common["machine"]["cores"]))
     found = [("widest", "numbafc", {}), ("widest", "numpy", {"OPENBLAS_CORETYPE": machine.best_coretype()})]
     if "avx512f" in _numba.environment()["cpu_features"]:
-        found += [("AVX2", "numbafc", AVX2), ("AVX2", "numpy", {"OPENBLAS_CORETYPE": "Haswell"})]
+        found += [("AVX2", "numbafc", isa.NUMBA), ("AVX2", "numpy", {"OPENBLAS_CORETYPE": "Haswell"})]
     return [(build, module, environment, n) for build, module, environment in found for n in numbers]
 
 

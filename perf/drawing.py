@@ -28,9 +28,12 @@ STYLES = {
     "torch": ("#e6550d", "^", "--"),
     "jax": ("#74c476", "D", "-."),
     "sklearn": ("#9e9ac8", "v", ":"),
+    "libxsmm": ("#a50f15", "P", "--"),
+    "onednn": ("#dd3497", "X", "-."),
+    "onnxruntime": ("#41b6c4", "<", "--"),
 }
 NAMES = {"numpy, OPENBLAS": "NumPy, best OpenBLAS", "numpy": "NumPy as installed", "torch": "PyTorch", "jax": "JAX"}
-NAMES |= {"sklearn": "scikit-learn"}
+NAMES |= {"sklearn": "scikit-learn", "libxsmm": "LIBXSMM", "onednn": "oneDNN", "onnxruntime": "ONNX Runtime"}
 
 
 def _kind(label: str) -> str:

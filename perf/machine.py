@@ -15,11 +15,20 @@ import numpy as np
 import numbafc
 from numbafc import _numba
 
+from . import isa
+
 
 def common() -> dict[str, Any]:
     """The fields that all rows of a run have."""
     time = datetime.datetime.now(datetime.UTC).isoformat(timespec="seconds")
-    return {"versions": versions(), "machine": describe(), "commit": commit(), "time": time}
+    return {
+        "versions": versions(),
+        "machine": describe(),
+        "isa": isa.current(),
+        "held": isa.current() != isa.native(),
+        "commit": commit(),
+        "time": time,
+    }
 
 
 def versions() -> dict[str, str]:

@@ -12,17 +12,24 @@ import sys
 from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
+from . import c, held, isa
+
 OURS = "numbafc"
+
+
+class Unable(Exception):
+    """What a peer cannot do, or must not be timed with, in words that begin with its name."""
 
 
 class Peer:
     """A worker process: `python -m WORKER MODULE THREADS`. label: how rows call it; kernel: which of ours it asks for."""
 
     def __init__(self, label: str, worker: str, module: str, threads: int, **environment: str) -> None:
-        self.label, self.kernel = label, "auto" if module == OURS else None
+        self.label, self.module, self.kernel = label, module, "auto" if module == OURS else None
         pinned = {name: str(threads) for name in ("OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "OMP_NUM_THREADS")}
         if module == "jax":
-            pinned["XLA_FLAGS"] = f"--xla_cpu_multi_thread_eigen={'true' if threads > 1 else 'false'}"
+            several = f"--xla_cpu_multi_thread_eigen={'true' if threads > 1 else 'false'}"
+            pinned["XLA_FLAGS"] = f"{os.environ.get('XLA_FLAGS', '')} {several}".strip()
         if module == OURS:
             del pinned["OMP_NUM_THREADS"]  # Numba's pool has its own number
         affinity = sorted(os.sched_getaffinity(0))[:threads] if hasattr(os, "sched_getaffinity") else []
@@ -38,7 +45,7 @@ class Peer:
         self.version = ""
 
     def wait(self) -> None:
-        """Wait until it has started. Raises SystemExit where its library does not load."""
+        """Wait until it has started. Raises SystemExit where its library does not load, Unable where it is not held."""
         self.version = self._answer()["version"]
 
     def _answer(self) -> dict[str, Any]:
@@ -46,10 +53,13 @@ class Peer:
         line = self.process.stdout.readline()
         if not line:
             raise SystemExit(f"{self.label} ended with exit code {self.process.wait()}; its message is above")
-        return json.loads(line)
+        answer = json.loads(line)
+        if "unable" in answer:
+            raise Unable(f"{self.label} {answer['unable']}")
+        return answer
 
     def ask(self, **job: Any) -> dict[str, Any]:
-        """Send a job, wait for its answer."""
+        """Send a job, wait for its answer. Raises Unable where it has none that may be timed."""
         assert self.process.stdin is not None
         self.process.stdin.write(json.dumps(job) + "\n")
         self.process.stdin.flush()
@@ -69,6 +79,7 @@ class Kernel:
 
     def __init__(self, peer: Peer, kernel: str) -> None:
         self.peer, self.label, self.kernel, self.version = peer, peer.label, kernel, peer.version
+        self.module = peer.module
 
     def ask(self, **job: Any) -> dict[str, Any]:
         return self.peer.ask(**job, kernel=self.kernel)
@@ -86,10 +97,11 @@ def started(
     with contextlib.ExitStack() as stack:
         found: list[Peer] = []
         for module in modules:
-            if importlib.util.find_spec(module) is None:
-                note(f"{module} is not installed: no line of it")
+            if (reason := missing(module)) is not None:
+                note(reason)
                 continue
-            kinds: list[dict[str, str]] = [] if module == "sklearn" else [{}]
+            forced = os.environ.get("OPENBLAS_CORETYPE") == coretype  # in all processes: as installed would be the same
+            kinds: list[dict[str, str]] = [] if module == "sklearn" or (module == "numpy" and forced) else [{}]
             if module in ("numpy", "sklearn"):
                 kinds.append({"OPENBLAS_CORETYPE": coretype})
             for environment in kinds:
@@ -99,13 +111,20 @@ def started(
         yield [peer for peer in found if _loads(peer, note)]  # they have all been starting at once
 
 
+def missing(module: str) -> str | None:
+    """Why this machine does not have a peer, in a sentence; None if it does."""
+    if module in c.SOURCES:
+        return c.missing(module)
+    return f"{module} is not installed: no line of it" if importlib.util.find_spec(module) is None else None
+
+
 def _loads(peer: Peer, note: Callable[[str], None]) -> bool:
-    """Wait for a peer; one whose library is broken is noted. Raises SystemExit if that is ours."""
+    """Wait for a peer; one whose library is broken, or not held, is noted. Raises SystemExit if that is ours."""
     try:
         peer.wait()
-    except SystemExit as ended:
+    except (SystemExit, Unable) as ended:
         if peer.label == OURS:
-            raise
+            raise SystemExit(str(ended)) from None
         note(f"{ended}: no line of it")
         return False
     return True
@@ -123,10 +142,24 @@ def alone(worker: str, module: str, threads: int, environment: dict[str, str]) -
 def serve(answer: Callable[[str, dict[str, Any]], dict[str, Any]]) -> None:
     """Be a worker process: answer each job, called with the module's name and the job."""
     name, threads = sys.argv[1], int(sys.argv[2])
-    module = importlib.import_module(name)
+    held.begin()
+    module = c.load(name) if name in c.SOURCES else importlib.import_module(name)
     if name in (OURS, "torch"):
         module.set_num_threads(threads)
-    print(json.dumps({"version": module.__version__}), flush=True)
+    print(json.dumps({"version": module.__version__} | still_held(name)), flush=True)
     with contextlib.suppress(KeyboardInterrupt):  # Ctrl-C goes to all: who asks says what it means
         for line in sys.stdin:
-            print(json.dumps(answer(name, json.loads(line))), flush=True)
+            job = json.loads(line)
+            try:
+                found = answer(name, job)
+            except NotImplementedError as error:
+                found = {"unable": str(error)}
+            if job.get("check") or job.get("save"):  # that is, before anything is timed
+                found |= still_held(name)
+            print(json.dumps(found), flush=True)
+
+
+def still_held(name: str) -> dict[str, str]:
+    """What an answer says where a library is not held to the instruction set of the run; else nothing."""
+    problem = held.problem(name)
+    return {} if problem is None else {"unable": f"{problem}; `--isa {os.environ[isa.ASKED]}` has no effect on it"}

@@ -1,4 +1,7 @@
-"""README's numbers: one table and one picture, made of the committed rows in perf/results. Nothing is timed."""
+"""README's numbers, made of the committed rows: a table for each instruction set, and a picture. Nothing is timed.
+
+perf/results has the rows of a machine's widest instruction set, perf/results/avx2 those of `--isa avx2`, if there are any.
+"""
 
 from __future__ import annotations
 
@@ -6,12 +9,14 @@ import textwrap
 from pathlib import Path
 from typing import Any
 
-from . import drawing, jacobian, layer, products, rows, size, steps, storage
+from . import drawing, isa, jacobian, layer, predict, products, rows, size, steps, storage
 from .peers import OURS
 
 ROOT = Path(__file__).parent.parent
 RESULTS = Path(__file__).parent / "results"
 BEGIN, END = "<!-- made by: python -m perf readme -->", "<!-- until here -->"
+STUDIES = ("layer", "steps", "size", "jacobian", "predict")
+NEEDED = STUDIES[:-1]
 SHAPES = (
     (10, 64, 32), (48, 48, 128), (128, 784, 32), (128, 784, 128), (512, 512, 128), (784, 784, 64), (1024, 1024, 64),
     (2048, 2048, 512), (1024, 1024, 8), (1024, 1024, 1), (10, 64, 1),
@@ -22,12 +27,25 @@ NETWORKS = (
 )  # fmt: skip
 
 
+Found = dict[str, list[rows.Row]]  # by study
+
+
+def loaded(folder: Path) -> list[Found]:
+    """The rows of the studies in README, of the folder and of those in it for instruction sets.
+
+    Raises SystemExit where the folder has none.
+    """
+    first = {name: rows.measured(storage.load(folder, name)) for name in STUDIES}
+    for name, some in first.items():
+        if not some and name in NEEDED:
+            raise SystemExit(f"expected rows of {name} in {folder}, found none: python -m perf all --out {folder}")
+    others = [{name: rows.measured(storage.load(folder / held, name)) for name in STUDIES} for held in isa.NAMES]
+    return [first, *(other for other in others if other["layer"] and other["steps"])]
+
+
 def write(folder: Path) -> None:
     """Put the numbers of a folder's rows into README.md, and its picture beside them."""
-    found = {name: rows.measured(storage.load(folder, name)) for name in ("layer", "steps", "size", "jacobian")}
-    for name, some in found.items():
-        if not some:
-            raise SystemExit(f"expected rows of {name} in {folder}, found none: python -m perf all --out {folder}")
+    found = loaded(folder)
     readme = ROOT / "README.md"
     before, _, rest = readme.read_text(encoding="utf-8").partition(BEGIN)
     _, end, after = rest.partition(END)
@@ -39,49 +57,65 @@ def write(folder: Path) -> None:
     print(f"{readme} and {folder / 'readme.png'} have the numbers of {folder}")
 
 
-def section(found: dict[str, list[rows.Row]]) -> str:
-    """The text between the marks, with them. found: the rows of layer, steps, size and jacobian."""
-    some = rows.where(found["layer"], threads=1, dtype="float32")
-    machine, peak = some[0]["machine"], max(row["fma_peak_gflops"] for row in some)
-    products_said, steps_said = layer.against_peers(some), steps.against_peers(chosen(found["steps"]))
-    said = [
-        *([products_said[0].upper() + products_said[1:]] if products_said else []),
-        *([f"Training steps: {steps_said}"] if steps_said else []),
-        *size.findings(found["size"])[:1],
-        *jacobian.findings(found["jacobian"])[:1],
-    ]
-    cpu = f"{machine['cpu']} (LLVM calls it {machine['llvm_cpu']})"
-    where = f"{cpu}, float32, FMA peak {peak:.0f} GFLOP/s, {rows.revision(some[0])}"
+def section(found: list[Found]) -> str:
+    """The text between the marks, with them. found: for each instruction set."""
     intro = (
-        f"One thread of {where}: microseconds, the best of many samples, each subject verified before; bold: the fastest. "
-        "Three products: forward, dW and dX of a layer (T, N, B), a call each. A step: a shuffled minibatch, trained on "
-        "with SGD. The columns at the end: numbafc's share of the FMA peak, and its speed next to the fastest peer's; "
-        "below 1 × the peer wins."
+        "One thread, float32: microseconds, the best of many samples, each subject verified before; bold: the fastest. "
+        "Three products: forward, dW and dX of a layer (T, N, B), a call each, without out=. A step: a shuffled minibatch, "
+        "trained on with SGD. The columns at the end: numbafc's share of the FMA peak, and its speed next to the fastest "
+        "peer's; below 1 × the peer wins."
     )
-    lines = [
-        BEGIN,
-        textwrap.fill(intro, 124),
-        "",
-        *table(found),
-        "",
-        *(textwrap.fill(f"- {text}", 124, subsequent_indent="  ") for text in said),
-        "",
-        "![GFLOP/s and microseconds a step, next to peers](perf/results/readme.png)",
-        END,
-    ]
-    return "\n".join(lines)
+    lines = [BEGIN, textwrap.fill(intro, 124), ""]
+    for one in found:
+        said = [textwrap.fill(f"- {text}", 124, subsequent_indent="  ") for text in findings(one)]
+        lines += [textwrap.fill(machine(one), 124), "", *table(one), "", *said, ""]
+    return "\n".join([*lines, "![GFLOP/s and microseconds a step, next to peers](perf/results/readme.png)", END])
+
+
+def machine(found: Found) -> str:
+    """Where the rows of an instruction set come from, in words."""
+    some = usual(found["layer"])
+    facts, peak, held = some[0]["machine"], max(row["fma_peak_gflops"] for row in some), rows.isa(some[0])
+    every = " (everybody held to it: `--isa avx2`)" if some[0].get("held") else f" (LLVM calls it {facts['llvm_cpu']})"
+    return f"**{isa.TITLES[held]}**: {facts['cpu']}{every}, FMA peak {peak:.0f} GFLOP/s, {rows.revision(some[0])}."
+
+
+def findings(found: Found) -> list[str]:
+    """What the rows of an instruction set say, in sentences."""
+    said = []
+    for form, part in ((form, form_of(usual(found["layer"]), form)) for form in products.FORMS):
+        if text := layer.against_peers(part):
+            said.append(f"Products {products.FORMS[form]}, {text}")
+    mine = chosen(found["steps"])
+    if text := steps.against_peers(mine):
+        said.append(f"Training steps: {text}")
+    if len(steps.frameworks(mine)) < len(mine) and (text := steps.against_peers(steps.frameworks(mine))):
+        said.append(f"Training steps, {steps.FRAMEWORKS}: {text}")
+    said += [f"One row, {text}" for text in predict.findings(rows.where(found["predict"], threads=1))]
+    said += size.findings(found["size"])[:1] if found["size"] else []
+    return said + (jacobian.findings(found["jacobian"])[:1] if found["jacobian"] else [])
+
+
+def usual(found: list[rows.Row]) -> list[rows.Row]:
+    """The rows of one thread and float32."""
+    return rows.where(found, threads=1, dtype="float32")
+
+
+def form_of(found: list[rows.Row], form: str) -> list[rows.Row]:
+    """The rows of products with out=, or without, as are those that say nothing of it."""
+    return [row for row in found if (row.get("form") or "new") == form]
 
 
 def chosen(found: list[rows.Row]) -> list[rows.Row]:
     """The rows of training steps that are in README."""
-    return rows.where(found, threads=1, dtype="float32", optimizer="sgd")
+    return rows.where(usual(found), optimizer="sgd")
 
 
-def table(found: dict[str, list[rows.Row]]) -> list[str]:
+def table(found: Found) -> list[str]:
     """The lines of the table: what there is of SHAPES and NETWORKS."""
     cases: dict[str, tuple[dict[str, float], float]] = {}  # seconds by peer, and those that the peak would take
     for shape in SHAPES:
-        part = rows.where(found["layer"], threads=1, dtype="float32", **dict(zip("TNB", shape, strict=True)))
+        part = rows.where(form_of(usual(found["layer"]), "new"), **dict(zip("TNB", shape, strict=True)))
         by_peer = rows.groups(part, "peer")
         times = {peer: _seconds(mine) for (peer,), mine in by_peer.items() if len(mine) == len(products.OPS)}
         if times:
@@ -115,9 +149,8 @@ def _peak(found: list[rows.Row]) -> float:
 
 
 def _order(peer: str) -> int:
-    return next(
-        n for n, start in enumerate(("numbafc", "numpy,", "numpy", "jax", "torch", "sklearn")) if peer.startswith(start)
-    )
+    names = "numbafc", "numpy,", "numpy", "jax", "torch", "sklearn", "libxsmm", "onednn"
+    return next(n for n, start in enumerate(names) if peer.startswith(start))
 
 
 def _cell(seconds: float | None, best: float) -> str:
@@ -127,16 +160,15 @@ def _cell(seconds: float | None, best: float) -> str:
     return f"**{text}**" if seconds == best else text
 
 
-def picture(found: dict[str, list[rows.Row]]) -> Any:
-    """The picture of README: the layer as it grows, and training steps."""
-    square = rows.where(found["size"], family="square", op="forward", threads=1, dtype="float32")
-    mine = chosen(found["steps"])
-    figure, axes = drawing.panels(4.2, 2, width_ratios=(1, 1.15))
-    left, right = axes[0]
-    size.panel(left, square, "forward, T = N = B = n, GFLOP/s")
-    left.set_xlabel("n")
-    names = list(dict.fromkeys(steps.network(row) for row in mine))
-    steps.dots(right, mine, names)
-    right.set_title("a training step, SGD, µs")
-    drawing.legend(figure, (left, right), 4)
+def picture(found: list[Found]) -> Any:
+    """The picture of README: the layer as it grows, and training steps, a line for each instruction set."""
+    figure, axes = drawing.panels(0.6 + 3.6 * len(found), 2, len(found), width_ratios=(1, 1.15))
+    for (left, right), one in zip(axes, found, strict=True):
+        held, mine = isa.TITLES[rows.isa(one["steps"][0])], chosen(one["steps"])
+        square = usual(rows.where(one["size"], family="square", op="forward"))
+        size.panel(left, square, f"{held}: forward, T = N = B = n, GFLOP/s")
+        left.set_xlabel("n")
+        steps.dots(right, mine, list(dict.fromkeys(steps.network(row) for row in mine)))
+        right.set_title(f"{held}: a training step, SGD, µs")
+    drawing.legend(figure, axes.flat, 4)
     return figure

@@ -7,11 +7,12 @@ import html
 from pathlib import Path
 from typing import Any
 
-from . import drawing, rows, storage
+from . import drawing, isa, rows, storage
 from .studies import STUDIES, topic
 
 COLUMNS = {  # of the tables: field, heading, factor, format
-    "op": ("what", 1, "{}"), "T": ("T", 1, "{}"), "N": ("N", 1, "{}"), "B": ("B", 1, "{}"), "dtype": ("dtype", 1, "{}"),
+    "op": ("what", 1, "{}"), "form": ("form", 1, "{}"),
+    "T": ("T", 1, "{}"), "N": ("N", 1, "{}"), "B": ("B", 1, "{}"), "dtype": ("dtype", 1, "{}"),
     "threads": ("threads", 1, "{}"), "peer": ("who", 1, "{}"), "kernel": ("kernel", 1, "{}"),
     "best": ("best, µs", 1e6, "{:.4g}"), "median": ("median, µs", 1e6, "{:.4g}"), "gflops": ("GFLOP/s", 1, "{:.4g}"),
     "share_of_peak": ("share of the FMA peak", 100, "{:.1f} %"), "error_over_bound": ("error / bound", 1, "{:.2g}"),
@@ -34,6 +35,15 @@ METHOD = (
 
 
 def write(folder: Path) -> None:
+    """Write the reports of a folder's rows, and of those in it for instruction sets. Raises SystemExit for none."""
+    inside = [folder / name for name in isa.NAMES if any((folder / name).glob("*.jsonl"))]
+    if not inside or any(folder.glob("*.jsonl")):
+        write_one(folder)
+    for one in inside:
+        write_one(one)
+
+
+def write_one(folder: Path) -> None:
     """Draw the pictures of a folder's rows and write its report. Raises SystemExit if there are none."""
     studies = {name: storage.load(folder, name) for name in STUDIES}
     studies = {name: found for name, found in studies.items() if rows.measured(found)}
@@ -78,23 +88,26 @@ def machines(studies: dict[str, list[rows.Row]]) -> str:
     """Where the rows come from, and how to repeat them."""
     runs: dict[str, list[str]] = {}
     peers: dict[str, None] = {}
-    commits: dict[str | None, list[str]] = {}
+    commits: dict[tuple[str | None, str], list[str]] = {}
     for name, found in studies.items():
         row = rows.measured(found)[0]
-        facts = row["machine"] | row["versions"] | {"commit": row["commit"]}
+        facts = row["machine"] | row["versions"] | {"instruction set": isa.TITLES[rows.isa(row)], "commit": row["commit"]}
         lines = "".join(f"<tr><th>{_text(key)}</th><td>{_text(_plain(value))}</td></tr>" for key, value in facts.items())
         runs.setdefault(f"<table>{lines}</table>", []).append(f"{name} ({row['time']})")
         peers |= dict.fromkeys(subject(one) for one in rows.measured(found))
-        commits.setdefault(row["commit"], []).append(name)
+        commits.setdefault((row["commit"], rows.isa(row)), []).append(name)
     said = "".join(f"<p>{_text(', '.join(names))}</p>{table}" for table, names in runs.items())
     return (
         f"<h2>The machine</h2>{said}<p>Subjects: {_text('; '.join(sorted(peers)))}.</p><h2>To repeat</h2>"
-        f"{''.join(repeating(commit, names) for commit, names in commits.items())}<p>{METHOD}</p>"
+        f"{''.join(repeating(commit, names, of) for (commit, of), names in commits.items())}<p>{METHOD}</p>"
     )
 
 
-def repeating(commit: str | None, names: list[str]) -> str:
-    """The commands that measure these studies once more, of a git commit as rows have it, and what it does not tell."""
+def repeating(commit: str | None, names: list[str], of: str) -> str:
+    """The commands that measure these studies once more, and what they do not tell.
+
+    commit: as rows have it; of: the instruction set.
+    """
     revision = (commit or "").rstrip("+")
     doubt = ""
     if not revision:
@@ -102,8 +115,9 @@ def repeating(commit: str | None, names: list[str]) -> str:
     elif revision != commit:
         doubt = f"<p>No revision has what was measured: the sources had changes since {_text(revision)}, the nearest.</p>"
     checkout = f"git checkout {_text(revision)}\n" if revision else ""
+    held = f" --isa {of}" if of in isa.NAMES else ""
     asked = "all" if set(names) == set(STUDIES) else " ".join(names)
-    return f"{doubt}<pre>{checkout}pip install -e '.[perf]' torch jax\npython -m perf {_text(asked)} --out DIR</pre>"
+    return f"{doubt}<pre>{checkout}pip install -e '.[perf]' torch jax\npython -m perf {_text(asked)}{held} --out DIR</pre>"
 
 
 def subject(row: rows.Row) -> str:

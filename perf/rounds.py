@@ -9,7 +9,7 @@ from typing import Any, NamedTuple, Protocol
 import numpy as np
 
 from . import drawing, limits, machine, rows
-from .peers import OURS
+from .peers import OURS, Unable
 from .session import Session
 
 REST = 0.25  # seconds: the idle threads of the peer before spin on the cores of the next, Intel's OpenMP for 200 ms
@@ -29,7 +29,7 @@ class Comparison(NamedTuple):
     what: the same in words, for messages; case: the fields of its rows, threads and dtype among them;
     check: runs a subject once and answers how wrong it was, as {"error_over_bound": 0.1}, with more fields of its row;
     sample: seconds of a subject in a round, given its check's answer; flops: of such a sample, given the answer, or None;
-    rounds: how many, None for those of the session.
+    rounds: how many, None for those of the session; finish: more fields of a subject's row, when all is timed.
     """
 
     what: str
@@ -38,6 +38,7 @@ class Comparison(NamedTuple):
     sample: Callable[[Any, rows.Row], list[float]]
     flops: Callable[[rows.Row], float | None]
     rounds: int | None = None
+    finish: Callable[[Any], rows.Row] = lambda _: {}
 
 
 def measure(session: Session, subjects: Iterable[Subject], of: Comparison) -> list[rows.Row]:
@@ -51,7 +52,7 @@ def measure(session: Session, subjects: Iterable[Subject], of: Comparison) -> li
             time.sleep(REST if threads > 1 else 0)
             mine += of.sample(subject, answer)
     found = [
-        rows.row(of.case, subject, answer, seconds, of.flops(answer), peaks)
+        rows.row(of.case, subject, answer, seconds, of.flops(answer), peaks) | of.finish(subject)
         for (subject, answer), seconds in zip(right, samples, strict=True)
     ]
     return session.write(found)
@@ -62,11 +63,17 @@ def right_ones(
 ) -> list[tuple[Any, rows.Row]]:
     """The subjects whose result is right, each with what its check answered.
 
-    A peer that is wrong is noted and left out. Raises SystemExit if we are: then nothing of the case is timed.
+    A peer that is wrong, or cannot do it, is noted and left out. Raises SystemExit if we are: then nothing is timed.
     """
     found = []
     for subject in subjects:
-        answer = check(subject)
+        try:
+            answer = check(subject)
+        except Unable as unable:
+            if subject.label == OURS:
+                raise SystemExit(f"{unable}: nothing is timed") from None
+            note(f"{unable}: {what} not timed")
+            continue
         error = answer["error_over_bound"]
         if error <= 1:
             found.append((subject, answer))

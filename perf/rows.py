@@ -76,6 +76,14 @@ def ours(row: Row) -> bool:
     return row["peer"] == "numbafc"
 
 
+def isa(row: Row) -> str:
+    """The instruction set that everybody was held to; of older rows what the width of the registers says."""
+    width = row["machine"]["register_bits"]
+    return row.get("isa") or {512: "avx512", 256: "avx2"}.get(
+        width, "neon" if "aarch64" in row["machine"]["system"] else "sse"
+    )
+
+
 def revision(row: Row) -> str:
     """Which sources a row was measured from."""
     commit = row["commit"] or ""

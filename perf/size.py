@@ -1,31 +1,40 @@
 """GFLOP/s of the three products as they grow, square and skinny, each kernel and each peer.
 
-Four families: all of T, N and B grow, or all but one, which stays as small as a small batch or few classes. The peak is the
-top of every panel. Above 10 Mflop time must grow as T·N·B: the exponent is fitted.
+Five families: all of T, N and B grow, or all but one, which stays as small as a sample, a small batch or few classes. The
+peak is the top of every panel. Above 10 Mflop time must grow as T·N·B: the exponent is fitted.
 """
 
 from __future__ import annotations
 
 import math
+import statistics
 from typing import Any
 
 import numpy as np
 
 from . import drawing, rows
+from .layer import versus
 from .peers import Kernel
 from .products import MODULES, OPS, flops, line, measure
 from .session import Session
 
-FAMILIES = {"square": "T = N = B", "B = 8": "T = N", "T = 10": "N = B", "N = 10": "T = B"}
-SECONDS = (80, 16)
+FAMILIES = {"square": "T = N = B", "B = 1": "T = N", "B = 8": "T = N", "T = 10": "N = B", "N = 10": "T = B"}
+SECONDS = (190, 20)
 
 
 def shapes(family: str, quick: bool) -> list[tuple[int, tuple[int, int, int]]]:
     """(n, (T, N, B)) of a family, from small to large."""
     sizes: tuple[int, ...] = (64, 256, 512, 768) if quick else (32, 64, 128, 256, 512, 1024, 2048)
-    if family != "square":
+    if family == "B = 1":
+        sizes = (128, 1024) if quick else (64, 128, 256, 512, 1024, 2048, 4096, 8192)
+    elif family != "square":
         sizes = (128, 1024) if quick else (64, 256, 1024, 2048)
-    made = {"square": lambda n: (n, n, n), "B = 8": lambda n: (n, n, 8), "T = 10": lambda n: (10, n, n)}
+    made = {
+        "square": lambda n: (n, n, n),
+        "B = 1": lambda n: (n, n, 1),
+        "B = 8": lambda n: (n, n, 8),
+        "T = 10": lambda n: (10, n, n),
+    }
     return [(n, made.get(family, lambda n: (n, 10, n))(n)) for n in sizes]
 
 
@@ -77,7 +86,24 @@ def findings(found: list[rows.Row]) -> list[str]:
     if everything is not None:
         said.append(f"Over all families, the skinny ones included, the power is {everything:.3f}.")
     groups = rows.groups(found, "dtype", "threads").items()
-    return [*said, *(f"{dtype}, {drawing.counted(n)}: {fastest(part)}" for (dtype, n), part in groups)]
+    said += [f"{dtype}, {drawing.counted(n)}: {fastest(part)}" for (dtype, n), part in groups]
+    return said + [f"{dtype}, {drawing.counted(n)}: {text}" for (dtype, n), part in groups if (text := one_sample(part))]
+
+
+def one_sample(found: list[rows.Row]) -> str | None:
+    """How one sample's products compare with the fastest peer's, both directions; None where there are none."""
+    said = []
+    for op in ("forward", "grad_x"):
+        cases = rows.groups(rows.where(found, family="B = 1", op=op), "n")
+        ratios = {n: ratio for (n,), case in cases.items() if (ratio := versus(case)) is not None}
+        if ratios:
+            worst = min(ratios, key=lambda n: ratios[n])
+            mean = statistics.geometric_mean(ratios.values())
+            said.append(
+                f"{op} {mean:.2f} × the fastest peer's speed in the geometric mean, at worst {ratios[worst]:.2f} × "
+                f"(n = {worst})"
+            )
+    return f"one sample: {'; '.join(said)}." if said else None
 
 
 def fastest(found: list[rows.Row]) -> str:

@@ -1,10 +1,11 @@
-"""microseconds of a training step, next to NumPy, scikit-learn, PyTorch and JAX.
+"""microseconds of a training step, next to NumPy, scikit-learn, PyTorch, JAX, LIBXSMM and oneDNN.
 
 A step is a shuffled minibatch: gathered, forward, loss, backward, update. numbafc (net.fit), NumPy as installed and with
 OpenBLAS forced to its best kernels for this processor, scikit-learn's fit with the same kernels, PyTorch (eager) and JAX
-(an epoch is one compiled scan), each in a process of its own with the same number of threads. They are interleaved, round
-after round, each from the same weights on the same data; a sample is the time of an epoch divided by its steps, and the
-first epoch of a round is not counted. A peer whose parameters after eight steps are wrong is a line, and is not timed.
+(an epoch is one compiled scan) are what users have; LIBXSMM and oneDNN (an epoch is one call of a C program, perf/c) are
+what an expert writes. Each is a process of its own with the same number of threads. They are interleaved, round after
+round, each from the same weights on the same data; a sample is the time of an epoch divided by its steps, and the first
+epoch of a round is not counted. A peer whose parameters after eight steps are wrong is a line, and is not timed.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ import numpy as np
 
 from . import drawing, rounds, rows, trainers
 from .layer import versus
+from .products import EXPERTS
 from .reference import Reference, error_over_bound, reference
 from .session import Session
 
@@ -29,11 +31,12 @@ NETWORKS = (
     ((1024, 1024, 1024, 1024), 256),
 )  # fmt: skip
 QUICK = (((64, 32, 10), 32), ((784, 128, 10), 128), ((784, 512, 512, 10), 128))
-MODULES = ("numbafc", "numpy", "sklearn", "torch", "jax")
+MODULES = ("numbafc", "numpy", "sklearn", "torch", "jax", *EXPERTS)
+FRAMEWORKS = "the frameworks alone (without LIBXSMM and oneDNN)"
 RATES = {"sgd": 0.01, "adam": 0.001}
 CHECKED = 8  # steps before the parameters are compared
 EPOCHS = 3  # samples of a round
-SECONDS = (220, 26)
+SECONDS = (300, 36)
 
 
 def flops(sizes: tuple[int, ...], batch: int) -> int:
@@ -120,6 +123,8 @@ def findings(found: list[rows.Row]) -> list[str]:
         for kind in ("best", "median"):
             if text := against_peers(part, kind):
                 said.append(f"{which}, by {kind} samples: {text}")
+        if (text := against_peers(frameworks(part))) and len(frameworks(part)) < len(part):
+            said.append(f"{which}, {FRAMEWORKS}: {text}")
         said += [f"{which}: {text}" for text in cliffs(part)]
     return said
 
@@ -132,6 +137,11 @@ def against_peers(found: list[rows.Row], kind: str = "best") -> str | None:
         return None
     mean, slower = statistics.geometric_mean(ratios), sum(ratio < 1 for ratio in ratios)
     return f"{mean:.2f} × the fastest peer's speed in the geometric mean, slower in {slower} of {len(ratios)}."
+
+
+def frameworks(found: list[rows.Row]) -> list[rows.Row]:
+    """The rows without those of the peers in C."""
+    return [row for row in found if row["peer"] not in EXPERTS]
 
 
 def cliffs(found: list[rows.Row]) -> list[str]:

@@ -1,6 +1,7 @@
 """A process that times one peer's products: `python -m perf.worker NAME THREADS`, its environment set by perf.peers.
 
-It reads one JSON object a line (op, T, N, B, dtype, kernel) and answers with one. With check: the seconds of the first
+It reads one JSON object a line (op, T, N, B, dtype, kernel, form) and answers with one. form: "new", or none, for a product
+that makes its result, "out" for one that writes where it is told. With check: the seconds of the first
 call, which may have compiled, how far its result is from float64, in units of the bound and as it is, and a hash of its
 bits. Without: samples, the seconds of a call, each the mean of `calls` calls, after `warm` calls.
 """
@@ -17,9 +18,10 @@ import numpy as np
 
 from numbafc.testing import error_bound
 
+from . import c
 from .peers import serve
 
-Products = dict[str, Callable[[], Any]]
+Products = dict[str, Callable[[], Any]]  # by op; f"{op}, out=" where the result is told
 
 
 def data(T: int, N: int, B: int, dtype: str) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
@@ -33,10 +35,14 @@ def numbafc_products(W: np.ndarray, X: np.ndarray, b: np.ndarray, dY: np.ndarray
     import numbafc as fc
 
     if kernel == "auto":  # as users call it
+        Y, dW, dX = (np.empty_like(A) for A in (dY, W, X))
         calls: Products = {
             "forward": lambda: fc.forward(W, X, b),
             "grad_w": lambda: fc.grad_w(dY, X),
             "grad_x": lambda: fc.grad_x(dY, W),
+            "forward, out=": lambda: fc.forward(W, X, b, out=Y),
+            "grad_w, out=": lambda: fc.grad_w(dY, X, out=dW),
+            "grad_x, out=": lambda: fc.grad_x(dY, W, out=dX),
         }
         return calls
     return {
@@ -48,7 +54,15 @@ def numbafc_products(W: np.ndarray, X: np.ndarray, b: np.ndarray, dY: np.ndarray
 
 def numpy_products(W: np.ndarray, X: np.ndarray, b: np.ndarray, dY: np.ndarray) -> Products:
     column = b[:, np.newaxis]
-    return {"forward": lambda: W @ X + column, "grad_w": lambda: dY @ X.T, "grad_x": lambda: W.T @ dY}
+    Y, dW, dX = (np.empty_like(A) for A in (dY, W, X))
+    return {
+        "forward": lambda: W @ X + column,
+        "grad_w": lambda: dY @ X.T,
+        "grad_x": lambda: W.T @ dY,
+        "forward, out=": lambda: np.add(np.matmul(W, X, out=Y), column, out=Y),
+        "grad_w, out=": lambda: np.matmul(dY, X.T, out=dW),
+        "grad_x, out=": lambda: np.matmul(W.T, dY, out=dX),
+    }
 
 
 def torch_products(W: np.ndarray, X: np.ndarray, b: np.ndarray, dY: np.ndarray) -> Products:
@@ -56,7 +70,11 @@ def torch_products(W: np.ndarray, X: np.ndarray, b: np.ndarray, dY: np.ndarray) 
 
     weights, inputs, bias, gradient = (torch.from_numpy(A) for A in (W, X, b, dY))
     column = bias[:, None]
+    Y, dW, dX = (torch.empty_like(A) for A in (gradient, weights, inputs))
     return {
+        "forward, out=": lambda: torch.addmm(column, weights, inputs, out=Y),
+        "grad_w, out=": lambda: torch.mm(gradient, inputs.T, out=dW),
+        "grad_x, out=": lambda: torch.mm(weights.T, gradient, out=dX),
         "forward": lambda: torch.addmm(column, weights, inputs),
         "grad_w": lambda: gradient @ inputs.T,
         "grad_x": lambda: weights.T @ gradient,
@@ -78,11 +96,17 @@ def jax_products(W: np.ndarray, X: np.ndarray, b: np.ndarray, dY: np.ndarray) ->
     }
 
 
+def c_products(name: str, *arrays: np.ndarray) -> Products:
+    return {f"{op}, out=": call for op, call in c.products(name, *arrays).items()}
+
+
 PEERS: dict[str, Callable[..., Products]] = {
     "numbafc": numbafc_products,
     "numpy": numpy_products,
     "torch": torch_products,
     "jax": jax_products,
+    "libxsmm": functools.partial(c_products, "libxsmm"),
+    "onednn": functools.partial(c_products, "onednn"),
 }
 
 
@@ -119,7 +143,7 @@ class Worker:
         if kernel not in self.calls:
             make = PEERS[name] if kernel is None else functools.partial(PEERS[name], kernel=kernel)
             self.calls[kernel] = make(*self.arrays)
-        call = self.calls[kernel][job["op"]]
+        call = self.calls[kernel][job["op"] + (", out=" if job.get("form") == "out" else "")]
         return self.check(job["op"], call) if job["check"] else self.time(call, job)
 
     def check(self, op: str, call: Callable[[], Any]) -> dict[str, Any]:

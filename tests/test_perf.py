@@ -29,6 +29,7 @@ def run(tmp_path):
 def test_a_study_writes_its_rows(study, monkeypatch, tmp_path, capsys):
     monkeypatch.chdir(ROOT)
     monkeypatch.setattr(study, "MODULES", ("numbafc", "numpy", "no_such_peer"))
+    monkeypatch.setattr(study, "EXPERTS", ())
     monkeypatch.setattr(study, "QUICK", ((3, 4, 5),) if study is layer else (((7, 6, 5, 3), 16),))
     name = study.__name__.rpartition(".")[2]
     monkeypatch.setattr("perf.report.draw", lambda *_: {})
@@ -36,7 +37,7 @@ def test_a_study_writes_its_rows(study, monkeypatch, tmp_path, capsys):
     found = storage.load(tmp_path, name)
     assert rows.notes(found) == ["no_such_peer is not installed: no line of it"]
     found = rows.measured(found)
-    assert [row["peer"].split(",")[0] for row in found] == ["numbafc", "numpy", "numpy"] * (3 if study is layer else 1)
+    assert [row["peer"].split(",")[0] for row in found] == ["numbafc", "numpy", "numpy"] * (6 if study is layer else 1)
     for row in found:
         assert set(rows.FIELDS) <= set(row)
         assert row["verified"]
@@ -87,9 +88,22 @@ def test_a_peer_that_does_not_start_is_a_line(monkeypatch, tmp_path, run):
 def test_without_a_name_the_studies_are_listed(capsys):
     command.main([])
     output = capsys.readouterr().out
-    for name in ("jacobian", "layer", "calls", "size", "batch", "threads", "steps", "epoch", "start", "accuracy", "all"):
+    for name in (
+        "jacobian",
+        "layer",
+        "calls",
+        "size",
+        "batch",
+        "threads",
+        "steps",
+        "epoch",
+        "predict",
+        "start",
+        "accuracy",
+        "all",
+    ):
         assert f"\n  {name} " in output
-    assert list(studies.STUDIES) == [line.split()[0] for line in output.split("studies (")[1].splitlines()[1:11]]
+    assert list(studies.STUDIES) == [line.split()[0] for line in output.split("studies (")[1].splitlines()[1:12]]
     assert sum(module.SECONDS[1] for module in studies.STUDIES.values()) < 240
     assert sum(module.SECONDS[0] for module in studies.STUDIES.values()) < 2400
 

@@ -128,7 +128,7 @@ class Here:
     """Products computed in this process, all of them recorded; one may be planted a mistake."""
 
     def __init__(self, label, mistake=None):
-        self.label, self.kernel, self.version, self.asked = label, None, "0", []
+        self.label, self.module, self.kernel, self.version, self.asked = label, label, None, "0", []
         self.worker, self.mistake = worker.Worker(), mistake
 
     def ask(self, **job):

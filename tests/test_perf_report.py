@@ -12,7 +12,7 @@ import pytest
 ROOT = Path(__file__).parent.parent
 sys.path.append(str(ROOT))  # perf is not installed
 
-from perf import drawing, products, readme, report, rows, storage, studies  # noqa: E402
+from perf import drawing, isa, products, readme, report, rows, storage, studies  # noqa: E402
 
 
 @pytest.fixture(scope="module")
@@ -45,8 +45,11 @@ def test_the_committed_results_are_small_and_nothing_else():
     if listed.returncode:
         pytest.skip("not a git checkout")
     files = [ROOT / name for name in listed.stdout.splitlines()]
-    assert {path.name for path in files} == {"readme.png", *(f"{name}.jsonl" for name in studies.STUDIES)}
-    assert sum(path.stat().st_size for path in files) < 300 * 1024
+    found = {f"{name}.jsonl" for name in studies.STUDIES}
+    assert {path.name for path in files if path.parent == readme.RESULTS} == {"readme.png", *found}
+    assert {path.name for path in files if path.parent != readme.RESULTS} <= found
+    assert {path.parent.name for path in files} <= {"results", *isa.NAMES}
+    assert sum(path.stat().st_size for path in files) < 600 * 1024
 
 
 def test_the_committed_rows_are_of_revisions_that_there_are():
@@ -92,18 +95,19 @@ def test_the_report_says_how_time_grows_and_by_which_factor_the_shortcut_wins(dr
 def test_what_is_to_be_repeated_is_a_revision_or_said_to_be_none(drawn):
     page = (drawn / "report.html").read_text(encoding="utf-8")
     section = page[page.index("To repeat") : page.index("Options of the run")]
-    checkouts = re.findall(r"<pre>git checkout (\S+)\n.*\npython -m perf (.*) --out DIR</pre>", section)
+    checkouts = re.findall(r"<pre>git checkout (\S+)\n.*\npython -m perf (.*?)(?: --isa \w+)? --out DIR</pre>", section)
     assert sorted(name for _, names in checkouts for name in names.split()) == sorted(studies.STUDIES)
     for commit, names in checkouts:
         for name in names.split():
             assert {row["commit"] for row in rows.measured(storage.load(drawn, name))} == {commit}
-    assert "git checkout abc1234\n" in report.repeating("abc1234", ["size"])
-    changed = report.repeating("abc1234+", ["size"])
+    assert "git checkout abc1234\n" in report.repeating("abc1234", ["size"], "neon")
+    assert "python -m perf size --isa avx2 --out DIR" in report.repeating("abc1234", ["size"], "avx2")
+    changed = report.repeating("abc1234+", ["size"], "avx512")
     assert changed.startswith("<p>No revision has what was measured: the sources had changes since abc1234")
     assert "git checkout abc1234\n" in changed
     said = [rows.revision({"commit": commit}) for commit in ("abc1234", "abc1234+", None)]
     assert said == ["commit abc1234", "changes to commit abc1234", "no known commit"]
-    unknown = report.repeating(None, list(studies.STUDIES))
+    unknown = report.repeating(None, list(studies.STUDIES), "neon")
     assert "not known" in unknown
     assert "checkout " not in unknown.partition("<pre>")[2]
     assert "python -m perf all --out DIR" in unknown
@@ -181,7 +185,7 @@ def test_without_matplotlib_there_are_tables_and_a_sentence(monkeypatch, tmp_pat
     page = (tmp_path / "report.html").read_text(encoding="utf-8")
     assert "<img" not in page
     assert "<td>grad_w</td>" in page
-    assert "python -m perf layer --out DIR</pre>" in page
+    assert "python -m perf layer --isa avx512 --out DIR</pre>" in page
 
 
 @pytest.mark.parametrize("name", list(studies.STUDIES))

@@ -41,8 +41,8 @@ def test_the_two_commands_are_there_word_for_word():
 
 
 def test_its_numbers_are_those_of_the_committed_rows():
-    found = {name: rows.measured(storage.load(readme.RESULTS, name)) for name in ("layer", "steps", "size", "jacobian")}
-    assert all(row["verified"] for some in found.values() for row in some)
+    found = readme.loaded(readme.RESULTS)
+    assert all(row["verified"] for one in found for some in one.values() for row in some)
     section = readme.section(found)
     assert section in README, "python -m perf readme puts them there"
     picture = re.search(r"!\[.*?\]\((.*?)\)", section).group(1)
@@ -51,11 +51,12 @@ def test_its_numbers_are_those_of_the_committed_rows():
 
 
 def test_its_table_is_worked_out_by_hand_once():
-    part = [row for row in storage.load(readme.RESULTS, "layer") if (row["T"], row["N"], row["B"]) == (512, 512, 128)]
+    found = readme.form_of(storage.load(readme.RESULTS, "layer"), "new")
+    part = rows.where(found, T=512, N=512, B=128)
     times = {}
     for row in part:
         times.setdefault(row["peer"], []).append(1e6 * row["best"])
-    (line,) = re.findall(r"^\| three products, \(512, 512, 128\) \| (.*) \|$", README, re.M)
+    line, *_ = re.findall(r"^\| three products, \(512, 512, 128\) \| (.*) \|$", README, re.M)
     cells = [cell.strip(" *") for cell in line.split("|")]
     assert all(len(seconds) == 3 for seconds in times.values())
     assert cells[0] == f"{sum(times['numbafc']):.0f}"

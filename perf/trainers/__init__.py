@@ -8,11 +8,13 @@ for the parameters, or None.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
+from .in_c import c_trainer
 from .in_jax import jax_trainer
 from .in_numbafc import numbafc_trainer
 from .in_numpy import NumpyNetwork, numpy_trainer
@@ -30,6 +32,8 @@ TRAINERS: dict[str, Callable[[Problem], Train]] = {
     "sklearn": sklearn_trainer,
     "torch": torch_trainer,
     "jax": jax_trainer,
+    "libxsmm": functools.partial(c_trainer, "libxsmm"),
+    "onednn": functools.partial(c_trainer, "onednn"),
 }
 
 
