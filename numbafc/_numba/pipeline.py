@@ -1,0 +1,72 @@
+"""How what only kernels call is compiled: as a part of kernels, which is never run by itself.
+
+Numba makes a library of every function: optimised with all that it calls, then machine code with a way in from Python. A
+kernel is optimised with all that it calls once more, so of all that its parts need nothing but their code before that.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from numba.core import typed_passes, untyped_passes
+from numba.core.codegen import JITCodeLibrary
+from numba.core.compiler import CompilerBase, DefaultPassBuilder
+
+
+LEFT_OUT = {
+    untyped_passes.WithLifting,
+    untyped_passes.InlineClosureLikes,
+    untyped_passes.RewriteDynamicRaises,
+    untyped_passes.MakeFunctionToJitFunction,
+    untyped_passes.InlineInlinables,
+    untyped_passes.FindLiterallyCalls,
+    untyped_passes.LiteralUnroll,
+    untyped_passes.LiteralPropagationSubPipelinePass,
+    typed_passes.InlineOverloads,
+    typed_passes.NoPythonSupportedFeatureValidation,
+    typed_passes.AnnotateTypes,
+    typed_passes.DumpParforDiagnostics,
+}
+
+
+class _NoEngine:
+    """The codegen of what is not in the engine: there is no place for a function's environment."""
+
+    def set_env(self, name: str, environment: Any) -> None:
+        """Nothing to set."""
+
+
+class Part(JITCodeLibrary):
+    """A library that is linked into others and becomes no machine code."""
+
+    codegen = _NoEngine()
+
+    def finalize(self) -> None:
+        """Link what it calls; whoever links this optimises."""
+        self._raise_if_finalized()
+        seen = set()
+        for library in self._linking_libraries:
+            if library not in seen:
+                self._reload_init.update(library._reload_init)
+                seen.add(library)
+                self._final_module.link_in(library._get_module_for_linking(), preserve=True)
+        self._finalize_dynamic_globals()
+        self._finalized = True
+
+    def get_pointer_to_function(self, name: str) -> int:
+        """0: there is none."""
+        self._ensure_finalized()
+        return 0
+
+
+class PartCompiler(CompilerBase):
+    """The pipeline of functions that are parts of kernels."""
+
+    def define_pipelines(self) -> list[Any]:
+        state = self.state
+        state.flags.no_cpython_wrapper = True
+        if state.library is None:
+            state.library = Part(state.targetctx.codegen(), state.func_id.func_qualname)
+        pipeline = DefaultPassBuilder.define_nopython_pipeline(state)
+        pipeline.passes = [step for step in pipeline.passes if step[0] not in LEFT_OUT]
+        return [pipeline]
