@@ -2,6 +2,8 @@
 
 options.py      how functions are compiled, and what kernels call
 kernel.py       a kernel: compiled on first use, once per dtype
+pipeline.py     a part of kernels: compiled with them, and never by itself
+objects.py      functions in LLVM's IR: compiled without Numba, and called by address
 cache.py        where compiled kernels are kept
 arrays.py       how arrays reach compiled code
 threads.py      parallel regions, forks, the number of threads
@@ -17,6 +19,7 @@ from .environment import environment, target, unknown_to_llvm
 from .fma import fma
 from .kernel import DTYPES, Kernel, array_in, array_out, flat, flat_in, kernel
 from .lowering import cgutils, impl_ret_borrowed
+from .objects import address_of, assembly, shared
 from .options import INNER, OPTIONS, inlined, inner, interpreted, named, noinline
 from .threads import get_num_threads, most_threads, set_num_threads
 
@@ -25,10 +28,12 @@ __all__ = [
     "INNER",
     "OPTIONS",
     "Kernel",
+    "address_of",
     "array_in",
     "array_out",
     "as_integer",
     "as_real",
+    "assembly",
     "cache_folder",
     "cgutils",
     "environment",
@@ -46,6 +51,7 @@ __all__ = [
     "named",
     "noinline",
     "set_num_threads",
+    "shared",
     "target",
     "unknown_to_llvm",
 ]

@@ -52,6 +52,7 @@ class Kernel:
     function: the loops. argument_types: from Numba's scalar type to the types of all arguments. The dtype of a call is
     that of its first argument. parallel: whether its prange loops are parallel regions. allocates: whether it makes arrays.
     check: takes the same arguments; raises ValueError where lengths, indices or settings are none that the loops can bear.
+    before: what must be there before the first call with a dtype.
     """
 
     def __init__(
@@ -61,12 +62,13 @@ class Kernel:
         parallel: bool,
         allocates: bool = False,
         check: Callable[..., None] | None = None,
+        before: Callable[[np.dtype], None] | None = None,
     ) -> None:
         functools.update_wrapper(self, function)
         self.function = function
         self.argument_types = argument_types
         self.parallel = parallel
-        self.check = check
+        self.check, self.before = check, before
         # references are counted only for arrays that are made in it, and in prange: borrowed ones have an owner
         self.counts = parallel or allocates
         self.dispatchers: dict[int, Any] = {}  # by itemsize, which is faster to look up than a dtype
@@ -111,6 +113,8 @@ class Kernel:
             return np.errstate(all="ignore")(self.function)  # compiled code follows IEEE without a word
         with compiling:
             if dtype.itemsize not in self.entries:
+                if self.before is not None:
+                    self.before(dtype)
                 self._compile(dtype)
             return self.entries[dtype.itemsize]
 
@@ -152,9 +156,10 @@ def kernel(
     parallel: bool = True,
     allocates: bool = False,
     check: Callable[..., None] | None = None,
+    before: Callable[[np.dtype], None] | None = None,
 ) -> Callable[[Callable[..., Any]], Kernel]:
     """Decorator: these loops are a Kernel."""
-    return lambda function: Kernel(function, argument_types, parallel, allocates, check)
+    return lambda function: Kernel(function, argument_types, parallel, allocates, check, before)
 
 
 def _require_real(dtype: Any) -> None:

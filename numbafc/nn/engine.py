@@ -13,6 +13,7 @@ from ..kernels.epilogue import LENGTH_OF_SETTINGS
 from ..kernels.packing import aligned, whole_lines
 from ..kernels.product import on_one_thread
 from ..kernels.target import CALL, PARALLEL
+from ..kernels.vector import bring_tiles
 from . import clipping
 from .activations import Activation
 from .compiled import Compiled
@@ -116,6 +117,7 @@ class Engine:
             chosen = order[first * self.batch_size : last * self.batch_size]
             arrays, told = (self.data, self.run, self.scratch), (self.choices, self.optimizer, self.powers)
             self._minibatches.unchecked(self.run.memory, *arrays, chosen, rates[first:last], *told, step + first, results)
+            bring_tiles(self.run.memory.dtype)
             if results[REFUSED]:
                 raise RuntimeError(f"a product refused arrays of the engine ({results[REFUSED]}): a defect of numbafc")
             if results[DONE] < last:

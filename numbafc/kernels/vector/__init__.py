@@ -8,7 +8,7 @@ The dtype of the first array and the processor decide what they become.
 
 from .axpyf import AxpyfTask, axpyf_1, axpyf_2, axpyf_4, axpyf_8
 from .copy import CopyTask, copy, gather
-from .dispatch import dispatch_for, microkernel
+from .dispatch import bring_tiles, dispatch_for, first_tiles, microkernel, tiles_asked_for
 from .gemv import GemvTask, gemv
 from .microkernel import Task
 from .pointers import Operand, Strided, address, call_pointer, first_byte, matrix, row_of, span, transposed_if
@@ -27,10 +27,12 @@ __all__ = [
     "axpyf_2",
     "axpyf_4",
     "axpyf_8",
+    "bring_tiles",
     "call_pointer",
     "copy",
     "dispatch_for",
     "first_byte",
+    "first_tiles",
     "gather",
     "gemv",
     "half_vectors",
@@ -43,6 +45,7 @@ __all__ = [
     "next_height",
     "row_of",
     "span",
+    "tiles_asked_for",
     "transpose",
     "transposed_if",
     "vector_bytes",

@@ -1,0 +1,89 @@
+"""Functions that are written as a whole in LLVM's IR: made once for all kernels, without Numba, and called by address.
+
+Their instructions are where they should be, so the simplest passes of LLVM are enough, and nothing of Numba's is: such a
+function takes a twentieth of a second where it would take a fifth in a kernel. Each is an entry of the cache of its own.
+"""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+from llvmlite import binding as llvm
+from llvmlite import ir
+from numba.core.registry import cpu_target
+
+from .cache import kept
+from .threads import compiling, uninterrupted
+
+_addresses: dict[str, int] = {}
+
+
+def _target_machine() -> Any:
+    """LLVM's view of the processor, with the options that Numba gives to kernels."""
+    triple, cpu, features = cpu_target.target_context.codegen().magic_tuple()
+    relocation = "static" if triple.startswith(("x86", "i686", "amd64")) else "default"
+    options = {"reloc": relocation, "codemodel": "jitdefault", "jit": True, "opt": 3}
+    return llvm.Target.from_triple(triple).create_target_machine(cpu=cpu, features=features, **options)
+
+
+@functools.cache
+def _maker() -> Any:
+    return _target_machine()
+
+
+@functools.cache
+def _engine() -> Any:
+    """Where machine code is put. It stays as long as the process."""
+    return llvm.create_mcjit_compiler(llvm.parse_assembly(""), _target_machine())
+
+
+def made(name: str, build: Callable[[Any], Any]) -> Any:
+    """The module with the function that `build` makes in it, after LLVM's passes."""
+    module = ir.Module(name)
+    module.triple, module.data_layout = llvm.get_process_triple(), str(_maker().target_data)
+    build(module).linkage = "external"
+    code = llvm.parse_assembly(str(module))
+    code.verify()
+    passes = llvm.create_new_module_pass_manager()
+    for add in (passes.add_sroa_pass, passes.add_instruction_combine_pass, passes.add_simplify_cfg_pass):
+        add()
+    passes.run(code, llvm.create_pass_builder(_maker(), llvm.create_pipeline_tuning_options(2)))
+    return code
+
+
+def assembly(name: str, build: Callable[[Any], Any]) -> str:
+    """The assembly of a function, for who looks at it."""
+    with compiling:
+        return uninterrupted(lambda: _maker().emit_assembly(made(name, build)))
+
+
+def address_of(name: str, build: Callable[[Any], Any]) -> int:
+    """Where a function is in this process: loaded from the cache, or made and kept there.
+
+    name: one that no other function has. build: makes it in a module, under that name, and returns it.
+    """
+    with compiling:  # no fork meanwhile, and one thread
+        if name not in _addresses:
+            _addresses[name] = uninterrupted(lambda: _load(name, build))
+        return _addresses[name]
+
+
+def _load(name: str, build: Callable[[Any], Any]) -> int:
+    code = kept(name, lambda: bytes(_maker().emit_object(made(name, build))))
+    _engine().add_object_file(llvm.ObjectFileRef.from_data(code))
+    _engine().finalize_object()
+    return int(_engine().get_function_address(name))
+
+
+def shared(name: str, words: int) -> np.ndarray:
+    """Whole numbers that compiled code knows by this name, 0 at first: the linker puts in where they are in this process."""
+    numbers = np.zeros(words, np.int64)
+    llvm.add_symbol(name, numbers.ctypes.data)
+    _kept_alive.append(numbers)
+    return numbers
+
+
+_kept_alive: list[np.ndarray] = []
