@@ -19,7 +19,7 @@ from .environment import environment, target, unknown_to_llvm
 from .fma import fma
 from .kernel import DTYPES, Kernel, array_in, array_out, flat, flat_in, kernel
 from .lowering import cgutils, impl_ret_borrowed
-from .objects import address_of, assembly, shared
+from .objects import addresses_of, assembly, shared
 from .options import INNER, OPTIONS, inlined, inner, interpreted, named, noinline
 from .threads import get_num_threads, most_threads, set_num_threads
 
@@ -28,7 +28,7 @@ __all__ = [
     "INNER",
     "OPTIONS",
     "Kernel",
-    "address_of",
+    "addresses_of",
     "array_in",
     "array_out",
     "as_integer",

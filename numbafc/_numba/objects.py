@@ -7,7 +7,7 @@ function takes a twentieth of a second where it would take a fifth in a kernel. 
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import numpy as np
@@ -18,7 +18,7 @@ from numba.core.registry import cpu_target
 from .cache import kept
 from .threads import compiling, uninterrupted
 
-_addresses: dict[str, int] = {}
+_addresses: dict[str, dict[str, int]] = {}
 
 
 def _target_machine() -> Any:
@@ -40,11 +40,15 @@ def _engine() -> Any:
     return llvm.create_mcjit_compiler(llvm.parse_assembly(""), _target_machine())
 
 
-def made(name: str, build: Callable[[Any], Any]) -> Any:
-    """The module with the function that `build` makes in it, after LLVM's passes."""
-    module = ir.Module(name)
+Builds = Mapping[str, Callable[[Any], Any]]
+
+
+def made(builds: Builds) -> Any:
+    """The module with functions that are built in it, after LLVM's passes."""
+    module = ir.Module()
     module.triple, module.data_layout = llvm.get_process_triple(), str(_maker().target_data)
-    build(module).linkage = "external"
+    for build in builds.values():
+        build(module).linkage = "external"
     code = llvm.parse_assembly(str(module))
     code.verify()
     passes = llvm.create_new_module_pass_manager()
@@ -54,28 +58,29 @@ def made(name: str, build: Callable[[Any], Any]) -> Any:
     return code
 
 
-def assembly(name: str, build: Callable[[Any], Any]) -> str:
-    """The assembly of a function, for who looks at it."""
+def assembly(builds: Builds) -> str:
+    """The assembly of functions, for who looks at it."""
     with compiling:
-        return uninterrupted(lambda: _maker().emit_assembly(made(name, build)))
+        return uninterrupted(lambda: _maker().emit_assembly(made(builds)))
 
 
-def address_of(name: str, build: Callable[[Any], Any]) -> int:
-    """Where a function is in this process: loaded from the cache, or made and kept there.
+def addresses_of(name: str, builds: Builds) -> dict[str, int]:
+    """Where functions are in this process: loaded from the cache, or made and kept there together.
 
-    name: one that no other function has. build: makes it in a module, under that name, and returns it.
+    name: of all of them. builds: by names that no other functions have, what makes each in a module, and returns it.
     """
     with compiling:  # no fork meanwhile, and one thread
         if name not in _addresses:
-            _addresses[name] = uninterrupted(lambda: _load(name, build))
+            _addresses[name] = uninterrupted(lambda: _load(name, builds))
         return _addresses[name]
 
 
-def _load(name: str, build: Callable[[Any], Any]) -> int:
-    code = kept(name, lambda: bytes(_maker().emit_object(made(name, build))))
-    _engine().add_object_file(llvm.ObjectFileRef.from_data(code))
-    _engine().finalize_object()
-    return int(_engine().get_function_address(name))
+def _load(name: str, builds: Builds) -> dict[str, int]:
+    code = kept(name, lambda: bytes(_maker().emit_object(made(builds))))
+    engine = _engine()
+    engine.add_object_file(llvm.ObjectFileRef.from_data(code))
+    engine.finalize_object()
+    return {one: int(engine.get_function_address(one)) for one in builds}
 
 
 def shared(name: str, words: int) -> np.ndarray:

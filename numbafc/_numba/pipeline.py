@@ -41,6 +41,10 @@ class Part(JITCodeLibrary):
 
     codegen = _NoEngine()
 
+    def _optimize_functions(self, ll_module: Any) -> None:
+        """Not yet: the kernel's passes see everything at once."""
+        ll_module.data_layout = self._codegen._data_layout
+
     def finalize(self) -> None:
         """Link what it calls; whoever links this optimises."""
         self._raise_if_finalized()

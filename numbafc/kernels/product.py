@@ -19,7 +19,7 @@ from .level2 import axpyf_rows, row_sums, single_column
 from .overlaps import overlaps
 from .packing import is_axpyf, is_gemv, is_gemv_transposed, sums_by_gemv, vectors_of, workspace_for
 from .target import FROM_MEMORY, PARALLEL
-from .vector import Strided, address, dispatch_for, first_tiles, tiles_asked_for, transposed_if
+from .vector import Strided, address, dispatch_for, first_functions, tiles_asked_for, transposed_if
 
 # Flags: which of P, Q and R are the transposes of A, X and Y, and what is done besides. The epilogue is in the bits from
 # EPILOGUE on: a call from Python that reads one number more takes some 20 ns longer.
@@ -77,7 +77,7 @@ def _check(P, Q, b, R, sums, workspace, flags, state):
         )
 
 
-@kernel(product_types, parallel=False, check=_check, before=first_tiles)
+@kernel(product_types, parallel=False, check=_check, before=first_functions)
 def on_one_thread(P, Q, b, R, sums, workspace, flags, state):
     """R = epilogue(P Q), each transposed as the flags say; with ROW_SUMS also sums[t] = Σ_k A[t,k].
 

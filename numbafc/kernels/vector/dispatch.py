@@ -6,7 +6,6 @@ work, to the same bits, and it is asked for; who has called then brings it, for 
 
 from __future__ import annotations
 
-import functools
 from dataclasses import replace
 from typing import Any
 
@@ -15,17 +14,14 @@ from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
-from ..._numba import DTYPES, address_of, assembly, shared
+from ..._numba import addresses_of, assembly
 from ..target import target_features, tiles_for
-from .function import I64, POINTER, i64
+from .function import POINTER, i64
 from .microkernel import Task, TileFunction
 from .pointers import numbers_of
+from .table import ADDRESSES, ASKED, FIRST, FUNCTIONS, TABLES, bring, table_for, word_of
 
-# A dispatch is whole numbers: whether any tile is asked for, then the address of each tile, or 0, then whether it is.
-ROW = 32  # addresses for one width: more than any tile has rows
-PLACES = 8 * ROW
-ASKED = 1 + PLACES
-_dispatches = {dtype.itemsize: shared(f"numbafc_tiles_f{8 * dtype.itemsize}", 1 + 2 * PLACES) for dtype in DTYPES}
+ROW = 32  # places for one width: more than any tile has rows
 
 
 def places(dtype: np.dtype) -> list[int]:
@@ -42,37 +38,45 @@ def _tile(dtype: np.dtype, place: int) -> tuple[str, Any]:
     return name, lambda module: TileFunction(module, sizes, bits, rows, max(width, 1)).build()
 
 
-def _bring(dtype: np.dtype, place: int) -> None:
-    _dispatches[dtype.itemsize][1 + place] = address_of(*_tile(dtype, place))
+def first_functions(dtype: np.dtype) -> None:
+    """Bring what every product may need: the tiles of one row, which can stand for all, and the functions of the table."""
+    tiles, bits = tiles_for(dtype, target_features()), 8 * dtype.itemsize
+    ones = [place for place in places(dtype) if place % ROW == 1]
+    builds = {name: build for name, build in (_tile(dtype, place) for place in ones)}
+    words = [ADDRESSES + place for place in ones]
+    for n, (name, make) in enumerate(FUNCTIONS.items()):
+        builds[f"numbafc_{name}_v{tiles.lanes}f{bits}"] = lambda module, make=make: make(module, tiles, bits).build()
+        words.append(FIRST + n)
+    found = addresses_of(f"numbafc_first_f{bits}", builds)
+    for word, address in zip(words, found.values(), strict=True):
+        bring(dtype, word, address)
 
 
-def first_tiles(dtype: np.dtype) -> None:
-    """Bring the tiles of one row, which can stand for all."""
-    for place in places(dtype):
-        if place % ROW == 1:
-            _bring(dtype, place)
+def _bring_tile(dtype: np.dtype, place: int) -> None:
+    name, build = _tile(dtype, place)
+    bring(dtype, ADDRESSES + place, addresses_of(name, {name: build})[name])
 
 
 def all_tiles(dtype: np.dtype) -> None:
     """Bring every tile that there is."""
     for place in places(dtype):
-        _bring(dtype, place)
+        if place % ROW != 1:
+            _bring_tile(dtype, place)
 
 
 def bring_tiles(dtype: np.dtype) -> None:
     """Bring the tiles that were asked for."""
-    dispatch = _dispatches[dtype.itemsize]
-    if dispatch[0]:
-        dispatch[0] = 0  # before the places are read: whoever asks meanwhile asks once more
-        for place in np.flatnonzero(dispatch[ASKED:]).tolist():
-            _bring(dtype, place)
-            dispatch[ASKED + place] = 0
+    table = TABLES[dtype.itemsize]
+    if table[0]:
+        table[0] = 0  # before the places are read: whoever asks meanwhile asks once more
+        for place in np.flatnonzero(table[ASKED:FIRST]).tolist():
+            _bring_tile(dtype, place)
+            table[ASKED + place] = 0
 
 
-@functools.cache
 def assembly_of_tiles(dtype: np.dtype) -> str:
     """The assembly of all tiles, for tests of what is in their loops."""
-    return "\n".join(assembly(*_tile(dtype, place)) for place in places(dtype))
+    return assembly(dict(_tile(dtype, place) for place in places(dtype)))
 
 
 @intrinsic
@@ -80,10 +84,7 @@ def dispatch_for(typingctx: Any, A: Any) -> Any:
     """The dispatch for A's dtype. The functions between a kernel and `microkernel` hand it on."""
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        name, kind = f"numbafc_tiles_f{signature.args[0].dtype.bitwidth}", ir.ArrayType(I64, 1 + 2 * PLACES)
-        if name not in builder.module.globals:
-            ir.GlobalVariable(builder.module, kind, name)  # defined in each process
-        return builder.bitcast(builder.module.globals[name], context.get_value_type(types.voidptr))
+        return builder.bitcast(table_for(builder, signature.args[0]), context.get_value_type(types.voidptr))
 
     return types.voidptr(A), codegen
 
@@ -93,7 +94,7 @@ def tiles_asked_for(typingctx: Any, dispatch: Any) -> Any:
     """Whether any tile is asked for: 0 or 1."""
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-        return builder.load(builder.bitcast(args[0], POINTER), align=8, typ=I64)
+        return builder.load(word_of(builder, args[0], i64(0)), align=8)
 
     return types.intp(types.voidptr), codegen
 
@@ -107,21 +108,22 @@ def microkernel(typingctx: Any, dispatch: Any, rows: Any, vectors: Any, task: An
 
     def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
         dispatch, rows, vectors, task = args
-        start, row = builder.bitcast(dispatch, POINTER), builder.mul(vectors, i64(ROW))
+        row = builder.mul(vectors, i64(ROW))
         place = builder.add(row, rows)
-
-        def at(number: Any, first: int) -> Any:
-            return builder.bitcast(builder.gep(start, [builder.add(number, i64(first))], source_etype=I64), I64.as_pointer())
-
         numbers = numbers_of(builder, signature.args[3], task)
-        tiles = Task._fields[::-1].index("tiles")
         kind = ir.FunctionType(ir.VoidType(), [number.type for number in numbers]).as_pointer()
-        there, of_one = (builder.load(at(number, 1), align=8, typ=kind) for number in (place, builder.add(row, i64(1))))
+
+        def word(number: Any, first: int) -> Any:
+            return word_of(builder, dispatch, number, first)
+
+        there = builder.load(word(place, ADDRESSES), align=8, typ=kind)
+        of_one = builder.load(word(builder.add(row, i64(1)), ADDRESSES), align=8, typ=kind)
         missing = builder.icmp_unsigned("==", there, ir.Constant(kind, None))
         with builder.if_then(missing, likely=False):
-            builder.store(i64(1), at(place, ASKED), align=8)
-            builder.store(i64(1), at(i64(0), 0), align=8)
-        numbers[-1 - tiles] = builder.select(missing, builder.mul(numbers[-1 - tiles], rows), numbers[-1 - tiles])
+            builder.store(i64(1), word(place, ASKED), align=8)
+            builder.store(i64(1), word(i64(0), 0), align=8)
+        tiles = Task._fields.index("tiles") - len(Task._fields)
+        numbers[tiles] = builder.select(missing, builder.mul(numbers[tiles], rows), numbers[tiles])
         builder.call(builder.select(missing, of_one, there), numbers)
         return context.get_dummy_value()
 
