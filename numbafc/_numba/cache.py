@@ -146,6 +146,8 @@ class NoCache(NullCache):
     def __exit__(self, *_: object) -> None:
         pass
 
+    code = None
+
     def wait(self) -> None:
         """There is nothing to wait for."""
 

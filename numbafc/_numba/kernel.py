@@ -21,6 +21,7 @@ from numba import types
 from .arrays import borrowed, is_array, wanted
 from .cache import cache_for
 from .options import OPTIONS, interpreted, named, with_inlined
+from .pipeline import registered
 from .threads import compiling, launch, uninterrupted
 
 DTYPES = (np.dtype(np.float32), np.dtype(np.float64))
@@ -122,8 +123,7 @@ class Kernel:
         dispatcher, signature = uninterrupted(lambda: self._dispatcher(dtype))
         with dispatcher._cache as cache:
             cache.wait()
-            with _without_collections():
-                uninterrupted(lambda: dispatcher.compile(signature))
+            uninterrupted(lambda: _compiled(dispatcher, signature, cache.code is not None))
         dispatcher.disable_compile()
         self.dispatchers[dtype.itemsize] = dispatcher
         (compiled,) = dispatcher.overloads.values()
@@ -160,6 +160,12 @@ def kernel(
 ) -> Callable[[Callable[..., Any]], Kernel]:
     """Decorator: these loops are a Kernel."""
     return lambda function: Kernel(function, argument_types, parallel, allocates, check, before)
+
+
+def _compiled(dispatcher: Any, signature: tuple[Any, ...], is_there: bool) -> None:
+    """Compile, or load what is there, which needs nothing but that."""
+    with _without_collections(), contextlib.nullcontext() if is_there else registered():
+        dispatcher.compile(signature)
 
 
 def _require_real(dtype: Any) -> None:
