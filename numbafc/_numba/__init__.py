@@ -4,6 +4,7 @@ options.py      how functions are compiled, and what kernels call
 kernel.py       a kernel: compiled on first use, once per dtype
 pipeline.py     a part of kernels: compiled with them, and never by itself
 objects.py      functions in LLVM's IR: compiled without Numba, and called by address
+ahead.py        kernels that a second process compiles meanwhile
 cache.py        where compiled kernels are kept
 arrays.py       how arrays reach compiled code
 threads.py      parallel regions, forks, the number of threads
@@ -17,7 +18,8 @@ from .bits import as_integer, as_real
 from .cache import cache_folder
 from .environment import environment, target, unknown_to_llvm
 from .fma import fma
-from .kernel import DTYPES, Kernel, array_in, array_out, flat, flat_in, kernel
+from .folder import for_everybody, keep_in
+from .kernel import DTYPES, KERNELS, Kernel, compilations, array_in, array_out, flat, flat_in, kernel
 from .lowering import cgutils, impl_ret_borrowed
 from .objects import addresses_of, assembly, shared
 from .options import INNER, OPTIONS, inlined, inner, interpreted, named, noinline
@@ -26,6 +28,7 @@ from .threads import get_num_threads, most_threads, set_num_threads
 __all__ = [
     "DTYPES",
     "INNER",
+    "KERNELS",
     "OPTIONS",
     "Kernel",
     "addresses_of",
@@ -36,16 +39,19 @@ __all__ = [
     "assembly",
     "cache_folder",
     "cgutils",
+    "compilations",
     "environment",
     "flat",
     "flat_in",
     "fma",
+    "for_everybody",
     "get_num_threads",
     "impl_ret_borrowed",
     "inlined",
     "inner",
     "interpreted",
     "is_array",
+    "keep_in",
     "kernel",
     "most_threads",
     "named",

@@ -47,6 +47,10 @@ def flat_in(of: Any) -> Any:
     return types.Array(of, 1, "C", readonly=True)
 
 
+KERNELS: dict[str, Kernel] = {}  # all there are, by their names
+compilations: list[Callable[[Kernel, bool], None]] = []  # told what is compiled now, and when it is done
+
+
 class Kernel:
     """A function with index loops, compiled once for each dtype, when a call first needs it.
 
@@ -66,6 +70,8 @@ class Kernel:
         before: Callable[[np.dtype], None] | None = None,
     ) -> None:
         functools.update_wrapper(self, function)
+        self.name = f"{function.__module__}.{function.__qualname__}_{'parallel' if parallel else 'serial'}"
+        KERNELS[self.name] = self
         self.function = function
         self.argument_types = argument_types
         self.parallel = parallel
@@ -122,8 +128,13 @@ class Kernel:
     def _compile(self, dtype: np.dtype) -> None:
         dispatcher, signature = uninterrupted(lambda: self._dispatcher(dtype))
         with dispatcher._cache as cache:
+            told = list(compilations) if cache.code is None else []
+            for tell in told:
+                tell(self, False)
             cache.wait()
             uninterrupted(lambda: _compiled(dispatcher, signature, cache.code is not None))
+            for tell in told:
+                tell(self, True)
         dispatcher.disable_compile()
         self.dispatchers[dtype.itemsize] = dispatcher
         (compiled,) = dispatcher.overloads.values()
@@ -137,6 +148,10 @@ class Kernel:
         signature = tuple(map(borrowed, self.argument_types(numba.from_dtype(dtype))))
         dispatcher._cache = cache_for(function, build, signature, self.counts)
         return dispatcher, signature
+
+    def is_there(self, dtype: np.dtype) -> bool:
+        """Whether it need not be compiled for this dtype."""
+        return dtype.itemsize in self.entries or self._dispatcher(dtype)[0]._cache.code is not None
 
     def address(self, dtype: np.dtype) -> np.ndarray:
         """Where the compiled function is in this process: an array of one address, for call_pointer of kernels/vector."""

@@ -8,7 +8,7 @@ The dtype of the first array and the processor decide what they become.
 
 from .axpyf import AxpyfTask, axpyf_1, axpyf_2, axpyf_4, axpyf_8
 from .copy import CopyTask, copy, gather
-from .dispatch import bring_tiles, dispatch_for, first_functions, microkernel, tiles_asked_for
+from .dispatch import all_tiles, assembly_of_tiles, bring_tiles, dispatch_for, first_functions, microkernel, tiles_asked_for
 from .gemv import GemvTask, gemv
 from .microkernel import Task
 from .pointers import Operand, Strided, address, call_pointer, first_byte, matrix, row_of, span, transposed_if
@@ -23,6 +23,8 @@ __all__ = [
     "Strided",
     "Task",
     "address",
+    "all_tiles",
+    "assembly_of_tiles",
     "axpyf_1",
     "axpyf_2",
     "axpyf_4",
