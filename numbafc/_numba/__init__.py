@@ -23,7 +23,7 @@ from .kernel import DTYPES, KERNELS, Kernel, compilations, array_in, array_out, 
 from .lowering import cgutils, impl_ret_borrowed
 from .objects import addresses_of, assembly, shared
 from .options import INNER, OPTIONS, inlined, inner, interpreted, named, noinline
-from .threads import get_num_threads, most_threads, set_num_threads
+from .threads import compiling, get_num_threads, most_threads, set_num_threads
 
 __all__ = [
     "DTYPES",
@@ -40,6 +40,7 @@ __all__ = [
     "cache_folder",
     "cgutils",
     "compilations",
+    "compiling",
     "environment",
     "flat",
     "flat_in",

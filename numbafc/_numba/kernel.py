@@ -11,6 +11,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import gc
+import threading
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -120,9 +121,8 @@ class Kernel:
             return np.errstate(all="ignore")(self.function)  # compiled code follows IEEE without a word
         with compiling:
             if dtype.itemsize not in self.entries:
-                if self.before is not None:
-                    self.before(dtype)
-                self._compile(dtype)
+                with _meanwhile(self.before, dtype):
+                    self._compile(dtype)
             return self.entries[dtype.itemsize]
 
     def _compile(self, dtype: np.dtype) -> None:
@@ -175,6 +175,34 @@ def kernel(
 ) -> Callable[[Callable[..., Any]], Kernel]:
     """Decorator: these loops are a Kernel."""
     return lambda function: Kernel(function, argument_types, parallel, allocates, check, before)
+
+
+@contextlib.contextmanager
+def _meanwhile(work: Callable[[np.dtype], None] | None, dtype: np.dtype) -> Iterator[None]:
+    """Something else that must be done until the end, in another thread: LLVM works while Python does, and the other way."""
+    failures: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            work(dtype)  # type: ignore[misc]
+        except BaseException as error:
+            failures.append(error)
+
+    thread = None
+    if work is not None:
+        thread = threading.Thread(target=run, name="numbafc compiles, too")
+        try:
+            thread.start()
+        except RuntimeError:  # no more threads can be started
+            thread = None
+            run()
+    try:
+        yield
+    finally:
+        if thread is not None:
+            uninterrupted(thread.join)
+        if failures:
+            raise failures[0]
 
 
 def _compiled(dispatcher: Any, signature: tuple[Any, ...], is_there: bool) -> None:

@@ -7,6 +7,7 @@ function takes a twentieth of a second where it would take a fifth in a kernel. 
 from __future__ import annotations
 
 import functools
+import threading
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -16,8 +17,9 @@ from llvmlite import ir
 from numba.core.registry import cpu_target
 
 from .cache import kept
-from .threads import compiling, uninterrupted
+from .threads import uninterrupted
 
+_one_thread = threading.RLock()
 _addresses: dict[str, dict[str, int]] = {}
 
 
@@ -60,16 +62,15 @@ def made(builds: Builds) -> Any:
 
 def assembly(builds: Builds) -> str:
     """The assembly of functions, for who looks at it."""
-    with compiling:
-        return uninterrupted(lambda: _maker().emit_assembly(made(builds)))
+    return uninterrupted(lambda: _maker().emit_assembly(made(builds)))
 
 
 def addresses_of(name: str, builds: Builds) -> dict[str, int]:
     """Where functions are in this process: loaded from the cache, or made and kept there together.
 
-    name: of all of them. builds: by names that no other functions have, what makes each in a module, and returns it.
+    For who holds the lock `compiling`, or is waited for by who does: no fork meanwhile. name: of all of them. builds: by names that no other functions have, what makes each in a module, and returns it.
     """
-    with compiling:  # no fork meanwhile, and one thread
+    with _one_thread:
         if name not in _addresses:
             _addresses[name] = uninterrupted(lambda: _load(name, builds))
         return _addresses[name]

@@ -28,6 +28,7 @@ LEFT_OUT = {
     untyped_passes.LiteralUnroll,
     untyped_passes.LiteralPropagationSubPipelinePass,
     typed_passes.InlineOverloads,
+    typed_passes.NopythonRewrites,
     typed_passes.NoPythonSupportedFeatureValidation,
     typed_passes.AnnotateTypes,
     typed_passes.DumpParforDiagnostics,

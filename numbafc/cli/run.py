@@ -18,7 +18,7 @@ from .interrupts import one_stop
 from .outputs import Saver
 from .places import Place, SavedElsewhere, save_for_good
 from .sources import Source, file_word, score_name
-from .waiting import compiling, of_training
+from .waiting import of_training, told
 
 SOME = 10_000  # samples, drawn by the split: enough to see that a network is worse than none
 
@@ -67,7 +67,7 @@ class Run:
         validation = self.held_out.X, self.held_out.y
         needed = of_training(self.net, self.asked, len(self.training.X))
         show = Display(self.net, self.asked["epochs"], lines.console(), lines.say, needed)
-        with one_stop(), compiling(needed, self.net.dtype, show.wait_for), show as display:
+        with one_stop(), told(show.wait_for), show as display:
             callbacks = display, Saver(lambda: self.place.save(self.net, self._of_a_part()), _aside)
             try:
                 self.net.fit(self.training.X, self.training.y, validation=validation, callbacks=callbacks, **self.asked)

@@ -10,41 +10,43 @@ import numpy as np
 
 from .. import _numba
 from .._numba import Kernel, ahead
-from ..kernels.target import PARALLEL
-from ..kernels.threads import _on_threads
-from ..nn import ACTIVATIONS, LOSSES, MLP
+from ..nn import ACTIVATIONS, LOSSES, MLP, OPTIMIZERS
 from ..nn.engine import kernels_of, parts_of
-
-BESIDE = 2  # so many kernels are worth a process, which takes half a second to begin
 
 
 def of_training(net: MLP, asked: dict[str, Any], samples: int) -> list[Kernel]:
-    """The kernels that a training calls, and that have to be compiled first. The slowest come first."""
+    """The kernels that a training calls, and that have to be compiled first. asked: the settings of fit."""
     recipe = net.training.recipe if net.training is not None and "resume" in asked else None
-    step = recipe.optimizer if recipe is not None else asked["optimizer"]
-    batch = recipe.batch_size if recipe is not None else asked["batch_size"]
-    if not hasattr(step, "compiled"):
-        return []
+    step, batch = (asked[n] if recipe is None else getattr(recipe, n) for n in ("optimizer", "batch_size"))
     parts = parts_of(net.sizes, min(batch, samples))
-    kernels = kernels_of(ACTIVATIONS[net.activation], LOSSES[net.loss_name], step.compiled(), parts)
-    if _numba.get_num_threads() > 1 and max(np.multiply(net.sizes[:-1], net.sizes[1:])) * samples >= PARALLEL:
-        kernels.insert(2, _on_threads)  # for the scores of all samples
-    return ahead.missing(kernels, net.dtype)
+    return ahead.missing(_kernels(net.activation, net.loss_name, step, parts), net.dtype)
+
+
+def _kernels(activation: str, loss: str, step: Any, parts: int) -> list[Kernel]:
+    return kernels_of(ACTIVATIONS[activation], LOSSES[loss], step.compiled(), parts)
+
+
+def beside(given: dict[str, Any]) -> contextlib.AbstractContextManager[None]:
+    """Meanwhile another process compiles what a training with these options will most likely wait for.
+
+    Before any data are read, so that it is done when they are. The first kernel, which takes longest, is compiled here.
+    """
+    loss = "cross_entropy" if given["loss"] == "auto" else given["loss"]
+    dtype = np.dtype(given["dtype"])
+    first, *others = _kernels(given["activation"], loss, OPTIMIZERS[given["optimizer"]](), 1)
+    needed = ahead.missing([first, *others], dtype)
+    return ahead.compiled_beside([kernel for kernel in needed if kernel is not first], dtype)
 
 
 @contextlib.contextmanager
-def compiling(kernels: list[Kernel], dtype: np.dtype, tell: Callable[[str, bool], None]) -> Iterator[None]:
-    """Meanwhile, kernels are compiled side by side, and `tell` hears the name of each that is waited for, and its end."""
+def told(tell: Callable[[str, bool], None]) -> Iterator[None]:
+    """Meanwhile, `tell` hears the name of each kernel that is waited for, and then that it is there."""
 
     def hear(kernel: Kernel, done: bool) -> None:
         tell(kernel.function.__name__.strip("_"), done)
 
-    first, *rest = [*kernels, None]
-    others = [kernel for kernel in rest if kernel is not None]
-    beside = ahead.compiled_beside(others, dtype) if len(kernels) >= BESIDE else contextlib.nullcontext()
     _numba.compilations.append(hear)
     try:
-        with beside:
-            yield
+        yield
     finally:
         _numba.compilations.remove(hear)

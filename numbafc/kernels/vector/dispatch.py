@@ -14,7 +14,7 @@ from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
-from ..._numba import addresses_of, assembly
+from ..._numba import addresses_of, assembly, compiling
 from ..target import target_features, tiles_for
 from .function import POINTER, i64
 from .microkernel import Task, TileFunction
@@ -59,9 +59,10 @@ def _bring_tile(dtype: np.dtype, place: int) -> None:
 
 def all_tiles(dtype: np.dtype) -> None:
     """Bring every tile that there is."""
-    for place in places(dtype):
-        if place % ROW != 1:
-            _bring_tile(dtype, place)
+    with compiling:
+        for place in places(dtype):
+            if place % ROW != 1:
+                _bring_tile(dtype, place)
 
 
 def bring_tiles(dtype: np.dtype) -> None:
@@ -69,9 +70,10 @@ def bring_tiles(dtype: np.dtype) -> None:
     table = TABLES[dtype.itemsize]
     if table[0]:
         table[0] = 0  # before the places are read: whoever asks meanwhile asks once more
-        for place in np.flatnonzero(table[ASKED:FIRST]).tolist():
-            _bring_tile(dtype, place)
-            table[ASKED + place] = 0
+        with compiling:
+            for place in np.flatnonzero(table[ASKED:FIRST]).tolist():
+                _bring_tile(dtype, place)
+                table[ASKED + place] = 0
 
 
 def assembly_of_tiles(dtype: np.dtype) -> str:
