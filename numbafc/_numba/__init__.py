@@ -19,7 +19,7 @@ from .cache import cache_folder
 from .environment import environment, target, unknown_to_llvm
 from .fma import fma
 from .folder import for_everybody, keep_in
-from .kernel import DTYPES, KERNELS, Kernel, compilations, array_in, array_out, flat, flat_in, kernel
+from .kernel import DTYPES, KERNELS, Kernel, array_in, array_out, compilations, flat, flat_in, kernel
 from .lowering import cgutils, impl_ret_borrowed
 from .objects import addresses_of, assembly, shared
 from .options import INNER, OPTIONS, inlined, inner, interpreted, named, noinline

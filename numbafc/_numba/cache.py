@@ -90,7 +90,7 @@ def _found(place: Path | None, name: str, key: bytes) -> bytes | None:
 
 
 def kept(name: str, make: Callable[[], bytes]) -> bytes:
-    """The machine code under this name, from the cache, or made and put there. It depends on nothing but the process's facts.
+    """The machine code under this name, from the cache, or made and put there; it depends on nothing but the process.
 
     Of several processes one makes it, and the others wait.
     """

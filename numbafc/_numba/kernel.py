@@ -179,7 +179,7 @@ def kernel(
 
 @contextlib.contextmanager
 def _meanwhile(work: Callable[[np.dtype], None] | None, dtype: np.dtype) -> Iterator[None]:
-    """Something else that must be done until the end, in another thread: LLVM works while Python does, and the other way."""
+    """Something else that must be done until the end, in another thread: LLVM works while Python does, and back."""
     failures: list[BaseException] = []
 
     def run() -> None:

@@ -68,7 +68,8 @@ def assembly(builds: Builds) -> str:
 def addresses_of(name: str, builds: Builds) -> dict[str, int]:
     """Where functions are in this process: loaded from the cache, or made and kept there together.
 
-    For who holds the lock `compiling`, or is waited for by who does: no fork meanwhile. name: of all of them. builds: by names that no other functions have, what makes each in a module, and returns it.
+    For who holds the lock `compiling`, or is waited for by who does: no fork meanwhile. name: of all of them. builds: by
+    names that no other functions have, what makes each in a module, under its name, and returns it.
     """
     with _one_thread:
         if name not in _addresses:
@@ -85,7 +86,7 @@ def _load(name: str, builds: Builds) -> dict[str, int]:
 
 
 def shared(name: str, words: int) -> np.ndarray:
-    """Whole numbers that compiled code knows by this name, 0 at first: the linker puts in where they are in this process."""
+    """Whole numbers that compiled code knows by this name, 0 at first: the linker knows where they are in this process."""
     numbers = np.zeros(words, np.int64)
     llvm.add_symbol(name, numbers.ctypes.data)
     _kept_alive.append(numbers)

@@ -21,16 +21,20 @@ NUMBA_CACHE_DIR=/opt/kernels numbafc train
 To = Annotated[Path, typer.Option("--to", help="The folder that kernels are put in; NUMBA_CACHE_DIR then names it.")]
 
 
-def compile(to: To) -> None:
+def compile(to: To) -> None:  # noqa: A001  the command's name
     """Compile all kernels ahead, into a folder that may then be read-only.
 
-    For container images, and for machines where nothing can be written. The folder is for this version of numbafc, Python
-    and Numba, and for processors that have all that this one has. Its user and, if that is root, everybody else may read it.
+    For container images, and for machines where nothing can be written. The folder is for these versions of numbafc, Python
+    and Numba, and for this type of processor. Kernels are taken from a folder of the user's own or of root's.
     """
     place = _numba.keep_in(to)
     kernels = sorted(_numba.KERNELS.values(), key=lambda kernel: kernel.name)
     show = screen.Lines()
-    bar = TextColumn("{task.completed}/{task.total}", markup=False), BarColumn(), TextColumn("{task.description}", markup=False)
+    bar = (
+        TextColumn("{task.completed}/{task.total}", markup=False),
+        BarColumn(),
+        TextColumn("{task.description}", markup=False),
+    )
     with Progress(*bar, console=show.console(), disable=not show.console().is_interactive) as progress:
         task = progress.add_task("compiling", total=len(kernels) * len(_numba.DTYPES))
         for dtype in _numba.DTYPES:

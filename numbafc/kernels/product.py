@@ -82,7 +82,7 @@ def on_one_thread(P, Q, b, R, sums, workspace, flags, state):
     """R = epilogue(P Q), each transposed as the flags say; with ROW_SUMS also sums[t] = Σ_k A[t,k].
 
     P, Q, R: A, X and Y or their transposes. b: as the epilogue wants it (epilogue.py). state: bytes from R to the state of
-    a step. Returns 0 or TILES where it was done, else an answer, and then nothing was written. Epilogues beyond BIAS are the
+    a step. Returns 0 or TILES where it was done, else an answer; nothing was written then. Epilogues beyond BIAS are the
     microkernel's own: UNFIT where the product takes another way, and for a step whose sums are more than one block.
     """
     dispatch, epilogue = dispatch_for(R), flags >> EPILOGUE

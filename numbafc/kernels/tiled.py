@@ -29,7 +29,7 @@ from .product import (
     WITH_BIAS,
     on_one_thread,
 )
-from .threads import on_threads
+from .threads import is_worth, on_threads
 from .vector import bring_tiles
 
 
@@ -126,7 +126,7 @@ def _again(answer: int, arrays: tuple[Any, ...], flags: int) -> bool:
             R[...] = dense
         return done
     threads = get_num_threads() if answer == LARGE else 1
-    if threads > 1:
+    if threads > 1 and is_worth(R.dtype, R.size * max(P.shape)):
         return _with_workspace(on_threads, arrays, flags, threads)
     return _with_workspace(on_one_thread.unchecked, arrays, flags | ANY_SIZE, 0)
 

@@ -1,7 +1,7 @@
 """The dispatch of the microkernel: the addresses of all tiles that a dtype and a processor have, and the call of one.
 
-A tile is compiled by itself, when somebody needs it (_numba/objects.py). Where one is not there yet, tiles of one row do its
-work, to the same bits, and it is asked for; who has called then brings it, for the next time (`bring_tiles`).
+A tile is compiled by itself, when somebody needs it (_numba/objects.py). Where one is not there yet, tiles of one row do
+its work, to the same bits, and it is asked for; who has called then brings it, for the next time (`bring_tiles`).
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from numba.extending import intrinsic
 
 from ..._numba import addresses_of, assembly, compiling
 from ..target import target_features, tiles_for
-from .function import POINTER, i64
+from .function import i64
 from .microkernel import Task, TileFunction
 from .pointers import numbers_of
 from .table import ADDRESSES, ASKED, FIRST, FUNCTIONS, TABLES, bring, table_for, word_of
@@ -42,7 +42,7 @@ def first_functions(dtype: np.dtype) -> None:
     """Bring what every product may need: the tiles of one row, which can stand for all, and the functions of the table."""
     tiles, bits = tiles_for(dtype, target_features()), 8 * dtype.itemsize
     ones = [place for place in places(dtype) if place % ROW == 1]
-    builds = {name: build for name, build in (_tile(dtype, place) for place in ones)}
+    builds = dict(_tile(dtype, place) for place in ones)
     words = [ADDRESSES + place for place in ones]
     for n, (name, make) in enumerate(FUNCTIONS.items()):
         builds[f"numbafc_{name}_v{tiles.lanes}f{bits}"] = lambda module, make=make: make(module, tiles, bits).build()
