@@ -15,6 +15,7 @@ from typing import Any
 
 import llvmlite
 import numba
+from llvmlite import binding as llvm
 from numba.core import config
 from numba.core.caching import NullCache
 from numba.core.compiler import CompileResult
@@ -80,7 +81,16 @@ class Cache:
             warn_of_none()
         elif not data.library.has_dynamic_globals and sources.digest() == sources.AT_IMPORT:
             self.entry.clear()
-            self.entry.write(dumps(data._reduce()))
+            (name, kind, (code, _)), *rest = data._reduce()
+            self.entry.write(dumps(((name, kind, (code, _names_only(data.fndesc))), *rest)))
+
+
+def _names_only(fndesc: Any) -> bytes:
+    """What stands for a kernel's bitcode, which nobody compiles into others: it is larger than the code, and slower to
+    read. Numba looks in it for the names that the code has.
+    """
+    names = fndesc.llvm_func_name, fndesc.llvm_cpython_wrapper_name
+    return bytes(llvm.parse_assembly("\n".join(f'define void @"{name}"() {{ ret void }}' for name in names)).as_bitcode())
 
 
 def _found(place: Path | None, name: str, key: bytes) -> bytes | None:
