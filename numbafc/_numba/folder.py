@@ -78,8 +78,13 @@ def keep_in(path: Path) -> Path:
 
 
 def for_everybody(place: Path) -> int:
-    """Let everybody read the kernels in a folder, and nobody but its user write. Returns how many files there are."""
+    """Let everybody read the kernels in a folder, and nobody but its user write. Returns how many there are.
+
+    For who knows that no other process is at work there.
+    """
     files = list(place.glob("*.kernel"))
+    for path in (*place.glob("*.lock"), *place.glob("*.new")):  # of a process that was ended in the middle
+        path.unlink(missing_ok=True)
     if POSIX:
         place.parent.chmod(place.parent.stat().st_mode | 0o555)
         place.chmod(0o755)
