@@ -55,7 +55,7 @@ def _started(kernels: list[list[str]]) -> subprocess.Popen[bytes] | None:
     """The other process, or None where none can be started."""
     if not sys.executable or getattr(sys, "frozen", False):  # no Python that could be asked
         return None
-    told = json.dumps({"path": sys.path, "kernels": kernels})
+    told = json.dumps({"path": list(map(str, sys.path)), "kernels": kernels})
     nothing = subprocess.DEVNULL
     try:
         return subprocess.Popen(

@@ -22,7 +22,7 @@ from numba import types
 from .arrays import borrowed, is_array, wanted
 from .cache import cache_for
 from .options import OPTIONS, interpreted, named, with_inlined
-from .pipeline import registered
+from .pipeline import begin, registered
 from .threads import compiling, launch, uninterrupted
 
 DTYPES = (np.dtype(np.float32), np.dtype(np.float64))
@@ -151,7 +151,8 @@ class Kernel:
 
     def is_there(self, dtype: np.dtype) -> bool:
         """Whether it need not be compiled for this dtype."""
-        return dtype.itemsize in self.entries or self._dispatcher(dtype)[0]._cache.code is not None
+        with compiling:
+            return dtype.itemsize in self.entries or self._dispatcher(dtype)[0]._cache.code is not None
 
     def address(self, dtype: np.dtype) -> np.ndarray:
         """Where the compiled function is in this process: an array of one address, for call_pointer of kernels/vector."""
@@ -190,6 +191,7 @@ def _meanwhile(work: Callable[[np.dtype], None] | None, dtype: np.dtype) -> Iter
 
     thread = None
     if work is not None:
+        begin()
         thread = threading.Thread(target=run, name="numbafc compiles, too")
         try:
             thread.start()

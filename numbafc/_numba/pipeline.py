@@ -17,6 +17,10 @@ from numba.core.compiler_lock import global_compiler_lock
 from numba.core.cpu import CPUContext
 from numba.core.registry import cpu_target
 
+from .threads import uninterrupted
+
+# Passes of Numba's that change nothing in these functions: they have no closures, generators, literal lists, `with`, or
+# expressions of whole arrays, and call nothing that is inlined.
 LEFT_OUT = {
     untyped_passes.WithLifting,
     untyped_passes.InlineClosureLikes,
@@ -32,6 +36,11 @@ LEFT_OUT = {
     typed_passes.AnnotateTypes,
     typed_passes.DumpParforDiagnostics,
 }
+
+
+def begin() -> None:
+    """Make what all compilations of this process share, before two threads ask for it."""
+    uninterrupted(lambda: cpu_target.target_context)
 
 
 @contextlib.contextmanager
