@@ -132,7 +132,8 @@ class Kernel:
             for tell in told:
                 tell(self, False)
             cache.wait()
-            uninterrupted(lambda: _compiled(dispatcher, signature, cache.code is not None))
+            with _without_collections():
+                uninterrupted(lambda: _compiled(dispatcher, signature, cache.code is not None))
             for tell in told:
                 tell(self, True)
         dispatcher.disable_compile()
@@ -209,7 +210,7 @@ def _meanwhile(work: Callable[[np.dtype], None] | None, dtype: np.dtype) -> Iter
 
 def _compiled(dispatcher: Any, signature: tuple[Any, ...], is_there: bool) -> None:
     """Compile, or load what is there, which needs nothing but that."""
-    with _without_collections(), contextlib.nullcontext() if is_there else registered():
+    with contextlib.nullcontext() if is_there else registered():
         dispatcher.compile(signature)
 
 
