@@ -22,10 +22,10 @@ To = Annotated[Path, typer.Option("--to", help="The folder that kernels are put 
 
 
 def compile(to: To) -> None:  # noqa: A001  the command's name
-    """Compile all kernels ahead, into a folder that may then be read-only.
+    """Compile all kernels ahead, for a folder to deploy.
 
-    For container images, and for machines where nothing can be written. The folder is for these versions of numbafc, Python
-    and Numba, and for this type of processor. Kernels are taken from a folder of the user's own or of root's.
+    For container images, and for machines where nothing can be written: afterwards it may be read-only. It is for these
+    versions of numbafc, Python and Numba, and for this type of processor. A folder of the user's own or of root's is taken.
     """
     place = _numba.keep_in(to)
     kernels = sorted(_numba.KERNELS.values(), key=lambda kernel: kernel.name)
