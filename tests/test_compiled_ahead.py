@@ -116,8 +116,8 @@ def test_objects_of_other_sources_or_another_processor_are_not_taken(cache, righ
 COMPILE = """
 import sys
 from numbafc import _numba
-for name in [name for name in _numba.KERNELS if "on_one_thread_serial" not in name and "_relu_" not in name]:
-    del _numba.KERNELS[name]
+for name in [name for name in _numba.Kernel.by_name if "on_one_thread_serial" not in name and "_relu_" not in name]:
+    del _numba.Kernel.by_name[name]
 from numbafc.cli import app
 app(["compile", "--to", sys.argv[1]], prog_name="numbafc")
 """

@@ -19,7 +19,7 @@ from .cache import cache_folder
 from .environment import environment, target, unknown_to_llvm
 from .fma import fma
 from .folder import for_everybody, keep_in
-from .kernel import DTYPES, KERNELS, Kernel, array_in, array_out, compilations, flat, flat_in, kernel
+from .kernel import DTYPES, Kernel, array_in, array_out, compilations, flat, flat_in, kernel
 from .lowering import cgutils, impl_ret_borrowed
 from .objects import addresses_of, assembly, shared
 from .options import INNER, OPTIONS, inlined, inner, interpreted, named, noinline
@@ -28,7 +28,6 @@ from .threads import compiling, get_num_threads, most_threads, set_num_threads
 __all__ = [
     "DTYPES",
     "INNER",
-    "KERNELS",
     "OPTIONS",
     "Kernel",
     "addresses_of",

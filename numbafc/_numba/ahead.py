@@ -21,7 +21,7 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 
 from .cache import cache_folder
-from .kernel import KERNELS, Kernel
+from .kernel import Kernel
 from .options import interpreted
 
 CODE = "import json, sys; told = json.loads(sys.argv[1]); sys.path[:] = told['path']; {}"
@@ -79,5 +79,5 @@ def work(kernels: list[list[str]]) -> None:
     """What the other process does: compile kernels of the package, by their names, and leave them in the cache."""
     threading.Thread(target=_end_with_the_other, daemon=True).start()
     for name, dtype in kernels:
-        KERNELS[name].compile(np.dtype(dtype))
+        Kernel.by_name[name].compile(np.dtype(dtype))
     os._exit(0)

@@ -13,7 +13,7 @@ import functools
 import gc
 import threading
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, ClassVar
 
 import numba
 import numpy as np
@@ -48,7 +48,6 @@ def flat_in(of: Any) -> Any:
     return types.Array(of, 1, "C", readonly=True)
 
 
-KERNELS: dict[str, Kernel] = {}  # all there are, by their names
 compilations: list[Callable[[Kernel, bool], None]] = []  # told what is compiled now, and when it is done
 
 
@@ -61,6 +60,8 @@ class Kernel:
     before: what must be there before the first call with a dtype.
     """
 
+    by_name: ClassVar[dict[str, Kernel]] = {}  # all there are
+
     def __init__(
         self,
         function: Callable[..., Any],
@@ -72,7 +73,7 @@ class Kernel:
     ) -> None:
         functools.update_wrapper(self, function)
         self.name = f"{function.__module__}.{function.__qualname__}_{'parallel' if parallel else 'serial'}"
-        KERNELS[self.name] = self
+        self.by_name[self.name] = self
         self.function = function
         self.argument_types = argument_types
         self.parallel = parallel

@@ -28,7 +28,7 @@ def compile(to: To) -> None:  # noqa: A001  the command's name
     versions of numbafc, Python and Numba, and for this type of processor. A folder of the user's own or of root's is taken.
     """
     place = _numba.keep_in(to)
-    kernels = sorted(_numba.KERNELS.values(), key=lambda kernel: kernel.name)
+    kernels = sorted(_numba.Kernel.by_name.values(), key=lambda kernel: kernel.name)
     show = screen.Lines()
     bar = (
         TextColumn("{task.completed}/{task.total}", markup=False),
