@@ -2,6 +2,9 @@
 
 options.py      how functions are compiled, and what kernels call
 kernel.py       a kernel: compiled on first use, once per dtype
+pipeline.py     a part of kernels: compiled with them, and never by itself
+objects.py      functions in LLVM's IR: compiled without Numba, and called by address
+ahead.py        kernels that a second process compiles meanwhile
 cache.py        where compiled kernels are kept
 arrays.py       how arrays reach compiled code
 threads.py      parallel regions, forks, the number of threads
@@ -15,37 +18,46 @@ from .bits import as_integer, as_real
 from .cache import cache_folder
 from .environment import environment, target, unknown_to_llvm
 from .fma import fma
-from .kernel import DTYPES, Kernel, array_in, array_out, flat, flat_in, kernel
+from .folder import for_everybody, keep_in
+from .kernel import DTYPES, Kernel, array_in, array_out, compilations, flat, flat_in, kernel
 from .lowering import cgutils, impl_ret_borrowed
+from .objects import addresses_of, assembly, shared
 from .options import INNER, OPTIONS, inlined, inner, interpreted, named, noinline
-from .threads import get_num_threads, most_threads, set_num_threads
+from .threads import compiling, get_num_threads, most_threads, set_num_threads
 
 __all__ = [
     "DTYPES",
     "INNER",
     "OPTIONS",
     "Kernel",
+    "addresses_of",
     "array_in",
     "array_out",
     "as_integer",
     "as_real",
+    "assembly",
     "cache_folder",
     "cgutils",
+    "compilations",
+    "compiling",
     "environment",
     "flat",
     "flat_in",
     "fma",
+    "for_everybody",
     "get_num_threads",
     "impl_ret_borrowed",
     "inlined",
     "inner",
     "interpreted",
     "is_array",
+    "keep_in",
     "kernel",
     "most_threads",
     "named",
     "noinline",
     "set_num_threads",
+    "shared",
     "target",
     "unknown_to_llvm",
 ]

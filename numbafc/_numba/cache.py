@@ -15,6 +15,7 @@ from typing import Any
 
 import llvmlite
 import numba
+from llvmlite import binding as llvm
 from numba.core import config
 from numba.core.caching import NullCache
 from numba.core.compiler import CompileResult
@@ -41,10 +42,8 @@ class Cache:
     ) -> None:
         self.counts = counts
         name, key = f"{function.__module__}.{function.__qualname__}", _key(function, build, signature)
-        places = dict.fromkeys([*([] if place is None else [place]), *readable()])
-        entries = (Entry(path, name, key) for path in places)
         self.entry = None if place is None else Entry(place, name, key)
-        self.code = next((code for entry in entries if (code := entry.read()) is not None), None)
+        self.code = _found(place, name, key)
 
     def __enter__(self) -> Cache:
         return self
@@ -82,16 +81,64 @@ class Cache:
             warn_of_none()
         elif not data.library.has_dynamic_globals and sources.digest() == sources.AT_IMPORT:
             self.entry.clear()
-            self.entry.write(dumps(data._reduce()))
+            (name, kind, (code, _)), *rest = data._reduce()
+            self.entry.write(dumps(((name, kind, (code, _names_only(data.fndesc))), *rest)))
+
+
+def _names_only(fndesc: Any) -> bytes:
+    """What stands for a kernel's bitcode, which nobody compiles into others: it is larger than the code, and slower to
+    read. Numba looks in it for the names that the code has.
+    """
+    names = fndesc.llvm_func_name, fndesc.llvm_cpython_wrapper_name
+    return bytes(llvm.parse_assembly("\n".join(f'define void @"{name}"() {{ ret void }}' for name in names)).as_bitcode())
+
+
+def _found(place: Path | None, name: str, key: bytes) -> bytes | None:
+    """The code in the folder that is written to, or in one that is only read."""
+    places = dict.fromkeys([*([] if place is None else [place]), *readable()])
+    return next((code for path in places if (code := Entry(path, name, key).read()) is not None), None)
+
+
+def kept(name: str, make: Callable[[], bytes]) -> bytes:
+    """The machine code under this name, from the cache, or made and put there; it depends on nothing but the process.
+
+    Of several processes one makes it, and the others wait.
+    """
+    if sources.AT_IMPORT is None:
+        return make()
+    place, key = folder(), _of_process({"object": name})
+    code = _found(place, name, key)
+    if code is not None:
+        return code
+    if place is None:
+        warn_of_none()
+        return make()
+    with Entry(place, name, key) as entry:
+        entry.wait()
+        code = entry.read()
+        if code is None:
+            code = make()
+            if sources.digest() == sources.AT_IMPORT:
+                entry.clear()
+                entry.write(code)
+    return code
 
 
 def _key(function: Callable[..., Any], build: str, signature: tuple[Any, ...]) -> bytes:
-    """All that the code depends on: what is compiled, from which sources, by what, for which processor."""
-    facts = {
-        "kernel": f"{function.__module__}.{function.__qualname__}",
-        "function": hashlib.sha256(function.__code__.co_code).hexdigest(),
-        "build": build,
-        "signature": str(signature),
+    """All that the code of a kernel depends on."""
+    return _of_process(
+        {
+            "kernel": f"{function.__module__}.{function.__qualname__}",
+            "function": hashlib.sha256(function.__code__.co_code).hexdigest(),
+            "build": build,
+            "signature": str(signature),
+        }
+    )
+
+
+def _of_process(what: dict[str, Any]) -> bytes:
+    """What is compiled, from which sources, by what, for which processor."""
+    facts = what | {
         "processor": cpu_target.target_context.codegen().magic_tuple(),
         "sources": sources.AT_IMPORT,
         "versions": (numba.__version__, llvmlite.__version__, sys.version),
@@ -108,6 +155,8 @@ class NoCache(NullCache):
 
     def __exit__(self, *_: object) -> None:
         pass
+
+    code = None
 
     def wait(self) -> None:
         """There is nothing to wait for."""

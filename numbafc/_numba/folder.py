@@ -8,6 +8,7 @@ Files are reached through the open folder, so that nobody can put another one in
 from __future__ import annotations
 
 import contextlib
+import errno
 import functools
 import itertools
 import os
@@ -63,6 +64,33 @@ def _found() -> tuple[Path | None, list[str]]:
         else:
             return path, reasons
     return None, reasons
+
+
+def keep_in(path: Path) -> Path:
+    """From now on, keep kernels in this folder and in no other. Returns where in it. Raises OSError."""
+    path.mkdir(parents=True, exist_ok=True)
+    os.environ["NUMBA_CACHE_DIR"] = config.CACHE_DIR = str(path.resolve())
+    _found.cache_clear()
+    place = folder()
+    if place is None or place.parent != path.resolve():
+        raise OSError(errno.EACCES, "kernels cannot be kept there", str(path), None, None)
+    return place
+
+
+def for_everybody(place: Path) -> int:
+    """Let everybody read the kernels in a folder, and nobody but its user write. Returns how many there are.
+
+    For who knows that no other process is at work there.
+    """
+    files = list(place.glob("*.kernel"))
+    for path in (*place.glob("*.lock"), *place.glob("*.new")):  # of a process that was ended in the middle
+        path.unlink(missing_ok=True)
+    if POSIX:
+        place.parent.chmod(place.parent.stat().st_mode | 0o555)
+        place.chmod(0o755)
+        for path in files:
+            path.chmod(0o644)
+    return len(files)
 
 
 def folder() -> Path | None:

@@ -11,8 +11,9 @@ from __future__ import annotations
 import contextlib
 import functools
 import gc
+import threading
 from collections.abc import Callable, Iterator
-from typing import Any
+from typing import Any, ClassVar
 
 import numba
 import numpy as np
@@ -21,6 +22,7 @@ from numba import types
 from .arrays import borrowed, is_array, wanted
 from .cache import cache_for
 from .options import OPTIONS, interpreted, named, with_inlined
+from .pipeline import begin, registered
 from .threads import compiling, launch, uninterrupted
 
 DTYPES = (np.dtype(np.float32), np.dtype(np.float64))
@@ -46,13 +48,19 @@ def flat_in(of: Any) -> Any:
     return types.Array(of, 1, "C", readonly=True)
 
 
+compilations: list[Callable[[Kernel, bool], None]] = []  # told what is compiled now, and when it is done
+
+
 class Kernel:
     """A function with index loops, compiled once for each dtype, when a call first needs it.
 
     function: the loops. argument_types: from Numba's scalar type to the types of all arguments. The dtype of a call is
     that of its first argument. parallel: whether its prange loops are parallel regions. allocates: whether it makes arrays.
     check: takes the same arguments; raises ValueError where lengths, indices or settings are none that the loops can bear.
+    before: what must be there before the first call with a dtype.
     """
+
+    by_name: ClassVar[dict[str, Kernel]] = {}  # all there are
 
     def __init__(
         self,
@@ -61,12 +69,15 @@ class Kernel:
         parallel: bool,
         allocates: bool = False,
         check: Callable[..., None] | None = None,
+        before: Callable[[np.dtype], None] | None = None,
     ) -> None:
         functools.update_wrapper(self, function)
+        self.name = f"{function.__module__}.{function.__qualname__}_{'parallel' if parallel else 'serial'}"
+        self.by_name[self.name] = self
         self.function = function
         self.argument_types = argument_types
         self.parallel = parallel
-        self.check = check
+        self.check, self.before = check, before
         # references are counted only for arrays that are made in it, and in prange: borrowed ones have an owner
         self.counts = parallel or allocates
         self.dispatchers: dict[int, Any] = {}  # by itemsize, which is faster to look up than a dtype
@@ -111,15 +122,21 @@ class Kernel:
             return np.errstate(all="ignore")(self.function)  # compiled code follows IEEE without a word
         with compiling:
             if dtype.itemsize not in self.entries:
-                self._compile(dtype)
+                with _meanwhile(self.before, dtype):
+                    self._compile(dtype)
             return self.entries[dtype.itemsize]
 
     def _compile(self, dtype: np.dtype) -> None:
         dispatcher, signature = uninterrupted(lambda: self._dispatcher(dtype))
         with dispatcher._cache as cache:
+            told = list(compilations) if cache.code is None else []
+            for tell in told:
+                tell(self, False)
             cache.wait()
             with _without_collections():
-                uninterrupted(lambda: dispatcher.compile(signature))
+                uninterrupted(lambda: _compiled(dispatcher, signature, cache.code is not None))
+            for tell in told:
+                tell(self, True)
         dispatcher.disable_compile()
         self.dispatchers[dtype.itemsize] = dispatcher
         (compiled,) = dispatcher.overloads.values()
@@ -133,6 +150,11 @@ class Kernel:
         signature = tuple(map(borrowed, self.argument_types(numba.from_dtype(dtype))))
         dispatcher._cache = cache_for(function, build, signature, self.counts)
         return dispatcher, signature
+
+    def is_there(self, dtype: np.dtype) -> bool:
+        """Whether it need not be compiled for this dtype."""
+        with compiling:
+            return dtype.itemsize in self.entries or self._dispatcher(dtype)[0]._cache.code is not None
 
     def address(self, dtype: np.dtype) -> np.ndarray:
         """Where the compiled function is in this process: an array of one address, for call_pointer of kernels/vector."""
@@ -152,9 +174,45 @@ def kernel(
     parallel: bool = True,
     allocates: bool = False,
     check: Callable[..., None] | None = None,
+    before: Callable[[np.dtype], None] | None = None,
 ) -> Callable[[Callable[..., Any]], Kernel]:
     """Decorator: these loops are a Kernel."""
-    return lambda function: Kernel(function, argument_types, parallel, allocates, check)
+    return lambda function: Kernel(function, argument_types, parallel, allocates, check, before)
+
+
+@contextlib.contextmanager
+def _meanwhile(work: Callable[[np.dtype], None] | None, dtype: np.dtype) -> Iterator[None]:
+    """Something else that must be done until the end, in another thread: LLVM works while Python does, and back."""
+    failures: list[BaseException] = []
+
+    def run() -> None:
+        try:
+            work(dtype)  # type: ignore[misc]
+        except BaseException as error:
+            failures.append(error)
+
+    thread = None
+    if work is not None:
+        begin()
+        thread = threading.Thread(target=run, name="numbafc compiles, too")
+        try:
+            thread.start()
+        except RuntimeError:  # no more threads can be started
+            thread = None
+            run()
+    try:
+        yield
+    finally:
+        if thread is not None:
+            uninterrupted(thread.join)
+        if failures:
+            raise failures[0]
+
+
+def _compiled(dispatcher: Any, signature: tuple[Any, ...], is_there: bool) -> None:
+    """Compile, or load what is there, which needs nothing but that."""
+    with contextlib.nullcontext() if is_there else registered():
+        dispatcher.compile(signature)
 
 
 def _require_real(dtype: Any) -> None:

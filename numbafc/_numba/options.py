@@ -10,10 +10,13 @@ from numba import types
 from numba.core import config
 from numba.extending import intrinsic, overload, register_jitable
 
+from .pipeline import PartCompiler
+
 # No fastmath: reassociation would break the order of sums, and NaN tests would be deleted.
-OPTIONS: dict[str, Any] = {"error_model": "numpy", "nogil": True}
-# Of what only kernels call: a way in from C would only take time to compile; nothing is counted (see Kernel.counts).
-INNER: dict[str, Any] = {"no_cfunc_wrapper": True, "_nrt": False}
+# A way in from C would only take time to compile.
+OPTIONS: dict[str, Any] = {"error_model": "numpy", "nogil": True, "no_cfunc_wrapper": True}
+# Of what only kernels call, which is a part of them; nothing is counted (see Kernel.counts).
+INNER: dict[str, Any] = {"no_cfunc_wrapper": True, "_nrt": False, "pipeline_class": PartCompiler}
 
 
 def inner(function: Any = None, **options: Any) -> Any:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 
 import numpy as np
 from rich.console import Console, RenderableType
@@ -20,7 +20,7 @@ from .sources import score_name
 BAR, WIDE = 12, 100  # columns of the bar, and of a terminal that has room for one
 TIME, SPEED = 7, 17  # columns of the time left, 1:23:45, and of 1234567 samples/s
 NARROW, NARROWER = 60, 30  # columns of a terminal that has room for the speed, and for the time
-WAITING = "training; kernels that are not in the cache yet are compiled first, for some seconds, and kept"
+WAITING = "compiling {} kernels for some seconds, which the next run has in its cache"
 
 
 def minibatches(net: MLP) -> int:
@@ -32,7 +32,14 @@ def minibatches(net: MLP) -> int:
 class Display(Progress):
     """A bar or lines that show how far a network's training is. The value is a callback for fit."""
 
-    def __init__(self, net: MLP, epochs: int, console: Console, say: Callable[[str], None] = screen.say) -> None:
+    def __init__(
+        self,
+        net: MLP,
+        epochs: int,
+        console: Console,
+        say: Callable[[str], None] = screen.say,
+        needed: Sequence[object] = (),
+    ) -> None:
         self.net, self.epochs, self.score = net, epochs, score_name(net)
         self.moves = console.is_interactive  # neither a pipe nor a terminal that cannot
         self.say, self.heard = say, True
@@ -55,9 +62,15 @@ class Display(Progress):
         line = TextColumn("{task.description}", table_column=Column(no_wrap=True))
         super().__init__(done, *bar, *time, *speed, line, console=console, disable=not self.moves)
         history = [] if net.training is None else net.training.history
-        self.task = self.add_task("compiling", total=None, epochs=epochs, done=len(history), speed="")
-        if not self.moves:
-            say(WAITING)
+        self.needed = len(needed)
+        self.task = self.add_task("", total=self.needed or None, epochs=epochs, done=len(history), speed="")
+        if self.needed and not self.moves:
+            say(WAITING.format(self.needed))
+
+    def wait_for(self, name: str, done: bool) -> None:
+        """Show which kernel the training waits for now. done: it is there."""
+        if self.needed and minibatches(self.net) == self.first:
+            self.update(self.task, description=f"compiling {name}, once for all runs"[: self.left], advance=int(done))
 
     def get_renderables(self) -> Iterable[RenderableType]:
         """The parts of the bar, several times a second: how far the network is now, in the middle of an epoch too."""

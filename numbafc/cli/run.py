@@ -18,6 +18,7 @@ from .interrupts import one_stop
 from .outputs import Saver
 from .places import Place, SavedElsewhere, save_for_good
 from .sources import Source, file_word, score_name
+from .waiting import of_training, told
 
 SOME = 10_000  # samples, drawn by the split: enough to see that a network is worse than none
 
@@ -64,7 +65,9 @@ class Run:
         """Train with a display, and save. Ctrl-C before the first step is raised again."""
         before, ended = minibatches(self.net), False
         validation = self.held_out.X, self.held_out.y
-        with one_stop(), Display(self.net, self.asked["epochs"], lines.console(), lines.say) as display:
+        needed = of_training(self.net, self.asked, len(self.training.X))
+        show = Display(self.net, self.asked["epochs"], lines.console(), lines.say, needed)
+        with one_stop(), told(show.wait_for), show as display:
             callbacks = display, Saver(lambda: self.place.save(self.net, self._of_a_part()), _aside)
             try:
                 self.net.fit(self.training.X, self.training.y, validation=validation, callbacks=callbacks, **self.asked)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import nullcontext
 from pathlib import Path
 
 import typer
 
 from .. import _numba
-from . import curves, options, screen, settings
+from . import curves, options, screen, settings, waiting
 from .beginning import begin, go_on
 from .exit_codes import NOBODY_READS
 from .options import USUAL
@@ -63,17 +64,18 @@ def train(
     settings.check(context.params)
     source, show = Source(data, target, labels), screen.Lines(as_json)
     try:
-        if resume is None:
-            run = begin(source, context.params, out)
-        else:
-            run = go_on(source, context, resume, epochs if settings.is_given(context, "epochs") else None, out)
-        if plot is not None:
-            curves.check(plot)
-            check_writable("--plot", plot, *source.files, resume, run.path)
-        if threads is not None:
-            _numba.set_num_threads(threads)
-        show.say(*run.describe())
-        run.fit(show)
+        with waiting.beside(context.params) if resume is None else nullcontext():
+            if resume is None:
+                run = begin(source, context.params, out)
+            else:
+                run = go_on(source, context, resume, epochs if settings.is_given(context, "epochs") else None, out)
+            if plot is not None:
+                curves.check(plot)
+                check_writable("--plot", plot, *source.files, resume, run.path)
+            if threads is not None:
+                _numba.set_num_threads(threads)
+            show.say(*run.describe())
+            run.fit(show)
     except KeyboardInterrupt as error:
         error.args = ("interrupted before the first step; nothing is saved",)
         raise

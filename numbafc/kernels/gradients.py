@@ -9,10 +9,10 @@ from numba.types import intp
 
 from .._numba import DTYPES, array_in, array_out, flat, fma, interpreted, kernel
 from .packing import aligned
-from .product import LARGE, MEAN, ROW_SUMS, TRANSPOSE_P, TRANSPOSE_Q, TRANSPOSE_R, on_one_thread, product_types
+from .product import LARGE, MEAN, ROW_SUMS, TILES, TRANSPOSE_P, TRANSPOSE_Q, TRANSPOSE_R, on_one_thread, product_types
 from .target import FEW_SUMMANDS
 from .tiled import grad_w_and_b, grad_x, workspaces
-from .vector import call_pointer, span
+from .vector import bring_tiles, call_pointer, dispatch_for, span, tiles_asked_for
 
 _product = call_pointer(product_types)
 
@@ -29,7 +29,7 @@ def _gradients_on_one_thread(dY, X, W, dW, db, dX, workspace, flags, pointers):
     few = dY.shape[1] <= FEW_SUMMANDS  # then rows of dW are passes over those of X, if no sums are beside them
     flags, none = flags | TRANSPOSE_Q | (0 if few else ROW_SUMS), work
     answer = _product(pointers, 0, (dY, X, none, dW, db, work, flags, 0))
-    if answer != 0:
+    if answer not in (0, TILES):
         return answer
     for t in range(dY.shape[0] if few else 0):
         total = dY.dtype.type(0)
@@ -37,8 +37,10 @@ def _gradients_on_one_thread(dY, X, W, dW, db, dX, workspace, flags, pointers):
             total = fma(dY[t, s], dY.dtype.type(1), total)
         db[t] = total / dY.dtype.type(dY.shape[1]) if flags & MEAN else total
     if dY.shape[1] == 1:
-        return _product(pointers, 0, (dY, W, none, dX, work, work, TRANSPOSE_P | TRANSPOSE_R, 0))
-    return _product(pointers, 0, (W, dY, none, dX, work, work, TRANSPOSE_P, 0))
+        answer = _product(pointers, 0, (dY, W, none, dX, work, work, TRANSPOSE_P | TRANSPOSE_R, 0))
+    else:
+        answer = _product(pointers, 0, (W, dY, none, dX, work, work, TRANSPOSE_P, 0))
+    return TILES if answer == 0 and tiles_asked_for(dispatch_for(W)) != 0 else answer
 
 
 _gradients: dict[int, tuple[Any, np.ndarray]] = {}  # by itemsize: the compiled function, and the address of on_one_thread
@@ -59,6 +61,9 @@ def gradients(flags, dY, X, W, dW, db, dX):
             workspace = workspaces.add(W.dtype, aligned(answer, W.dtype))[1]
     except TypeError:
         return False
+    if answer == TILES:
+        bring_tiles(W.dtype)
+        return True
     if answer == LARGE:
         return grad_w_and_b(dY, X, dW, db, flags) and grad_x(dY, W, dX)
     return answer == 0

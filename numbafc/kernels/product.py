@@ -19,7 +19,7 @@ from .level2 import axpyf_rows, row_sums, single_column
 from .overlaps import overlaps
 from .packing import is_axpyf, is_gemv, is_gemv_transposed, sums_by_gemv, vectors_of, workspace_for
 from .target import FROM_MEMORY, PARALLEL
-from .vector import Strided, address, dispatch_for, transposed_if
+from .vector import Strided, address, dispatch_for, first_functions, tiles_asked_for, transposed_if
 
 # Flags: which of P, Q and R are the transposes of A, X and Y, and what is done besides. The epilogue is in the bits from
 # EPILOGUE on: a call from Python that reads one number more takes some 20 ns longer.
@@ -36,6 +36,7 @@ UNFIT = -1  # shapes do not fit, or the epilogue does not fit the product
 SCATTERED = -2  # rows of Y are not contiguous
 LARGE = -3  # there is work for several threads: from target.PARALLEL multiply-adds on
 OVERLAP = -4  # R may overlap
+TILES = -5  # it was done, and tiles that are not there yet are asked for: only with CHECK_OVERLAP
 
 
 def product_types(real):
@@ -76,12 +77,12 @@ def _check(P, Q, b, R, sums, workspace, flags, state):
         )
 
 
-@kernel(product_types, parallel=False, check=_check)
+@kernel(product_types, parallel=False, check=_check, before=first_functions)
 def on_one_thread(P, Q, b, R, sums, workspace, flags, state):
     """R = epilogue(P Q), each transposed as the flags say; with ROW_SUMS also sums[t] = Σ_k A[t,k].
 
     P, Q, R: A, X and Y or their transposes. b: as the epilogue wants it (epilogue.py). state: bytes from R to the state of
-    a step. Returns 0 where it was done, else an answer, and then nothing was written. Epilogues beyond BIAS are the
+    a step. Returns 0 or TILES where it was done, else an answer; nothing was written then. Epilogues beyond BIAS are the
     microkernel's own: UNFIT where the product takes another way, and for a step whose sums are more than one block.
     """
     dispatch, epilogue = dispatch_for(R), flags >> EPILOGUE
@@ -118,4 +119,4 @@ def on_one_thread(P, Q, b, R, sums, workspace, flags, state):
         gemm(dispatch, A, X, b, epilogue, Y, sums, in_tiles, state, vectors, workspace)
     if flags & MEAN and K != 1:
         divide(Y, sums, with_sums, K)
-    return 0
+    return TILES if flags & CHECK_OVERLAP and tiles_asked_for(dispatch) != 0 else 0

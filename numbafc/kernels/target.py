@@ -114,6 +114,7 @@ PASSES = 8  # so often X is read in place, in tiles of two vectors, which have t
 PACKING_ROWS = 8  # packing a vector of X costs about what this many rows of A do
 READING = 1  # vectors whose fma take as long as reading a number of A, which each part does for all its rows
 PARALLEL = 1_500_000  # multiply-adds from which a second thread is worth its start (1.5 µs, and a cold cache)
+BEFORE_THREADS = 300_000_000  # multiply-adds on one thread, a few hundredths of a second, before more are compiled for
 PARALLEL_LOOPS = 250_000  # likewise in kernel="loops", which is slower
 PARALLEL_GATHER = 16_384  # numbers of a batch from which threads gather a part each
 PART = 12  # rows of a layer that threads split no further: a whole tile

@@ -9,7 +9,7 @@ from .._numba import array_in, inner, kernel
 from .epilogue import Epilogue
 from .packing import packs_x, sums_by_gemv, vectors_of, workspace_for
 from .product import ANY_SIZE, EPILOGUE, MEAN, ROW_SUMS, UNFIT, WITH_BIAS, on_one_thread, operands, product_types
-from .target import PACKING_ROWS, READING
+from .target import BEFORE_THREADS, PACKING_ROWS, READING
 from .vector import call_pointer, lanes_in
 
 
@@ -68,6 +68,22 @@ def _on_threads(P, Q, b, R, sums, workspace, flags, threads, pointers):
         arrays = A[t0:t1], X[:, s0:s1], own_b, Y[t0:t1, s0:s1], own_sums, own
         refusals += int(_product(pointers, 0, (*arrays, flags & kept | ANY_SIZE, 0)) != 0)
     return UNFIT if refusals > 0 else 0
+
+
+_waiting: dict[int, int] = {}  # by itemsize: multiply-adds on one thread while this kernel was in no cache
+
+
+def is_worth(dtype, work):
+    """Whether several threads are worth this kernel, which takes seconds to compile where it is in no cache.
+
+    work: the multiply-adds of a product. Until there were BEFORE_THREADS of them, one thread does them sooner.
+    """
+    done = _waiting.get(dtype.itemsize, 0)
+    if done < BEFORE_THREADS and (done > 0 or not _on_threads.is_there(dtype)):
+        _waiting[dtype.itemsize] = done + work
+        return False
+    _waiting[dtype.itemsize] = BEFORE_THREADS
+    return True
 
 
 def on_threads(P, Q, b, R, sums, workspace, flags, threads):

@@ -21,6 +21,7 @@ from .product import (
     OVERLAP,
     ROW_SUMS,
     SCATTERED,
+    TILES,
     TRANSPOSE_P,
     TRANSPOSE_Q,
     TRANSPOSE_R,
@@ -28,7 +29,8 @@ from .product import (
     WITH_BIAS,
     on_one_thread,
 )
-from .threads import on_threads
+from .threads import is_worth, on_threads
+from .vector import bring_tiles
 
 
 class Workspaces(threading.local):
@@ -101,7 +103,9 @@ def product(flags: int, P: Any, Q: Any, b: Any, R: Any, sums: Any = None) -> boo
         answer = entry(*arrays, workspace, flags, 0)
     except TypeError:
         return False
-    return answer == 0 or _again(answer, arrays, flags)
+    done = answer == 0 or _again(answer, arrays, flags)
+    bring_tiles(R.dtype)
+    return done
 
 
 def _again(answer: int, arrays: tuple[Any, ...], flags: int) -> bool:
@@ -109,6 +113,9 @@ def _again(answer: int, arrays: tuple[Any, ...], flags: int) -> bool:
     P, Q, b, R, sums = arrays
     if answer in (UNFIT, OVERLAP):
         return False
+    if answer == TILES:
+        bring_tiles(R.dtype)
+        return True
     if answer == SCATTERED:
         dense = np.empty_like(R, order="F" if flags & TRANSPOSE_R else "C")
         entry, workspace, _, _ = workspaces.of(R.dtype)
@@ -119,7 +126,7 @@ def _again(answer: int, arrays: tuple[Any, ...], flags: int) -> bool:
             R[...] = dense
         return done
     threads = get_num_threads() if answer == LARGE else 1
-    if threads > 1:
+    if threads > 1 and is_worth(R.dtype, R.size * max(P.shape)):
         return _with_workspace(on_threads, arrays, flags, threads)
     return _with_workspace(on_one_thread.unchecked, arrays, flags | ANY_SIZE, 0)
 
@@ -130,7 +137,8 @@ def _with_workspace(call: Any, arrays: tuple[Any, ...], *numbers: Any) -> bool:
     workspace = workspaces.of(dtype)[1]
     while (answer := call(*arrays, workspace, *numbers)) > 0:
         workspace = workspaces.add(dtype, aligned(answer, dtype))[1]
-    return answer == 0
+    bring_tiles(dtype)
+    return answer in (0, TILES)
 
 
 def _without_compiler(flags: int, P: Any, Q: Any, b: Any, R: Any, sums: Any) -> bool:

@@ -7,12 +7,13 @@ import itertools
 import numpy as np
 
 from .. import checks
-from .._numba import DTYPES, get_num_threads, kernel
+from .._numba import DTYPES, Kernel, get_num_threads, kernel
 from ..kernels import border
 from ..kernels.epilogue import LENGTH_OF_SETTINGS
 from ..kernels.packing import aligned, whole_lines
 from ..kernels.product import on_one_thread
 from ..kernels.target import CALL, PARALLEL
+from ..kernels.vector import bring_tiles
 from . import clipping
 from .activations import Activation
 from .compiled import Compiled
@@ -55,6 +56,17 @@ def _refuse_unfit(sizes: tuple[int, ...], parameters: np.ndarray, states: list[n
     border.indices("classes", data.classes, sizes[-1], "outputs")
 
 
+def kernels_of(activation: Activation, loss: Loss, optimizer: Compiled, parts: int) -> list[Kernel]:
+    """The kernels of a training, by how long they take to compile."""
+    return [on_one_thread, _parallel if parts > 1 else _serial, loss.run, optimizer.update, activation.run]
+
+
+def parts_of(sizes: tuple[int, ...], B: int) -> int:
+    """The parts of a layer's rows that threads compute side by side in minibatches of B."""
+    largest = max(N * T for N, T in itertools.pairwise(sizes)) * B
+    return get_num_threads() if largest >= PARALLEL else 1
+
+
 class Engine:
     """One training run: the arrays that its minibatches need, made once.
 
@@ -77,8 +89,7 @@ class Engine:
         _refuse_unfit(sizes, parameters, held, loss, data)
         dtype, B = parameters.dtype, min(checks.int64("batch_size", batch_size, 1), len(data.rows))
         layers, length = places(sizes, B, not activation.in_h, regularization)
-        largest = max(N * T for N, T in itertools.pairwise(sizes)) * B
-        parts = get_num_threads() if largest >= PARALLEL else 1
+        parts = parts_of(sizes, B)
         self.batch_size, self.data, self.optimizer = B, data, optimizer.numbers
         self.steps_a_call = max(1, int(CALL // (6 * parameters.size * B)))
         self.powers = state.get("powers", np.ones(2))
@@ -116,6 +127,7 @@ class Engine:
             chosen = order[first * self.batch_size : last * self.batch_size]
             arrays, told = (self.data, self.run, self.scratch), (self.choices, self.optimizer, self.powers)
             self._minibatches.unchecked(self.run.memory, *arrays, chosen, rates[first:last], *told, step + first, results)
+            bring_tiles(self.run.memory.dtype)
             if results[REFUSED]:
                 raise RuntimeError(f"a product refused arrays of the engine ({results[REFUSED]}): a defect of numbafc")
             if results[DONE] < last:

@@ -3,12 +3,12 @@
 function.py is what they have in common, pointers.py how compiled code hands them memory, sizes.py what it asks about the
 target. microkernel.py makes the sums of a tile, epilogues.py and step.py what becomes of them (expression.py runs the
 formulas), dispatch.py calls the right one. gemv.py and axpyf.py are the ways past it, copy.py and transpose.py pack.
-The dtype of the first array and the processor decide what they become.
+table.py has the addresses of all of them. The dtype of the first array and the processor decide what they become.
 """
 
 from .axpyf import AxpyfTask, axpyf_1, axpyf_2, axpyf_4, axpyf_8
 from .copy import CopyTask, copy, gather
-from .dispatch import dispatch_for, microkernel
+from .dispatch import all_tiles, assembly_of_tiles, bring_tiles, dispatch_for, first_functions, microkernel, tiles_asked_for
 from .gemv import GemvTask, gemv
 from .microkernel import Task
 from .pointers import Operand, Strided, address, call_pointer, first_byte, matrix, row_of, span, transposed_if
@@ -23,14 +23,18 @@ __all__ = [
     "Strided",
     "Task",
     "address",
+    "all_tiles",
+    "assembly_of_tiles",
     "axpyf_1",
     "axpyf_2",
     "axpyf_4",
     "axpyf_8",
+    "bring_tiles",
     "call_pointer",
     "copy",
     "dispatch_for",
     "first_byte",
+    "first_functions",
     "gather",
     "gemv",
     "half_vectors",
@@ -44,6 +48,7 @@ __all__ = [
     "next_height",
     "row_of",
     "span",
+    "tiles_asked_for",
     "transpose",
     "transposed_if",
     "vector_bytes",

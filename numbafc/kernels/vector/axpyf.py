@@ -5,6 +5,7 @@ Nothing is kept in registers, and memory is read in its order. (The name is BLIS
 
 from __future__ import annotations
 
+import functools
 from typing import Any, NamedTuple
 
 from llvmlite import ir
@@ -13,7 +14,6 @@ from ..._numba import cgutils
 from ..target import Tiles
 from .function import I64, POINTER, Function, i64
 from .pointers import Strided, caller
-from .sizes import tiles_of
 
 
 class AxpyfTask(NamedTuple):
@@ -70,7 +70,7 @@ class AxpyfFunction(Function):
 
 def _axpyf(summands: int) -> Any:
     """axpyf(like, AxpyfTask(…)) for so many summands at a time."""
-    return caller(lambda module, like: AxpyfFunction(module, *tiles_of(like), summands).build())
+    return caller(f"axpyf_{summands}", functools.partial(AxpyfFunction, summands=summands))
 
 
 axpyf_1, axpyf_2, axpyf_4, axpyf_8 = (_axpyf(summands) for summands in (1, 2, 4, 8))

@@ -83,7 +83,7 @@ class GatherFunction(Function):
 
 
 # copy(like, CopyTask(…)): out[k, j] = X[k, j], `rows` rows of `count` numbers
-copy = caller(lambda module, like: CopyFunction(module, *tiles_of(like)).build())
+copy = caller("copy", CopyFunction)
 
 
 @intrinsic

@@ -15,7 +15,6 @@ from ...formulas import SUM_BLOCK
 from ..target import GEMV_AHEAD
 from .function import I32, I64, POINTER, i64
 from .pointers import Strided, caller
-from .sizes import tiles_of
 from .transpose import BlockFunction
 
 
@@ -93,4 +92,4 @@ class GemvFunction(BlockFunction):
         build.store(sums, acc)
 
 
-gemv = caller(lambda module, like: GemvFunction(module, *tiles_of(like)).build())  # gemv(like, GemvTask(…))
+gemv = caller("gemv", GemvFunction)  # gemv(like, GemvTask(…))

@@ -8,10 +8,12 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic, lower_builtin, type_callable
 
 from ..._numba import cgutils, impl_ret_borrowed
+from . import table
 from .function import I8, I64, POINTER, i64
 
 
@@ -38,16 +40,20 @@ def numbers_of(builder: Any, kind: Any, value: Any) -> list[Any]:
     return [number for part in parts for number in numbers_of(builder, *part)]
 
 
-def caller(build: Callable[[Any, Any], Any]) -> Any:
-    """An intrinsic f(like, task) that calls the function that `build` makes in a module for the dtype of an array.
+def caller(name: str, make: Callable[..., Any]) -> Any:
+    """An intrinsic f(like, task) that calls a function of the table for the dtype of an array (table.py).
 
-    task: a tuple of the function's arguments, in tuples or not.
+    make: makes the Function, from a module, tiles and bits. task: a tuple of its arguments, in tuples or not.
     """
+    place = table.add(name, make)
 
     @intrinsic
     def call(typingctx: Any, like: Any, task: Any) -> Any:
         def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-            builder.call(build(builder.module, signature.args[0]), numbers_of(builder, signature.args[1], args[1]))
+            numbers = numbers_of(builder, signature.args[1], args[1])
+            kind = ir.FunctionType(ir.VoidType(), [number.type for number in numbers]).as_pointer()
+            word = table.word_of(builder, table.table_for(builder, signature.args[0]), i64(place))
+            builder.call(builder.load(word, align=8, typ=kind), numbers)
             return context.get_dummy_value()
 
         return types.void(like, task), codegen

@@ -13,7 +13,6 @@ from llvmlite import ir
 from ..._numba import cgutils
 from .function import I32, I64, POINTER, Function, i64
 from .pointers import caller
-from .sizes import tiles_of
 
 
 class BlockFunction(Function):
@@ -102,4 +101,4 @@ class TransposeFunction(BlockFunction):
 
 
 # transpose(like, CopyTask(…)): out[k, j] = X[j, k], `count` vectors along k of `rows` numbers each
-transpose = caller(lambda module, like: TransposeFunction(module, *tiles_of(like)).build())
+transpose = caller("transpose", TransposeFunction)

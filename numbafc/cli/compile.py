@@ -1,0 +1,48 @@
+"""`numbafc compile`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.progress import BarColumn, Progress, TextColumn
+
+from .. import _numba
+from .._numba import ahead
+from ..kernels.vector import all_tiles
+from . import screen
+
+EXAMPLES = """
+numbafc compile --to /opt/kernels
+NUMBA_CACHE_DIR=/opt/kernels numbafc train
+"""
+
+To = Annotated[Path, typer.Option("--to", help="The folder that kernels are put in; NUMBA_CACHE_DIR then names it.")]
+
+
+def compile(to: To) -> None:  # noqa: A001  the command's name
+    """Compile all kernels ahead, for a folder to deploy.
+
+    For container images, and for machines where nothing can be written: afterwards it may be read-only. It is for these
+    versions of numbafc, Python and Numba, and for this type of processor. A folder of the user's own or of root's is taken.
+    """
+    place = _numba.keep_in(to)
+    kernels = sorted(_numba.Kernel.by_name.values(), key=lambda kernel: kernel.name)
+    show = screen.Lines()
+    bar = (
+        TextColumn("{task.completed}/{task.total}", markup=False),
+        BarColumn(),
+        TextColumn("{task.description}", markup=False),
+    )
+    with Progress(*bar, console=show.console(), disable=not show.console().is_interactive) as progress:
+        task = progress.add_task("compiling", total=len(kernels) * len(_numba.DTYPES))
+        for dtype in _numba.DTYPES:
+            with ahead.compiled_beside(kernels[::-1], dtype):
+                for kernel in kernels:
+                    progress.update(task, description=f"{kernel.function.__name__.strip('_')} {dtype}")
+                    kernel.compile(dtype)
+                    progress.advance(task)
+            all_tiles(dtype)
+    count = _numba.for_everybody(place)
+    show.say(f"{count} files are in {place}; set NUMBA_CACHE_DIR to {to.resolve()}")
