@@ -13,8 +13,33 @@ import numpy as np
 
 from .._numba import inner
 from ..formulas import SUM_BLOCK
-from .target import FEW_ROWS, FEW_SUMMANDS, KC, L2_PERIOD, L2_PERIOD_OF_GROUPS, LINE, MC, NC, PASSES, SMALL
-from .vector import CopyTask, Strided, address, copy, keeps_a, lanes_in, masked_loads, most_rows, most_vectors, transpose
+from .target import (
+    FEW_ROWS,
+    FEW_SUMMANDS,
+    KC,
+    L1_CROWDED,
+    L2_PERIOD,
+    L2_PERIOD_OF_GROUPS,
+    LINE,
+    MC,
+    NC,
+    PASSES,
+    SMALL,
+    SMALL_GROUP,
+)
+from .vector import (
+    CopyTask,
+    Strided,
+    address,
+    copy,
+    keeps_a,
+    lanes_in,
+    masked_loads,
+    most_rows,
+    most_vectors,
+    transpose,
+    vector_bytes,
+)
 
 
 @inner
@@ -51,8 +76,9 @@ def pack(X, j0, width, lanes, real, k0, size, itemsize, with_sums, out, at):
 
 @inner
 def is_small(X, vectors):
-    """Whether so many vectors of all rows of X stay in the L1 cache as they are."""
-    return X.shape[0] * vectors <= SMALL
+    """Whether so many vectors of all rows of X stay in the L1 cache as they are, or a group of them does."""
+    group = X.shape[0] * min(vectors, NC) * vector_bytes(X)
+    return X.shape[0] * vectors <= SMALL or (group <= SMALL_GROUP and X.strides[0] % L1_CROWDED != 0)
 
 
 @inner

@@ -88,6 +88,9 @@ KC = 4 * SUM_BLOCK  # summands in a packed panel of X: 64 float32 lanes of so ma
 NC = 16  # vectors of X packed at a time: with KC at most 1 MiB, half of the L2 cache of an AVX-512 machine
 MC = 96  # rows of A packed at a time: six cache lines of float32, and whole tiles of 6, 8 and 12 rows
 SMALL = 384  # vectors of X that stay in the L1 cache where they are, half of it
+# Bytes of a group of vectors of X, over all k, that packing would only copy; unless its rows are a multiple of so many
+# bytes apart, which leaves them a quarter of the sets, or fewer.
+SMALL_GROUP, L1_CROWDED = 65536, 1024
 L1_WAYS, L1_PERIOD = 8, 4096  # rows of A so many bytes apart are in one set of the L1 cache, which has room for eight
 # Bytes from k to k of Wᵀ for which the L2 cache has too few places: of 16 in each set and 128 KiB from set to the same
 # set, 256 summands 8 KiB apart need all, until a second group of vectors comes by.
