@@ -18,6 +18,16 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     items.sort(key=lambda item: "test_signatures" in item.nodeid)
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _all_tiles() -> None:
+    """Every tile is there from the start: else first calls are computed by tiles of one row (kernels/vector/dispatch.py)."""
+    from numbafc._numba import DTYPES, interpreted
+    from numbafc.kernels.vector import all_tiles
+
+    for dtype in () if interpreted() else DTYPES:
+        all_tiles(dtype)
+
+
 @pytest.fixture
 def here(tmp_path, monkeypatch, capfd):
     """The command in this process, in a folder of its own: here(arguments) is as a finished process, here.folder."""

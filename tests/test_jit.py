@@ -274,8 +274,11 @@ import numpy as np
 import numbafc as fc
 digest = hashlib.sha256()
 rng = np.random.default_rng(0)
+if TILES:  # else tiles of one row stand for all that have not been asked for
+    from numbafc.kernels.vector import all_tiles
+    all_tiles(np.dtype("f4")), all_tiles(np.dtype("f8"))
 for dtype in (np.float32, np.float64):
-    for T, N, B in ((3, 300, 5), (17, 33, 65), (64, 64, 64)):
+    for T, N, B in ((3, 300, 5), (17, 33, 65), (64, 64, 64), (300, 45, 260)):
         W, X, b, dY = (rng.standard_normal(shape).astype(dtype) for shape in ((T, N), (N, B), T, (T, B)))
         for result in (fc.forward(W, X, b), *fc.backward(dY, X, W), fc.per_sample_grad_norms(dY, X)):
             digest.update(result.tobytes())
@@ -290,6 +293,7 @@ def test_the_bits_are_those_of_every_instruction_set():
     targets = [{}, {"NUMBA_CPU_NAME": "generic", "NUMBA_CPU_FEATURES": ""}]
     if {"avx2", "fma"} <= set(fc._numba.environment()["cpu_features"]):
         targets.append({"NUMBA_CPU_NAME": "haswell", "NUMBA_CPU_FEATURES": "+avx,+avx2,+fma,+sse4.2"})
-    hashes = [run_python(CPU_HASHES, **target) for target in targets]
+    codes = [f"TILES = {tiles}{CPU_HASHES}" for tiles in (True, False)]
+    hashes = [run_python(code, **target) for target in targets for code in codes]
     assert len({done.stdout for done in hashes}) == 1, [done.stderr for done in hashes]
     assert len(hashes[0].stdout) == 65

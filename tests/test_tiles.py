@@ -6,6 +6,8 @@ import sys
 import numpy as np
 import pytest
 from helpers import assert_same_bits, run_python
+from hypothesis import given
+from hypothesis import strategies as st
 
 import numbafc as fc
 from numbafc._numba import DTYPES
@@ -54,6 +56,7 @@ GUARDED = """
 import ctypes, mmap
 import numpy as np
 import numbafc as fc
+from numbafc.kernels.vector import all_tiles
 libc = ctypes.CDLL(None, use_errno=True)
 libc.mprotect.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int]
 PAGE = mmap.PAGESIZE
@@ -74,6 +77,7 @@ def guarded(A, at_the_end):
 
 rng = np.random.default_rng(0)
 for dtype in (np.float32, np.float64):
+    all_tiles(np.dtype(dtype))
     for T, N, B in ((1, 1, 1), (10, 17, 33), (13, 300, 1), (7, 64, 49), (50, 1024, 65), (5, 130, 260), (2, 300, 131)):
         for at_the_end in (True, False):
             forms = (T, N), (N, B), T, (T, B)
@@ -90,12 +94,33 @@ print("nothing else was touched")
 def test_no_byte_outside_the_arrays_is_read_or_written():
     if sys.platform == "win32":
         pytest.skip("needs mprotect")
-    done = run_python(GUARDED)
-    assert done.returncode == 0, f"exit code {done.returncode} (negative: a signal) {done.stderr}"
-    assert done.stdout == "nothing else was touched\n"
+    avx2 = {"NUMBA_CPU_NAME": "haswell", "NUMBA_CPU_FEATURES": "+avx,+avx2,+fma,+sse4.2"}
+    for processor in ({}, avx2) if "avx512f" in target.target_features() else ({},):
+        done = run_python(GUARDED, **processor)
+        assert done.returncode == 0, f"exit code {done.returncode} (negative: a signal) {done.stderr}"
+        assert done.stdout == "nothing else was touched\n"
 
 
 FEATURES = {"AVX-512": {"avx512f", "avx2", "fma"}, "AVX2": {"avx2", "fma"}, "NEON": {"neon"}, "none": set()}
+
+
+@given(lanes=st.sampled_from((16, 32, 64)), l2=st.integers(0, 2**24))
+def test_a_group_of_panels_takes_no_more_than_half_of_the_l2_cache(lanes, l2):
+    group = target.group_for(lanes, l2)
+    assert target.NC // 4 <= group <= target.NC
+    assert group % max(target.tiles_for(np.dtype("f4"), frozenset({"avx512f"})).most_rows) == 0, "whole tiles of the widest"
+    assert group == target.NC // 4 or 2 * KC * group * lanes <= l2
+
+
+@pytest.mark.parametrize(("size", "found"), [("256K", 2**18), ("2048K", 2**21), ("?", 2**19), (None, 2**19)])
+def test_the_l2_cache_is_what_linux_says_of_it(tmp_path, size, found):
+    for index, (level, text) in enumerate((("1", "48K"), ("2", size), ("3", "300M"))):
+        place = tmp_path / "cpu0" / "cache" / f"index{index}"
+        place.mkdir(parents=True)
+        (place / "level").write_text(level + "\n")
+        if text is not None:
+            (place / "size").write_text(text + "\n")
+    assert target.l2_bytes(tmp_path) == found
 
 
 @pytest.mark.parametrize("name", FEATURES)
@@ -200,6 +225,8 @@ MANY_THREADS = """
 import numpy as np
 import numbafc as fc
 from numbafc.kernels import loops, product
+from numbafc.kernels.vector import all_tiles
+all_tiles(np.dtype("f4")), all_tiles(np.dtype("f8"))
 product.PARALLEL = loops.PARALLEL = 0   # every product is split, however small
 rng = np.random.default_rng(0)
 wrong = []

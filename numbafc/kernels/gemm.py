@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from .._numba import inner
 from .epilogue import Epilogue, is_of_elements, is_step
 from .packing import is_small, kc_of, pack, packs_a, packs_x
-from .target import L1_PERIOD, L1_WAYS, MC, NC
+from .target import L1_PERIOD, L1_WAYS, MC
 from .vector import (
     CopyTask,
     Operand,
@@ -19,6 +19,7 @@ from .vector import (
     Task,
     address,
     copy,
+    group_vectors,
     half_vectors,
     lanes_in,
     microkernel,
@@ -131,12 +132,12 @@ def _pack_panels(X, g0, g1, panels, k0, size, with_sums, workspace):
 
 @inner
 def gemm(dispatch, A, X, b, epilogue, Y, sums, with_sums, state, vectors, workspace):
-    """All of Y: NC vectors and KC summands at a time; all rows, or a band of MC where A is packed."""
-    (T, K), itemsize, vector = A.shape, Y.itemsize, vector_bytes(Y)
+    """All of Y: a group of vectors and KC summands at a time; all rows, or a band of MC where A is packed."""
+    (T, K), itemsize, vector, group = A.shape, Y.itemsize, vector_bytes(Y), group_vectors(Y)
     x_packed, a_packed, chunk = packs_x(X, Y, with_sums, T, vectors), packs_a(A, T, vectors), kc_of(A)
-    band_at = min(K, chunk) * min(NC, vectors) * vector if x_packed else 0
-    for g0 in range(0, vectors, NC):
-        g1 = min(g0 + NC, vectors)
+    band_at = min(K, chunk) * min(group, vectors) * vector if x_packed else 0
+    for g0 in range(0, vectors, group):
+        g1 = min(g0 + group, vectors)
         widest = most_vectors(Y) if x_packed or vectors <= most_vectors(Y) or is_small(X, vectors) else 2
         panels = (g1 - g0 + widest - 1) // widest
         for k0 in range(0, max(K, 1), chunk):

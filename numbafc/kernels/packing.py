@@ -22,7 +22,6 @@ from .target import (
     L2_PERIOD_OF_GROUPS,
     LINE,
     MC,
-    NC,
     PASSES,
     SMALL,
     SMALL_GROUP,
@@ -32,6 +31,7 @@ from .vector import (
     Strided,
     address,
     copy,
+    group_vectors,
     keeps_a,
     lanes_in,
     masked_loads,
@@ -77,7 +77,7 @@ def pack(X, j0, width, lanes, real, k0, size, itemsize, with_sums, out, at):
 @inner
 def is_small(X, vectors):
     """Whether so many vectors of all rows of X stay in the L1 cache as they are, or a group of them does."""
-    group = X.shape[0] * min(vectors, NC) * vector_bytes(X)
+    group = X.shape[0] * min(vectors, group_vectors(X)) * vector_bytes(X)
     return X.shape[0] * vectors <= SMALL or (group <= SMALL_GROUP and X.strides[0] % L1_CROWDED != 0)
 
 
@@ -108,7 +108,7 @@ def packs_a(A, rows, vectors):
     """
     if keeps_a(A) == 1 and vectors > most_vectors(A):
         return False
-    crowded = abs(A.strides[1]) % (L2_PERIOD_OF_GROUPS if vectors > NC else L2_PERIOD) == 0
+    crowded = abs(A.strides[1]) % (L2_PERIOD_OF_GROUPS if vectors > group_vectors(A) else L2_PERIOD) == 0
     return _side_by_side(A) and crowded and rows > FEW_ROWS and vectors > 1
 
 
@@ -172,6 +172,6 @@ def workspace_for(A, X, Y, with_sums, rows, columns):
     vectors = vectors_of(Y, with_sums, columns)
     if is_axpyf(A, X, Y, with_sums, rows, vectors):
         return 16 + rows * whole_lines(vectors * lanes) if X.shape[0] > SUM_BLOCK else 0
-    panels = size * min(NC, vectors) * lanes if packs_x(X, Y, with_sums, rows, vectors) else 0
+    panels = size * min(group_vectors(Y), vectors) * lanes if packs_x(X, Y, with_sums, rows, vectors) else 0
     band = size * (MC + lanes) if packs_a(A, rows, vectors) else 0
     return max(whole_lines(panels + band), 16 * by_gemv)  # a 1 to multiply by, at least

@@ -8,6 +8,7 @@ MR rows and NR numbers of a tile, KC summands, MC rows and NC vectors (BLIS coun
 from __future__ import annotations
 
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 
@@ -85,7 +86,7 @@ UNROLL = 2  # steps of k per round of the loop: one leaves loop overhead, four m
 # ---- caches: the blocks around the microkernel ----------------------------------------------------------------------
 
 KC = 4 * SUM_BLOCK  # summands in a packed panel of X: 64 float32 lanes of so many are 256 KiB
-NC = 16  # vectors of X packed at a time: with KC at most 1 MiB, half of the L2 cache of an AVX-512 machine
+NC = 16  # vectors of X packed at a time, at most: see group_for
 MC = 96  # rows of A packed at a time: six cache lines of float32, and whole tiles of 6, 8 and 12 rows
 SMALL = 384  # vectors of X that stay in the L1 cache where they are, half of it
 # Bytes of a group of vectors of X, over all k, that packing would only copy; unless its rows are a multiple of so many
@@ -97,6 +98,28 @@ L1_WAYS, L1_PERIOD = 8, 4096  # rows of A so many bytes apart are in one set of 
 L2_PERIOD, L2_PERIOD_OF_GROUPS = 16384, 8192
 LINE = 64  # bytes of a cache line
 STRIP = 256  # kernel="loops": outputs side by side. A block of their inputs is 256 KiB in float32, which stays in L2
+
+
+def l2_bytes(cpus: Path = Path("/sys/devices/system/cpu")) -> int:
+    """The size of the first core's L2 cache, where Linux says; elsewhere what most processors have at least."""
+    for index in sorted(cpus.glob("cpu0/cache/index*")):
+        try:
+            level, size = ((index / name).read_text().strip() for name in ("level", "size"))
+            if level == "2" and size.endswith("K"):
+                return int(size[:-1]) * 1024
+        except (OSError, ValueError):  # a machine that hides it
+            continue
+    return 512 * 1024
+
+
+def group_for(vector_bytes: int, l2: int) -> int:
+    """How many vectors of X are packed at a time: as many as take half of the L2 cache with KC summands.
+
+    16 of AVX-512 take 1 MiB, and of AVX2 half of that. A kernel from a cache that was made on another machine may have been
+    compiled for more or fewer; it is right all the same.
+    """
+    return next((n for n in (NC, NC // 2) if KC * n * vector_bytes <= l2 // 2), NC // 4)
+
 
 # ---- distances of prefetches ----------------------------------------------------------------------------------------
 

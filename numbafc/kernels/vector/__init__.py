@@ -12,7 +12,17 @@ from .dispatch import all_tiles, assembly_of_tiles, bring_tiles, dispatch_for, f
 from .gemv import GemvTask, gemv
 from .microkernel import Task
 from .pointers import Operand, Strided, address, call_pointer, first_byte, matrix, row_of, span, transposed_if
-from .sizes import half_vectors, keeps_a, lanes_in, masked_loads, most_rows, most_vectors, next_height, vector_bytes
+from .sizes import (
+    group_vectors,
+    half_vectors,
+    keeps_a,
+    lanes_in,
+    masked_loads,
+    most_rows,
+    most_vectors,
+    next_height,
+    vector_bytes,
+)
 from .transpose import transpose
 
 __all__ = [
@@ -37,6 +47,7 @@ __all__ = [
     "first_functions",
     "gather",
     "gemv",
+    "group_vectors",
     "half_vectors",
     "keeps_a",
     "lanes_in",

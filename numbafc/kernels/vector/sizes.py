@@ -9,7 +9,7 @@ import numpy as np
 from numba import types
 from numba.extending import intrinsic
 
-from ..target import Tiles, target_features, tiles_for
+from ..target import Tiles, group_for, l2_bytes, target_features, tiles_for
 from .function import i64
 
 
@@ -33,6 +33,7 @@ lanes_in = _constant(lambda tiles, bits: tiles.lanes)
 vector_bytes = _constant(lambda tiles, bits: tiles.lanes * bits // 8)
 most_vectors = _constant(lambda tiles, bits: tiles.most_vectors)
 keeps_a = _constant(lambda tiles, bits: int(tiles.keeps_a))
+group_vectors = _constant(lambda tiles, bits: group_for(tiles.lanes * bits // 8, l2_bytes()))
 half_vectors = _constant(lambda tiles, bits: int(tiles.half_vectors))
 masked_loads = _constant(lambda tiles, bits: int(tiles.masked_loads))
 
