@@ -8,17 +8,37 @@ from __future__ import annotations
 from .._numba import inner
 from ..formulas import SUM_BLOCK
 from .packing import whole_lines
-from .target import LINE
-from .vector import AxpyfTask, GemvTask, Strided, address, axpyf_1, axpyf_2, axpyf_4, axpyf_8, gemv, lanes_in
+from .target import L1_PERIOD, LINE
+from .vector import AxpyfTask, GemvTask, Strided, address, axpyf_1, axpyf_2, axpyf_4, axpyf_8, gemv_1, gemv_2, gemv_3, gemv_lanes
 
 
 @inner
-def single_column(A, x, b, biased, Y):
+def _groups(left, lanes, crowded):
+    """How many groups of rows of so many that are left go side by side. One is the last way: each sum waits for itself."""
+    if crowded and left > 3 * lanes:
+        return 2
+    if left > 4 * lanes or 2 * lanes < left <= 3 * lanes:
+        return 3
+    return 2 if left > lanes else 1
+
+
+@inner
+def single_column(A, x, b, epilogue, Y):
     """The only column of Y, for A with its summands side by side; x, b: where their numbers are."""
-    for t in range(0, A.shape[0], lanes_in(Y)):
-        rows, bias = min(lanes_in(Y), A.shape[0] - t), Strided(address(b.start, t * b.step), b.step)
+    T, lanes, t = A.shape[0], gemv_lanes(Y), 0
+    crowded = A.strides[0] % L1_PERIOD == 0  # three groups of rows in one set of the L1 cache are too many for any
+    while t < T:
+        groups, bias = _groups(T - t, lanes, crowded), Strided(address(b.start, t * b.step), b.step)
+        rows = min(groups * lanes, T - t)
         a, y = Strided(address(A, t * A.strides[0]), A.strides[0]), Strided(address(Y, t * Y.strides[0]), Y.strides[0])
-        gemv(Y, GemvTask(a, x, y, bias, A.shape[1], biased, rows))
+        task = GemvTask(a, x, y, bias, A.shape[1], epilogue, rows)
+        if groups == 3:
+            gemv_3(Y, task)
+        elif groups == 2:
+            gemv_2(Y, task)
+        else:
+            gemv_1(Y, task)
+        t += rows
 
 
 @inner

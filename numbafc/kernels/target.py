@@ -76,6 +76,7 @@ def target_features() -> frozenset[str]:
 # Rows of A that share a pointer: their offsets, 0, 1 and 2 rows, are addressing modes. One pointer for all is a chain of
 # additions, one for each runs out of registers.
 ROWS_AT_A_POINTER = 3
+GEMV_BITS = 256  # of gemv's vectors: Intel exchanges numbers in 256 bits on two ports, in 512 on one
 UNROLL = 2  # steps of k per round of the loop: one leaves loop overhead, four make LLVM run out of registers
 
 # ---- caches: the blocks around the microkernel ----------------------------------------------------------------------
@@ -97,7 +98,6 @@ A_AHEAD = 6  # summands of A that a tile asks for before it needs them
 A_FAR = 64  # bytes: where rows of A lie side by side, a tile brings the next ones' line into the L2 cache
 X_AHEAD = 16  # summands of X that a tile asks for before it needs them
 SHORT_SUM = 48  # so few summands end before Y's lines would come by themselves
-GEMV_AHEAD = 1024  # bytes of a row that gemv asks for, for as many rows as lanes
 COPY_AHEAD = 8  # rows that a copy asks for: no prefetcher follows steps across pages
 GATHER_ROWS, GATHER_BYTES = 2, 2048  # what a gathering of samples asks for: so many rows, and at least so many bytes
 

@@ -9,10 +9,10 @@ The dtype of the first array and the processor decide what they become.
 from .axpyf import AxpyfTask, axpyf_1, axpyf_2, axpyf_4, axpyf_8
 from .copy import CopyTask, copy, gather
 from .dispatch import dispatch_for, microkernel
-from .gemv import GemvTask, gemv
+from .gemv import GemvTask, gemv_1, gemv_2, gemv_3
 from .microkernel import Task
 from .pointers import Operand, Strided, address, call_pointer, first_byte, matrix, row_of, span, transposed_if
-from .sizes import half_vectors, lanes_in, masked_loads, most_rows, most_vectors, next_height, vector_bytes
+from .sizes import gemv_lanes, half_vectors, lanes_in, masked_loads, most_rows, most_vectors, next_height, vector_bytes
 from .transpose import transpose
 
 __all__ = [
@@ -32,7 +32,10 @@ __all__ = [
     "dispatch_for",
     "first_byte",
     "gather",
-    "gemv",
+    "gemv_1",
+    "gemv_2",
+    "gemv_3",
+    "gemv_lanes",
     "half_vectors",
     "lanes_in",
     "masked_loads",
