@@ -15,11 +15,11 @@ from .._numba import array_in, array_out, flat, inner, kernel
 from ..formulas import SUM_BLOCK
 from .epilogue import ALL, FORMS, Epilogue, fits, is_of_elements, is_step
 from .gemm import divide, gemm
-from .level2 import axpyf_rows, row_sums, single_column
+from .level2 import axpyf_rows, by_gemv
 from .overlaps import overlaps
 from .packing import is_axpyf, is_gemv, is_gemv_transposed, sums_by_gemv, vectors_of, workspace_for
 from .target import FROM_MEMORY, PARALLEL
-from .vector import Strided, address, dispatch_for, transposed_if
+from .vector import dispatch_for, transposed_if
 
 # Flags: which of P, Q and R are the transposes of A, X and Y, and what is done besides. The epilogue is in the bits from
 # EPILOGUE on: a call from Python that reads one number more takes some 20 ns longer.
@@ -97,24 +97,23 @@ def on_one_thread(P, Q, b, R, sums, workspace, flags, state):
         return 0  # whatever there is to pack
     if not flags & ANY_SIZE and T * S * K * (FROM_MEMORY if min(T, S, K) == 1 else 1) >= PARALLEL:
         return LARGE
-    needed, by_gemv = workspace_for(A, X, Y, with_sums, T, S), sums_by_gemv(A, Y, with_sums, T, S)
+    needed, sums_apart = workspace_for(A, X, Y, with_sums, T, S), sums_by_gemv(A, Y, with_sums, T, S)
     if needed > workspace.size:
         return needed
-    in_tiles = with_sums - by_gemv
+    in_tiles = with_sums - sums_apart
     vectors = vectors_of(Y, in_tiles, S)
     column, row = is_gemv(A, X, Y, in_tiles), is_gemv_transposed(A, X, Y, in_tiles)
     few = is_axpyf(A, X, Y, in_tiles, T, vectors)
-    if epilogue > Epilogue.BIAS and (column or row or few or K == 0 or (is_step(epilogue) and K > SUM_BLOCK)):
+    by_tiles = not (column or row or few)
+    if epilogue > Epilogue.BIAS and not by_tiles and (few or epilogue != Epilogue.BIAS_RELU):
         return UNFIT
-    if by_gemv == 1:
-        row_sums(A, sums, workspace)
-    if column:
-        single_column(A, Strided(address(X, 0), X.strides[0]), Strided(address(b, 0), b.strides[0]), biased, Y)
-    elif row:
-        single_column(X.T, Strided(address(A, 0), A.strides[1]), Strided(address(b, 0), 0), biased, Y.T)
-    elif few:
+    if epilogue > Epilogue.BIAS and by_tiles and (K == 0 or (is_step(epilogue) and K > SUM_BLOCK)):
+        return UNFIT
+    if sums_apart == 1 or column or row:
+        by_gemv(sums_apart, column, row, A, X, b, epilogue, Y, sums, workspace)
+    if few:
         axpyf_rows(A, X, b, biased, Y, workspace)
-    else:
+    elif not (column or row):
         gemm(dispatch, A, X, b, epilogue, Y, sums, in_tiles, state, vectors, workspace)
     if flags & MEAN and K != 1:
         divide(Y, sums, with_sums, K)

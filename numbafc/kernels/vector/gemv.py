@@ -61,51 +61,71 @@ class GemvFunction(BlockFunction):
         zero, nothing = (ir.Constant(self.vector, [sign * 0.0] * lanes) for sign in (1.0, -1.0))
         firsts = [self._smaller(i64(g * lanes), build.sub(rows, i64(lanes))) if g else i64(0) for g in range(self.groups)]
         offsets = self._offsets(a_row, rows)
-        x_offsets = [build.mul(x.step, i64(n)) for n in range(ROUND)]
+        x_round = self._unrelated(build.mul(x.step, i64(ROUND)))
+        x_offsets = self._multiples(x.step, ROUND)
         starts = [self.at(a, build.mul(a_row, first)) for first in firsts]
 
         def round_(_: Any, carried: list[Any]) -> list[Any]:
             """ROUND summands of all groups."""
-            at, x_at, *sums = carried
+            x_at, *starts = map(self._unrelated, carried[: 1 + self.groups])
+            sums = carried[1 + self.groups :]
             factors = [self.splat(self.number(self.at(x_at, offset))) for offset in x_offsets]
             for g, start in enumerate(starts):
-                places = [self.at(self.at(start, at), offset) for offset in offsets]
-                for column, factor in zip(self.columns(places, numbers=ROUND), factors, strict=True):
+                columns = self.columns([self.at(start, offset) for offset in offsets], numbers=ROUND)
+                for column, factor in zip(columns, factors, strict=True):
                     sums[g] = self._fma(column, factor, sums[g])
-            return [build.add(at, i64(ROUND * self.size)), self.at(x_at, build.mul(x.step, i64(ROUND))), *sums]
+            return [self.at(x_at, x_round), *(self.at(start, i64(ROUND * self.size)) for start in starts), *sums]
 
         def single(_: Any, carried: list[Any]) -> list[Any]:
             """One summand of all groups."""
-            at, x_at, *sums = carried
+            x_at, starts, sums = carried[0], carried[1 : 1 + self.groups], carried[1 + self.groups :]
             factor = self.splat(self.number(x_at))
             for g, start in enumerate(starts):
                 column: Any = ir.Constant(self.vector, ir.Undefined)
                 for t, offset in enumerate(offsets):
-                    number = self.number(self.at(self.at(start, at), offset))
+                    number = self.number(self.at(start, offset))
                     column = build.insert_element(column, number, ir.Constant(I32, t))
                 sums[g] = self._fma(column, factor, sums[g])
-            return [build.add(at, i64(self.size)), self.at(x_at, x.step), *sums]
+            return [self.at(x_at, x.step), *(self.at(start, i64(self.size)) for start in starts), *sums]
 
         def block(n: Any, carried: list[Any]) -> list[Any]:
             """SUM_BLOCK summands: a total is the sum of the sums of blocks, in order."""
-            at, x_at, *totals = carried
+            places, totals = carried[: 1 + self.groups], carried[1 + self.groups :]
             size = self._smaller(i64(SUM_BLOCK), build.sub(K, build.mul(n, i64(SUM_BLOCK))))
-            carried = self._loop(build.sdiv(size, i64(ROUND)), [at, x_at, *[zero] * self.groups], round_)
-            at, x_at, *sums = self._loop(build.srem(size, i64(ROUND)), carried, single)
-            return [at, x_at, *(build.fadd(total, sum_) for total, sum_ in zip(totals, sums, strict=True))]
+            carried = self._loop(build.sdiv(size, i64(ROUND)), [*places, *[zero] * self.groups], round_)
+            carried = self._loop(build.srem(size, i64(ROUND)), carried, single)
+            places, sums = carried[: 1 + self.groups], carried[1 + self.groups :]
+            return [*places, *(build.fadd(total, sum_) for total, sum_ in zip(totals, sums, strict=True))]
 
         blocks = build.sdiv(build.add(K, i64(SUM_BLOCK - 1)), i64(SUM_BLOCK))
         # a total starts at −0, for −0 + x is x for every x: the first block needs no code of its own
-        totals = self._loop(blocks, [i64(0), x.start, *[nothing] * self.groups], block)[2:]
+        totals = self._loop(blocks, [x.start, *starts, *[nothing] * self.groups], block)[1 + self.groups :]
         totals = [build.select(build.icmp_signed("==", K, i64(0)), zero, total) for total in totals]
         self._end(totals, firsts, y, b, epilogue, rows, buffers)
 
     def _offsets(self, a_row: Any, rows: Any) -> list[Any]:
         """Bytes from the first row of a group to each. A row that is not there is read where the last one is."""
-        lanes, build = range(self.sizes.lanes), self.builder
+        lanes, build = self.sizes.lanes, self.builder
         if self.groups > 1:
-            return [build.mul(a_row, i64(t)) for t in lanes]
-        return [build.mul(a_row, self._smaller(i64(t), build.sub(rows, i64(1)))) for t in lanes]
+            return self._multiples(a_row, lanes)
+        return [build.mul(a_row, self._smaller(i64(t), build.sub(rows, i64(1)))) for t in range(lanes)]
+
+    def _multiples(self, step: Any, count: int) -> list[Any]:
+        """0·step, 1·step, … (count − 1)·step: of the odd ones, and their doubles are addressing modes."""
+        odd = {n: self._unrelated(self.builder.mul(step, i64(n))) for n in range(1, count, 2)}
+        multiples = [i64(0)]
+        for n in range(1, count):
+            power = n & -n  # the largest that divides n
+            multiples.append(odd[n] if power == 1 else self.builder.mul(odd[n // power], i64(power)))
+        return multiples
+
+    def _unrelated(self, value: Any) -> Any:
+        """The value, of which LLVM does not know what it is.
+
+        Of a loop's pointers to rows that it sees to be so far from one another, it keeps two dozen, most on the stack.
+        """
+        kind = ir.FunctionType(value.type, [value.type])
+        return self.builder.call(ir.InlineAsm(kind, "", "=r,0", side_effect=False), [value])
 
     def _end(self, totals: list[Any], firsts: list[Any], y: Any, b: Any, epilogue: Any, rows: Any, buffers: list[Any]) -> None:
         """y = epilogue(totals): vectors where memory has them, else by way of the stack, one number after the other."""
