@@ -9,6 +9,7 @@ a last group that is not whole begins earlier, and some rows are computed twice:
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, NamedTuple
@@ -24,7 +25,7 @@ from .pointers import Strided, caller
 from .sizes import tiles_of
 from .transpose import BlockFunction
 
-ROUND = 4  # summands per round of the loop: two pieces of float64, one of float32
+ROUND = 32  # bytes of a row per round of the loop: two of the pieces that transpose.py reads
 
 
 class GemvTask(NamedTuple):
@@ -61,20 +62,20 @@ class GemvFunction(BlockFunction):
         zero, nothing = (ir.Constant(self.vector, [sign * 0.0] * lanes) for sign in (1.0, -1.0))
         firsts = [self._smaller(i64(g * lanes), build.sub(rows, i64(lanes))) if g else i64(0) for g in range(self.groups)]
         offsets = self._offsets(a_row, rows)
-        x_round = self._unrelated(build.mul(x.step, i64(ROUND)))
-        x_offsets = self._multiples(x.step, ROUND)
+        x_offsets = self._multiples(x.step, ROUND // self.size)
         starts = [self.at(a, build.mul(a_row, first)) for first in firsts]
 
-        def round_(_: Any, carried: list[Any]) -> list[Any]:
-            """ROUND summands of all groups."""
+        def summands(count: int, carried: list[Any]) -> list[Any]:
+            """So many summands of all groups."""
             x_at, *starts = map(self._unrelated, carried[: 1 + self.groups])
             sums = carried[1 + self.groups :]
-            factors = [self.splat(self.number(self.at(x_at, offset))) for offset in x_offsets]
+            factors = [self.splat(self.number(self.at(x_at, offset))) for offset in x_offsets[:count]]
             for g, start in enumerate(starts):
-                columns = self.columns([self.at(start, offset) for offset in offsets], numbers=ROUND)
+                columns = self.columns([self.at(start, offset) for offset in offsets], numbers=count)
                 for column, factor in zip(columns, factors, strict=True):
                     sums[g] = self._fma(column, factor, sums[g])
-            return [self.at(x_at, x_round), *(self.at(start, i64(ROUND * self.size)) for start in starts), *sums]
+            x_at = self.at(x_at, build.mul(x.step, i64(count)))
+            return [x_at, *(self.at(start, i64(count * self.size)) for start in starts), *sums]
 
         def single(_: Any, carried: list[Any]) -> list[Any]:
             """One summand of all groups."""
@@ -92,8 +93,12 @@ class GemvFunction(BlockFunction):
             """SUM_BLOCK summands: a total is the sum of the sums of blocks, in order."""
             places, totals = carried[: 1 + self.groups], carried[1 + self.groups :]
             size = self._smaller(i64(SUM_BLOCK), build.sub(K, build.mul(n, i64(SUM_BLOCK))))
-            carried = self._loop(build.sdiv(size, i64(ROUND)), [*places, *[zero] * self.groups], round_)
-            carried = self._loop(build.srem(size, i64(ROUND)), carried, single)
+            carried = [*places, *[zero] * self.groups]
+            for count in (ROUND // self.size, ROUND // self.size // 2):
+                step = functools.partial(lambda count, _, carried: summands(count, carried), count)
+                carried = self._loop(build.sdiv(size, i64(count)), carried, step)
+                size = build.srem(size, i64(count))
+            carried = self._loop(size, carried, single)
             places, sums = carried[: 1 + self.groups], carried[1 + self.groups :]
             return [*places, *(build.fadd(total, sum_) for total, sum_ in zip(totals, sums, strict=True))]
 

@@ -36,9 +36,7 @@ class BlockFunction(Function):
             vectors = []
             for j in range(piece):  # rows j, j + piece, …, one piece of each
                 parts = [self._piece(rows[t], k, mask) for t in range(j, lanes, piece)]
-                while len(parts) > 1:
-                    parts = [self._joined(*pair) for pair in zip(parts[::2], parts[1::2], strict=True)]
-                vectors += parts
+                vectors.append(self._joined(parts))
             columns += self._exchanged(vectors)
         return columns
 
@@ -51,10 +49,21 @@ class BlockFunction(Function):
         name = f"llvm.masked.load.v{numbers}f{self.bits}.p0"
         return self.call(name, kind, place, ir.Constant(I32, self.size), mask, ir.Constant(kind, None))
 
-    def _joined(self, low: Any, high: Any) -> Any:
-        """Two vectors as one of twice the length."""
-        count = 2 * low.type.count
-        return self.builder.shuffle_vector(low, high, ir.Constant(ir.VectorType(I32, count), list(range(count))))
+    def _joined(self, parts: list[Any]) -> Any:
+        """Vectors as one, one behind the other: each goes to its place as it comes from memory."""
+        if len(parts) == 1:
+            return parts[0]
+        lanes, piece = self.sizes.lanes, parts[0].type.count
+        joined: Any = ir.Constant(self.vector, ir.Undefined)
+        for n, part in enumerate(parts):
+            wide = [at if at < piece else piece for at in range(lanes)]  # what is behind the part may be anything
+            widened = self._shuffled(part, ir.Constant(part.type, ir.Undefined), wide)
+            inside = range(n * piece, (n + 1) * piece)
+            joined = self._shuffled(joined, widened, [lanes + at - n * piece if at in inside else at for at in range(lanes)])
+        return joined
+
+    def _shuffled(self, one: Any, other: Any, order: list[int]) -> Any:
+        return self.builder.shuffle_vector(one, other, ir.Constant(ir.VectorType(I32, len(order)), order))
 
     def _exchanged(self, vectors: list[Any]) -> list[Any]:
         """Within each 128 bits, n vectors of n numbers as the columns of that block.
