@@ -18,7 +18,7 @@ from .gemm import divide, gemm
 from .level2 import axpyf_rows, by_gemv
 from .overlaps import overlaps
 from .packing import is_axpyf, is_gemv, is_gemv_transposed, sums_by_gemv, vectors_of, workspace_for
-from .target import FROM_MEMORY, PARALLEL
+from .target import FROM_MEMORY, PARALLEL, PARALLEL_READING
 from .vector import dispatch_for, transposed_if
 
 # Flags: which of P, Q and R are the transposes of A, X and Y, and what is done besides. The epilogue is in the bits from
@@ -67,6 +67,14 @@ def _refusal(A, X, b, epilogue, Y, sums, with_sums):
     return SCATTERED if S > 1 and T > 0 and Y.strides[1] != Y.itemsize else 0  # vectors are stored side by side
 
 
+@inner
+def _is_large(T, S, K):
+    """Whether there is work for several threads."""
+    if min(T, S) == 1:
+        return T * S * K >= PARALLEL_READING
+    return T * S * K * (FROM_MEMORY if K == 1 else 1) >= PARALLEL
+
+
 def _check(P, Q, b, R, sums, workspace, flags, state):
     epilogue = flags >> EPILOGUE
     if 0 <= epilogue < ALL and FORMS[Epilogue(epilogue)].state:
@@ -95,7 +103,7 @@ def on_one_thread(P, Q, b, R, sums, workspace, flags, state):
     (T, S), K = Y.shape, X.shape[0]
     if T == 0 or (S == 0 and with_sums == 0):
         return 0  # whatever there is to pack
-    if not flags & ANY_SIZE and T * S * K * (FROM_MEMORY if min(T, S, K) == 1 else 1) >= PARALLEL:
+    if not flags & ANY_SIZE and _is_large(T, S, K):
         return LARGE
     needed, sums_apart = workspace_for(A, X, Y, with_sums, T, S), sums_by_gemv(A, Y, with_sums, T, S)
     if needed > workspace.size:

@@ -109,8 +109,12 @@ PASSES = 8  # so often X is read in place, in tiles of two vectors, which have t
 PACKING_ROWS = 8  # packing a vector of X costs about what this many rows of A do
 READING = 1  # vectors whose fma take as long as reading a number of A, which each part does for all its rows
 PARALLEL = 1_500_000  # multiply-adds from which a second thread is worth its start (1.5 µs, and a cold cache)
+# Numbers of a matrix, each read once, from which a second thread is worth its start for one column or one row. That is
+# where they leave the L2 cache: below, a thread that waits for a processor costs milliseconds, and gains microseconds.
+PARALLEL_READING = 1_000_000
 PARALLEL_LOOPS = 250_000  # likewise in kernel="loops", which is slower
 PARALLEL_GATHER = 16_384  # numbers of a batch from which threads gather a part each
 PART = 12  # rows of a layer that threads split no further: a whole tile
 FROM_MEMORY = 6  # what a multiply-add counts for where each takes a number of its own from memory
+FEW_SAMPLES = 32  # rows whose way through all layers is one compiled call
 CALL = 5e8  # flops of one call of the engine, about: between calls Python sees Ctrl-C
