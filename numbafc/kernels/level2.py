@@ -10,7 +10,20 @@ from ..formulas import SUM_BLOCK
 from .epilogue import Epilogue
 from .packing import whole_lines
 from .target import L1_PERIOD, LINE
-from .vector import AxpyfTask, GemvTask, Strided, address, axpyf_1, axpyf_2, axpyf_4, axpyf_8, gemv_1, gemv_2, gemv_3, gemv_lanes
+from .vector import (
+    AxpyfTask,
+    GemvTask,
+    Strided,
+    address,
+    axpyf_1,
+    axpyf_2,
+    axpyf_4,
+    axpyf_8,
+    gemv_1,
+    gemv_2,
+    gemv_3,
+    gemv_lanes,
+)
 
 
 @inner

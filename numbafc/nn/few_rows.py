@@ -14,7 +14,6 @@ import numpy as np
 from numba.types import intp
 
 from .._numba import array_in, flat, flat_in, inner, interpreted, kernel
-from ..kernels.epilogue import Epilogue
 from ..kernels.packing import aligned
 from ..kernels.product import EPILOGUE, UNFIT, WITH_BIAS, on_one_thread, product_types
 from ..kernels.target import FEW_SAMPLES

@@ -132,7 +132,9 @@ class GemvFunction(BlockFunction):
         kind = ir.FunctionType(value.type, [value.type])
         return self.builder.call(ir.InlineAsm(kind, "", "=r,0", side_effect=False), [value])
 
-    def _end(self, totals: list[Any], firsts: list[Any], y: Any, b: Any, epilogue: Any, rows: Any, buffers: list[Any]) -> None:
+    def _end(
+        self, totals: list[Any], firsts: list[Any], y: Any, b: Any, epilogue: Any, rows: Any, buffers: list[Any]
+    ) -> None:
         """y = epilogue(totals): vectors where memory has them, else by way of the stack, one number after the other."""
         build, lanes = self.builder, self.sizes.lanes
         whole = build.icmp_signed(">=", rows, i64(lanes))
@@ -154,9 +156,7 @@ class GemvFunction(BlockFunction):
         with build.if_then(build.not_(to_vectors)):
             self._each(firsts, rows, y, buffers, lambda place, buffer: build.store(self.number(buffer), place, self.size))
 
-    def _each(
-        self, firsts: list[Any], rows: Any, there: Any, buffers: list[Any], move: Callable[[Any, Any], Any]
-    ) -> None:
+    def _each(self, firsts: list[Any], rows: Any, there: Any, buffers: list[Any], move: Callable[[Any, Any], Any]) -> None:
         """move(its place, its place in a buffer) for each number of a column of `rows`."""
         build = self.builder
 

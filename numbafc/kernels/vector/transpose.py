@@ -19,15 +19,13 @@ from .sizes import tiles_of
 class BlockFunction(Function):
     """A function that reads blocks of lanes × lanes."""
 
-    def columns(
-        self, rows: list[Any], there: Callable[[Any], Any] | None = None, numbers: int | None = None
-    ) -> list[Any]:
+    def columns(self, rows: list[Any], there: Callable[[Any], Any] | None = None, numbers: int | None = None) -> list[Any]:
         """The columns of a block in memory, where each of its rows begins at one of `lanes` pointers.
 
-        numbers: of a row, as many as lanes if it is not said. The block is read in pieces of 128 bits, which go into any part of a register on their way from memory, so that only
+        It is read in pieces of 128 bits, which go into any part of a register on their way from memory, so that only
         blocks within the pieces are left to exchange: half the shuffles that whole rows would need. there: which of a
         vector of places in a row there are; the others are 0 and not touched in memory. That takes longer, for pieces
-        with a mask are loaded before they are joined.
+        with a mask are loaded before they are joined. numbers: of a row, if not as many as lanes.
         """
         lanes, piece = self.sizes.lanes, 16 // self.size
         columns: list[Any] = []
@@ -59,7 +57,9 @@ class BlockFunction(Function):
             wide = [at if at < piece else piece for at in range(lanes)]  # what is behind the part may be anything
             widened = self._shuffled(part, ir.Constant(part.type, ir.Undefined), wide)
             inside = range(n * piece, (n + 1) * piece)
-            joined = self._shuffled(joined, widened, [lanes + at - n * piece if at in inside else at for at in range(lanes)])
+            joined = self._shuffled(
+                joined, widened, [lanes + at - n * piece if at in inside else at for at in range(lanes)]
+            )
         return joined
 
     def _shuffled(self, one: Any, other: Any, order: list[int]) -> Any:
