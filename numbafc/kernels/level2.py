@@ -9,7 +9,7 @@ from .._numba import inner
 from ..formulas import SUM_BLOCK
 from .epilogue import Epilogue
 from .packing import whole_lines
-from .target import L1_PERIOD, LINE
+from .target import GEMV_AHEAD, GEMV_FAR, L1_PERIOD, LINE
 from .vector import (
     AxpyfTask,
     GemvTask,
@@ -43,12 +43,13 @@ def _single_column(dtype, T, K, A, x, b, epilogue, y):
     Of the arrays the addresses alone: so whatever they are, this is compiled once.
     """
     lanes, t = gemv_lanes(dtype), 0
+    ahead = GEMV_AHEAD if T * abs(A.step) >= GEMV_FAR else 0
     crowded = A.step % L1_PERIOD == 0  # three groups of rows in one set of the L1 cache are too many for any
     while t < T:
         groups = _groups(T - t, lanes, crowded)
         rows, a = min(groups * lanes, T - t), Strided(address(A.start, t * A.step), A.step)
         bias, to = Strided(address(b.start, t * b.step), b.step), Strided(address(y.start, t * y.step), y.step)
-        task = GemvTask(a, x, to, bias, K, epilogue, rows)
+        task = GemvTask(a, x, to, bias, K, epilogue, rows, ahead)
         if groups == 3:
             gemv_3(dtype, task)
         elif groups == 2:

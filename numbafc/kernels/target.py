@@ -98,6 +98,9 @@ A_AHEAD = 6  # summands of A that a tile asks for before it needs them
 A_FAR = 64  # bytes: where rows of A lie side by side, a tile brings the next ones' line into the L2 cache
 X_AHEAD = 16  # summands of X that a tile asks for before it needs them
 SHORT_SUM = 48  # so few summands end before Y's lines would come by themselves
+# Bytes of a row that gemv asks for where the matrix has so many bytes that it comes from no cache: rows on many pages at
+# once are more than the prefetchers follow. From the L3 cache they keep up, and what is asked for besides is in the way.
+GEMV_AHEAD, GEMV_FAR = 512, 100_000_000
 AXPYF_NEAR = 16384  # bytes of rows of X that axpyf asks for while it is at those before: in L1 is room, beside these and Y
 COPY_AHEAD = 8  # rows that a copy asks for: no prefetcher follows steps across pages
 GATHER_ROWS, GATHER_BYTES = 2, 2048  # what a gathering of samples asks for: so many rows, and at least so many bytes

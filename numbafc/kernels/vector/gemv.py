@@ -31,7 +31,8 @@ ROUND = 32  # bytes of a row per round of the loop: two of the pieces that trans
 class GemvTask(NamedTuple):
     """The arguments of gemv: `rows` rows of A, whose K numbers lie side by side; x, y and b; NONE, BIAS or BIAS_RELU.
 
-    Steps in bytes. rows: of one group 1 to lanes, of n groups more than n − 1 have, and at most n·lanes.
+    Steps in bytes. rows: of one group 1 to lanes, of n groups more than n − 1 have, and at most n·lanes. ahead: bytes of
+    a row to ask for before they are needed, or 0.
     """
 
     A: Any
@@ -41,6 +42,7 @@ class GemvTask(NamedTuple):
     K: Any
     epilogue: Any
     rows: Any
+    ahead: Any
 
 
 class GemvFunction(BlockFunction):
@@ -52,61 +54,67 @@ class GemvFunction(BlockFunction):
 
     def build(self) -> Any:
         """The function."""
-        return self.define(f"gemv_{self.groups}", [POINTER, I64] * 4 + [I64] * 3)
+        return self.define(f"gemv_{self.groups}", [POINTER, I64] * 4 + [I64] * 4)
 
     def body(self, *numbers: Any) -> None:
         build, lanes = self.builder, self.sizes.lanes
-        (a, a_row), x, y, b = (Strided(*numbers[n : n + 2]) for n in range(0, 8, 2))
-        K, epilogue, rows = numbers[8:]
+        (a, a_row), self.x, y, b = (Strided(*numbers[n : n + 2]) for n in range(0, 8, 2))
+        self.K, epilogue, rows, self.ahead = numbers[8:]
         buffers = [self.buffer() for _ in range(self.groups)]
-        zero, nothing = (ir.Constant(self.vector, [sign * 0.0] * lanes) for sign in (1.0, -1.0))
+        self.zero, nothing = (ir.Constant(self.vector, [sign * 0.0] * lanes) for sign in (1.0, -1.0))
         firsts = [self._smaller(i64(g * lanes), build.sub(rows, i64(lanes))) if g else i64(0) for g in range(self.groups)]
-        offsets = self._offsets(a_row, rows)
-        x_offsets = self._multiples(x.step, ROUND // self.size)
+        self.offsets, self.x_offsets = self._offsets(a_row, rows), self._multiples(self.x.step, ROUND // self.size)
         starts = [self.at(a, build.mul(a_row, first)) for first in firsts]
-
-        def summands(count: int, carried: list[Any]) -> list[Any]:
-            """So many summands of all groups."""
-            x_at, *starts = map(self._unrelated, carried[: 1 + self.groups])
-            sums = carried[1 + self.groups :]
-            factors = [self.splat(self.number(self.at(x_at, offset))) for offset in x_offsets[:count]]
-            for g, start in enumerate(starts):
-                columns = self.columns([self.at(start, offset) for offset in offsets], numbers=count)
-                for column, factor in zip(columns, factors, strict=True):
-                    sums[g] = self._fma(column, factor, sums[g])
-            x_at = self.at(x_at, build.mul(x.step, i64(count)))
-            return [x_at, *(self.at(start, i64(count * self.size)) for start in starts), *sums]
-
-        def single(_: Any, carried: list[Any]) -> list[Any]:
-            """One summand of all groups."""
-            x_at, starts, sums = carried[0], carried[1 : 1 + self.groups], carried[1 + self.groups :]
-            factor = self.splat(self.number(x_at))
-            for g, start in enumerate(starts):
-                column: Any = ir.Constant(self.vector, ir.Undefined)
-                for t, offset in enumerate(offsets):
-                    number = self.number(self.at(start, offset))
-                    column = build.insert_element(column, number, ir.Constant(I32, t))
-                sums[g] = self._fma(column, factor, sums[g])
-            return [self.at(x_at, x.step), *(self.at(start, i64(self.size)) for start in starts), *sums]
-
-        def block(n: Any, carried: list[Any]) -> list[Any]:
-            """SUM_BLOCK summands: a total is the sum of the sums of blocks, in order."""
-            places, totals = carried[: 1 + self.groups], carried[1 + self.groups :]
-            size = self._smaller(i64(SUM_BLOCK), build.sub(K, build.mul(n, i64(SUM_BLOCK))))
-            carried = [*places, *[zero] * self.groups]
-            for count in (ROUND // self.size, ROUND // self.size // 2):
-                step = functools.partial(lambda count, _, carried: summands(count, carried), count)
-                carried = self._loop(build.sdiv(size, i64(count)), carried, step)
-                size = build.srem(size, i64(count))
-            carried = self._loop(size, carried, single)
-            places, sums = carried[: 1 + self.groups], carried[1 + self.groups :]
-            return [*places, *(build.fadd(total, sum_) for total, sum_ in zip(totals, sums, strict=True))]
-
-        blocks = build.sdiv(build.add(K, i64(SUM_BLOCK - 1)), i64(SUM_BLOCK))
+        blocks = build.sdiv(build.add(self.K, i64(SUM_BLOCK - 1)), i64(SUM_BLOCK))
         # a total starts at −0, for −0 + x is x for every x: the first block needs no code of its own
-        totals = self._loop(blocks, [x.start, *starts, *[nothing] * self.groups], block)[1 + self.groups :]
-        totals = [build.select(build.icmp_signed("==", K, i64(0)), zero, total) for total in totals]
+        carried = self._loop(blocks, [self.x.start, *starts, *[nothing] * self.groups], self._block)
+        none = build.icmp_signed("==", self.K, i64(0))
+        totals = [build.select(none, self.zero, total) for total in self._split(carried)[1]]
         self._end(totals, firsts, y, b, epilogue, rows, buffers)
+
+    def _split(self, carried: list[Any]) -> tuple[list[Any], list[Any]]:
+        """What loops carry: where the next summand of x, and of each group, is; and a vector for each group."""
+        return carried[: 1 + self.groups], carried[1 + self.groups :]
+
+    def _block(self, n: Any, carried: list[Any]) -> list[Any]:
+        """SUM_BLOCK summands: a total is the sum of the sums of blocks, in order."""
+        build, (places, totals) = self.builder, self._split(carried)
+        size = self._smaller(i64(SUM_BLOCK), build.sub(self.K, build.mul(n, i64(SUM_BLOCK))))
+        carried = [*places, *[self.zero] * self.groups]
+        for count in (ROUND // self.size, ROUND // self.size // 2):
+            carried = self._loop(build.sdiv(size, i64(count)), carried, functools.partial(self._summands, count))
+            size = build.srem(size, i64(count))
+        places, sums = self._split(self._loop(size, carried, self._single))
+        return [*places, *(build.fadd(total, sum_) for total, sum_ in zip(totals, sums, strict=True))]
+
+    def _summands(self, count: int, _: Any, carried: list[Any]) -> list[Any]:
+        """So many summands of all groups."""
+        build, (places, sums) = self.builder, self._split(carried)
+        x, *starts = map(self._unrelated, places)
+        if count == ROUND // self.size:
+            with build.if_then(build.icmp_signed("!=", self.ahead, i64(0)), likely=False):
+                for start in starts:
+                    for offset in self.offsets:
+                        self.prefetch(self.at(self.at(start, self.ahead), offset))
+        factors = [self.splat(self.number(self.at(x, offset))) for offset in self.x_offsets[:count]]
+        for g, start in enumerate(starts):
+            columns = self.columns([self.at(start, offset) for offset in self.offsets], numbers=count)
+            for column, factor in zip(columns, factors, strict=True):
+                sums[g] = self._fma(column, factor, sums[g])
+        x = self.at(x, build.mul(self.x.step, i64(count)))
+        return [x, *(self.at(start, i64(count * self.size)) for start in starts), *sums]
+
+    def _single(self, _: Any, carried: list[Any]) -> list[Any]:
+        """One summand of all groups."""
+        (x, *starts), sums = self._split(carried)
+        factor = self.splat(self.number(x))
+        for g, start in enumerate(starts):
+            column: Any = ir.Constant(self.vector, ir.Undefined)
+            for t, offset in enumerate(self.offsets):
+                number = self.number(self.at(start, offset))
+                column = self.builder.insert_element(column, number, ir.Constant(I32, t))
+            sums[g] = self._fma(column, factor, sums[g])
+        return [self.at(x, self.x.step), *(self.at(start, i64(self.size)) for start in starts), *sums]
 
     def _offsets(self, a_row: Any, rows: Any) -> list[Any]:
         """Bytes from the first row of a group to each. A row that is not there is read where the last one is."""
