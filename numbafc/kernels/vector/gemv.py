@@ -96,11 +96,14 @@ class GemvFunction(BlockFunction):
                 for start in starts:
                     for offset in self.offsets:
                         self.prefetch(self.at(self.at(start, self.ahead), offset))
-        factors = [self.splat(self.number(self.at(x, offset))) for offset in self.x_offsets[:count]]
-        for g, start in enumerate(starts):
-            columns = self.columns([self.at(start, offset) for offset in self.offsets], numbers=count)
-            for column, factor in zip(columns, factors, strict=True):
-                sums[g] = self._fma(column, factor, sums[g])
+        piece = 16 // self.size
+        for first in range(0, count, piece):  # not all at once: so many factors would not stay in the registers of AVX2
+            factors = [self.splat(self.number(self.at(x, n))) for n in self.x_offsets[first : first + piece]]
+            for g, start in enumerate(starts):
+                at = self.at(start, i64(first * self.size))
+                columns = self.columns([self.at(at, offset) for offset in self.offsets], numbers=piece)
+                for column, factor in zip(columns, factors, strict=True):
+                    sums[g] = self._fma(column, factor, sums[g])
         x = self.at(x, build.mul(self.x.step, i64(count)))
         return [x, *(self.at(start, i64(count * self.size)) for start in starts), *sums]
 
