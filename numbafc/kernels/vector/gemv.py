@@ -81,21 +81,24 @@ class GemvFunction(BlockFunction):
         build, (places, totals) = self.builder, self._split(carried)
         size = self._smaller(i64(SUM_BLOCK), build.sub(self.K, build.mul(n, i64(SUM_BLOCK))))
         carried = [*places, *[self.zero] * self.groups]
-        for count in (ROUND // self.size, ROUND // self.size // 2):
-            carried = self._loop(build.sdiv(size, i64(count)), carried, functools.partial(self._summands, count))
-            size = build.srem(size, i64(count))
+        far = build.icmp_signed("!=", self.ahead, i64(0))
+        # a loop that asks for what is ahead, or one that does not: a branch inside costs registers
+        for count, asks in ((ROUND // self.size, True), (ROUND // self.size, False), (ROUND // self.size // 2, False)):
+            rounds = build.sdiv(size, i64(count))
+            if asks:
+                rounds = build.select(far, rounds, i64(0))
+            carried = self._loop(rounds, carried, functools.partial(self._summands, count, asks))
+            size = build.sub(size, build.mul(rounds, i64(count)))
         places, sums = self._split(self._loop(size, carried, self._single))
         return [*places, *(build.fadd(total, sum_) for total, sum_ in zip(totals, sums, strict=True))]
 
-    def _summands(self, count: int, _: Any, carried: list[Any]) -> list[Any]:
-        """So many summands of all groups."""
+    def _summands(self, count: int, asks: bool, _: Any, carried: list[Any]) -> list[Any]:
+        """So many summands of all groups. asks: for those that are `ahead`, too."""
         build, (places, sums) = self.builder, self._split(carried)
         x, *starts = map(self._unrelated, places)
-        if count == ROUND // self.size:
-            with build.if_then(build.icmp_signed("!=", self.ahead, i64(0)), likely=False):
-                for start in starts:
-                    for offset in self.offsets:
-                        self.prefetch(self.at(self.at(start, self.ahead), offset))
+        for start in starts if asks else []:
+            for offset in self.offsets:
+                self.prefetch(self.at(self.at(start, self.ahead), offset))
         piece = 16 // self.size
         for first in range(0, count, piece):  # not all at once: so many factors would not stay in the registers of AVX2
             factors = [self.splat(self.number(self.at(x, n))) for n in self.x_offsets[first : first + piece]]
