@@ -100,8 +100,8 @@ print("\\n".join(on_one_thread.dispatchers[{dtype.itemsize}].inspect_asm().value
         lines = body.split("\n")
         starts = [n for n, line in enumerate(lines) if line.startswith(".LBB")]
         blocks = [lines[n:m] for n, m in zip(starts, [*starts[1:], len(lines)], strict=True)]
-        most = int(groups) * 32 // dtype.itemsize
-        hot = [block for block in blocks if sum("vfmadd" in line for line in block) == most]
+        summands = 4 if dtype.itemsize == 8 or "avx512f" not in features else 8
+        hot = [block for block in blocks if sum("vfmadd" in line for line in block) == int(groups) * summands]
         plain = [block for block in hot if not any("prefetch" in line for line in block)]
         assert len(hot) == 2, "a loop for memory, and one for caches"
         assert len(plain) == 1

@@ -25,8 +25,6 @@ from .pointers import Strided, caller
 from .sizes import tiles_of
 from .transpose import BlockFunction
 
-ROUND = 32  # bytes of a row per round of the loop: two of the pieces that transpose.py reads
-
 
 class GemvTask(NamedTuple):
     """The arguments of gemv: `rows` rows of A, whose K numbers lie side by side; x, y and b; NONE, BIAS or BIAS_RELU.
@@ -50,7 +48,9 @@ class GemvFunction(BlockFunction):
 
     def __init__(self, module: Any, sizes: Tiles, bits: int, groups: int) -> None:
         super().__init__(module, replace(sizes, lanes=min(sizes.lanes, GEMV_BITS // bits)), bits)
-        self.groups = groups
+        self.groups, self.piece = groups, 16 // self.size
+        # Summands per round of the loop. With 16 registers, LLVM would keep vectors of eight on the stack.
+        self.round = 2 * self.piece if sizes.lanes * self.size == 64 else 4
 
     def build(self) -> Any:
         """The function."""
@@ -63,7 +63,7 @@ class GemvFunction(BlockFunction):
         buffers = [self.buffer() for _ in range(self.groups)]
         self.zero, nothing = (ir.Constant(self.vector, [sign * 0.0] * lanes) for sign in (1.0, -1.0))
         firsts = [self._smaller(i64(g * lanes), build.sub(rows, i64(lanes))) if g else i64(0) for g in range(self.groups)]
-        self.offsets, self.x_offsets = self._offsets(a_row, rows), self._multiples(self.x.step, ROUND // self.size)
+        self.offsets, self.x_offsets = self._offsets(a_row, rows), self._multiples(self.x.step, self.round)
         starts = [self.at(a, build.mul(a_row, first)) for first in firsts]
         blocks = build.sdiv(build.add(self.K, i64(SUM_BLOCK - 1)), i64(SUM_BLOCK))
         # a total starts at −0, for −0 + x is x for every x: the first block needs no code of its own
@@ -83,7 +83,8 @@ class GemvFunction(BlockFunction):
         carried = [*places, *[self.zero] * self.groups]
         far = build.icmp_signed("!=", self.ahead, i64(0))
         # a loop that asks for what is ahead, or one that does not: a branch inside costs registers
-        for count, asks in ((ROUND // self.size, True), (ROUND // self.size, False), (ROUND // self.size // 2, False)):
+        steps = [(self.round, True), (self.round, False), *([(self.piece, False)] if self.round > self.piece else [])]
+        for count, asks in steps:
             rounds = build.sdiv(size, i64(count))
             if asks:
                 rounds = build.select(far, rounds, i64(0))
@@ -99,12 +100,11 @@ class GemvFunction(BlockFunction):
         for start in starts if asks else []:
             for offset in self.offsets:
                 self.prefetch(self.at(self.at(start, self.ahead), offset))
-        piece = 16 // self.size
-        for first in range(0, count, piece):  # not all at once: so many factors would not stay in the registers of AVX2
-            factors = [self.splat(self.number(self.at(x, n))) for n in self.x_offsets[first : first + piece]]
+        for first in range(0, count, self.piece):
+            factors = [self.splat(self.number(self.at(x, n))) for n in self.x_offsets[first : first + self.piece]]
             for g, start in enumerate(starts):
                 at = self.at(start, i64(first * self.size))
-                columns = self.columns([self.at(at, offset) for offset in self.offsets], numbers=piece)
+                columns = self.columns([self.at(at, offset) for offset in self.offsets], numbers=self.piece)
                 for column, factor in zip(columns, factors, strict=True):
                     sums[g] = self._fma(column, factor, sums[g])
         x = self.at(x, build.mul(self.x.step, i64(count)))
