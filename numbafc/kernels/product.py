@@ -90,7 +90,8 @@ def on_one_thread(P, Q, b, R, sums, workspace, flags, state):
 
     P, Q, R: A, X and Y or their transposes. b: as the epilogue wants it (epilogue.py). state: bytes from R to the state of
     a step. Returns 0 where it was done, else an answer, and then nothing was written. Epilogues beyond BIAS are the
-    microkernel's own: UNFIT where the product takes another way, and for a step whose sums are more than one block.
+    microkernel's own, and BIAS_RELU gemv's too: UNFIT where the product takes another way, and for a step whose sums are
+    more than one block.
     """
     dispatch, epilogue = dispatch_for(R), flags >> EPILOGUE
     A, X, Y = operands(flags, P, Q, R)
