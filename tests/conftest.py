@@ -20,7 +20,7 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 @pytest.fixture(scope="session", autouse=True)
 def _all_tiles() -> None:
-    """Every tile is there from the start: else first calls are computed by tiles of one row (kernels/vector/dispatch.py)."""
+    """Every tile is there from the start: else first calls are computed by tiles of one row, as dispatch.py has it."""
     from numbafc._numba import DTYPES, interpreted
     from numbafc.kernels.vector import all_tiles
 

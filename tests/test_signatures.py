@@ -2,9 +2,34 @@
 
 from numbafc import _numba
 from numbafc.kernels import gradients, loops, norms, product, threads
-from numbafc.nn import ACTIVATIONS, LOSSES, clipping, cross_entropy, dropout, engine, losses, optimizers, portable
+from numbafc.nn import (
+    ACTIVATIONS,
+    LOSSES,
+    clipping,
+    cross_entropy,
+    dropout,
+    engine,
+    few_rows,
+    losses,
+    optimizers,
+    portable,
+)
 
-MODULES = gradients, loops, norms, product, threads, clipping, cross_entropy, dropout, engine, losses, optimizers, portable
+MODULES = (
+    gradients,
+    loops,
+    norms,
+    product,
+    threads,
+    clipping,
+    cross_entropy,
+    dropout,
+    engine,
+    few_rows,
+    losses,
+    optimizers,
+    portable,
+)
 
 
 def kernels():

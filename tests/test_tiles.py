@@ -78,7 +78,8 @@ def guarded(A, at_the_end):
 rng = np.random.default_rng(0)
 for dtype in (np.float32, np.float64):
     all_tiles(np.dtype(dtype))
-    for T, N, B in ((1, 1, 1), (10, 17, 33), (13, 300, 1), (7, 64, 49), (50, 1024, 65), (5, 130, 260), (2, 300, 131)):
+    columns = [(T, N, 1) for T in (1, 3, 7, 8, 10, 17, 24, 26, 33) for N in (1, 3, 4, 9, 64, 263)]
+    for T, N, B in (*columns, (10, 17, 33), (7, 64, 49), (50, 1024, 65), (5, 130, 260), (2, 300, 131)):
         for at_the_end in (True, False):
             forms = (T, N), (N, B), T, (T, B)
             W, X, b, dY = (guarded(rng.standard_normal(form).astype(dtype), at_the_end) for form in forms)
@@ -227,7 +228,7 @@ import numbafc as fc
 from numbafc.kernels import loops, product
 from numbafc.kernels.vector import all_tiles
 all_tiles(np.dtype("f4")), all_tiles(np.dtype("f8"))
-product.PARALLEL = loops.PARALLEL = 0   # every product is split, however small
+product.PARALLEL = product.PARALLEL_READING = loops.PARALLEL = 0   # every product is split, however small
 rng = np.random.default_rng(0)
 wrong = []
 for threads in (1, 2, 3, 5):

@@ -22,7 +22,7 @@ masked loads (on Arm, and on x86 below AVX2) all products go the last one.
     gemv of the transpose     one row, columns of X contiguous                  is_gemv_transposed    level2.py
     axpyf, row by row         ≤ 4 rows or ≤ 2 summands, rows of X contiguous,   is_axpyf              level2.py
                               Y wider than a tile
-    gemm                      anything else; epilogues behind BIAS only here                          gemm.py
+    gemm                      anything else; epilogues behind BIAS_RELU only here                     gemm.py
 
 Who blocks what for which cache (numbers and reasons: target.py; A is (T, K), X is (K, S), and Y is (T, S)):
 

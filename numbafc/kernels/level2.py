@@ -7,26 +7,76 @@ from __future__ import annotations
 
 from .._numba import inner
 from ..formulas import SUM_BLOCK
+from .epilogue import Epilogue
 from .packing import whole_lines
-from .target import LINE
-from .vector import AxpyfTask, GemvTask, Strided, address, axpyf_1, axpyf_2, axpyf_4, axpyf_8, gemv, lanes_in
+from .target import GEMV_AHEAD, GEMV_FAR, L1_PERIOD, LINE
+from .vector import (
+    AxpyfTask,
+    GemvTask,
+    Strided,
+    address,
+    axpyf_1,
+    axpyf_2,
+    axpyf_4,
+    axpyf_8,
+    gemv_1,
+    gemv_2,
+    gemv_3,
+    gemv_lanes,
+)
 
 
 @inner
-def single_column(A, x, b, biased, Y):
-    """The only column of Y, for A with its summands side by side; x, b: where their numbers are."""
-    for t in range(0, A.shape[0], lanes_in(Y)):
-        rows, bias = min(lanes_in(Y), A.shape[0] - t), Strided(address(b.start, t * b.step), b.step)
-        a, y = Strided(address(A, t * A.strides[0]), A.strides[0]), Strided(address(Y, t * Y.strides[0]), Y.strides[0])
-        gemv(Y, GemvTask(a, x, y, bias, A.shape[1], biased, rows))
+def _groups(left, lanes, crowded):
+    """How many groups of rows of so many that are left go side by side. One is the last way: each sum waits for itself."""
+    if crowded and left > 3 * lanes:
+        return 2
+    if left > 4 * lanes or 2 * lanes < left <= 3 * lanes:
+        return 3
+    return 2 if left > lanes else 1
 
 
 @inner
-def row_sums(A, sums, workspace):
-    """sums[t] = Σ_k 1·A[t,k]."""
-    workspace[0] = 1
-    one = Strided(address(workspace, 0), 0)
-    single_column(A, one, one, 0, sums)  # no b: anything may stand for it
+def _single_column(dtype, T, K, A, x, b, epilogue, y):
+    """The only column of Y, T numbers, for an A with its K summands side by side; A, x, b, y: where they are.
+
+    Of the arrays the addresses alone: so whatever they are, this is compiled once.
+    """
+    lanes, t = gemv_lanes(dtype), 0
+    ahead = GEMV_AHEAD if T * abs(A.step) >= GEMV_FAR else 0
+    crowded = A.step % L1_PERIOD == 0  # three groups of rows in one set of the L1 cache are too many for any
+    while t < T:
+        groups = _groups(T - t, lanes, crowded)
+        rows, a = min(groups * lanes, T - t), Strided(address(A.start, t * A.step), A.step)
+        bias, to = Strided(address(b.start, t * b.step), b.step), Strided(address(y.start, t * y.step), y.step)
+        task = GemvTask(a, x, to, bias, K, epilogue, rows, ahead)
+        if groups == 3:
+            gemv_3(dtype, task)
+        elif groups == 2:
+            gemv_2(dtype, task)
+        else:
+            gemv_1(dtype, task)
+        t += rows
+
+
+@inner
+def by_gemv(with_sums, column, row, A, X, b, epilogue, Y, sums, workspace):
+    """The row sums of A, sums[t] = Σ_k 1·A[t,k]; and Y, where it is a column, or a row.
+
+    All that gemv does is here: what calls it has its code in it, and so has, compiled anew, what calls that.
+    """
+    (T, K), S = A.shape, X.shape[1]
+    a, x = Strided(address(A, 0), A.strides[0]), Strided(address(X, 0), X.strides[0])
+    bias, y = Strided(address(b, 0), b.strides[0]), Strided(address(Y, 0), Y.strides[0])
+    if with_sums == 1:
+        workspace[0] = 1
+        one, to = Strided(address(workspace, 0), 0), Strided(address(sums, 0), sums.strides[0])
+        _single_column(Y.dtype, T, K, a, one, one, Epilogue.NONE.value, to)  # no b: anything may stand for it
+    if column:
+        _single_column(Y.dtype, T, K, a, x, bias, epilogue, y)
+    elif row:
+        columns, row_ = Strided(x.start, X.strides[1]), Strided(a.start, A.strides[1])
+        _single_column(Y.dtype, S, K, columns, row_, Strided(bias.start, 0), epilogue, Strided(y.start, Y.strides[1]))
 
 
 @inner

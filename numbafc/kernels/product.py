@@ -15,11 +15,11 @@ from .._numba import array_in, array_out, flat, inner, kernel
 from ..formulas import SUM_BLOCK
 from .epilogue import ALL, FORMS, Epilogue, fits, is_of_elements, is_step
 from .gemm import divide, gemm
-from .level2 import axpyf_rows, row_sums, single_column
+from .level2 import axpyf_rows, by_gemv
 from .overlaps import overlaps
 from .packing import is_axpyf, is_gemv, is_gemv_transposed, sums_by_gemv, vectors_of, workspace_for
-from .target import FROM_MEMORY, PARALLEL
-from .vector import Strided, address, dispatch_for, first_functions, tiles_asked_for, transposed_if
+from .target import FROM_MEMORY, PARALLEL, PARALLEL_READING
+from .vector import dispatch_for, first_functions, tiles_asked_for, transposed_if
 
 # Flags: which of P, Q and R are the transposes of A, X and Y, and what is done besides. The epilogue is in the bits from
 # EPILOGUE on: a call from Python that reads one number more takes some 20 ns longer.
@@ -68,6 +68,14 @@ def _refusal(A, X, b, epilogue, Y, sums, with_sums):
     return SCATTERED if S > 1 and T > 0 and Y.strides[1] != Y.itemsize else 0  # vectors are stored side by side
 
 
+@inner
+def _is_large(T, S, K):
+    """Whether there is work for several threads."""
+    if min(T, S) == 1:
+        return T * S * K >= PARALLEL_READING
+    return T * S * K * (FROM_MEMORY if K == 1 else 1) >= PARALLEL
+
+
 def _check(P, Q, b, R, sums, workspace, flags, state):
     epilogue = flags >> EPILOGUE
     if 0 <= epilogue < ALL and FORMS[Epilogue(epilogue)].state:
@@ -83,7 +91,8 @@ def on_one_thread(P, Q, b, R, sums, workspace, flags, state):
 
     P, Q, R: A, X and Y or their transposes. b: as the epilogue wants it (epilogue.py). state: bytes from R to the state of
     a step. Returns 0 or TILES where it was done, else an answer; nothing was written then. Epilogues beyond BIAS are the
-    microkernel's own: UNFIT where the product takes another way, and for a step whose sums are more than one block.
+    microkernel's own, and BIAS_RELU gemv's too: UNFIT where the product takes another way, and for a step whose sums are
+    more than one block.
     """
     dispatch, epilogue = dispatch_for(R), flags >> EPILOGUE
     A, X, Y = operands(flags, P, Q, R)
@@ -96,26 +105,25 @@ def on_one_thread(P, Q, b, R, sums, workspace, flags, state):
     (T, S), K = Y.shape, X.shape[0]
     if T == 0 or (S == 0 and with_sums == 0):
         return 0  # whatever there is to pack
-    if not flags & ANY_SIZE and T * S * K * (FROM_MEMORY if min(T, S, K) == 1 else 1) >= PARALLEL:
+    if not flags & ANY_SIZE and _is_large(T, S, K):
         return LARGE
-    needed, by_gemv = workspace_for(A, X, Y, with_sums, T, S), sums_by_gemv(A, Y, with_sums, T, S)
+    needed, sums_apart = workspace_for(A, X, Y, with_sums, T, S), sums_by_gemv(A, Y, with_sums, T, S)
     if needed > workspace.size:
         return needed
-    in_tiles = with_sums - by_gemv
+    in_tiles = with_sums - sums_apart
     vectors = vectors_of(Y, in_tiles, S)
     column, row = is_gemv(A, X, Y, in_tiles), is_gemv_transposed(A, X, Y, in_tiles)
     few = is_axpyf(A, X, Y, in_tiles, T, vectors)
-    if epilogue > Epilogue.BIAS and (column or row or few or K == 0 or (is_step(epilogue) and K > SUM_BLOCK)):
+    by_tiles = not (column or row or few)
+    if epilogue > Epilogue.BIAS and not by_tiles and (few or epilogue != Epilogue.BIAS_RELU):
         return UNFIT
-    if by_gemv == 1:
-        row_sums(A, sums, workspace)
-    if column:
-        single_column(A, Strided(address(X, 0), X.strides[0]), Strided(address(b, 0), b.strides[0]), biased, Y)
-    elif row:
-        single_column(X.T, Strided(address(A, 0), A.strides[1]), Strided(address(b, 0), 0), biased, Y.T)
-    elif few:
+    if epilogue > Epilogue.BIAS and by_tiles and (K == 0 or (is_step(epilogue) and K > SUM_BLOCK)):
+        return UNFIT
+    if sums_apart == 1 or column or row:
+        by_gemv(sums_apart, column, row, A, X, b, epilogue, Y, sums, workspace)
+    if few:
         axpyf_rows(A, X, b, biased, Y, workspace)
-    else:
+    elif not (column or row):
         gemm(dispatch, A, X, b, epilogue, Y, sums, in_tiles, state, vectors, workspace)
     if flags & MEAN and K != 1:
         divide(Y, sums, with_sums, K)

@@ -81,6 +81,7 @@ def target_features() -> frozenset[str]:
 # Rows of A that share a pointer: their offsets, 0, 1 and 2 rows, are addressing modes. One pointer for all is a chain of
 # additions, one for each runs out of registers.
 ROWS_AT_A_POINTER = 3
+GEMV_BITS = 256  # of gemv's vectors: Intel exchanges numbers in 256 bits on two ports, in 512 on one
 UNROLL = 2  # steps of k per round of the loop: one leaves loop overhead, four make LLVM run out of registers
 
 # ---- caches: the blocks around the microkernel ----------------------------------------------------------------------
@@ -128,7 +129,10 @@ A_AHEAD_KEPT = 12  # likewise while a tile keeps them, which is when they come f
 A_FAR = 64  # bytes: where rows of A lie side by side, a tile brings the next ones' line into the L2 cache
 X_AHEAD = 16  # summands of X that a tile asks for before it needs them
 SHORT_SUM = 48  # so few summands end before Y's lines would come by themselves
-GEMV_AHEAD = 1024  # bytes of a row that gemv asks for, for as many rows as lanes
+# Bytes of a row that gemv asks for where the matrix has so many bytes that it comes from no cache: rows on many pages at
+# once are more than the prefetchers follow. From the L3 cache they keep up, and what is asked for besides is in the way.
+GEMV_AHEAD, GEMV_FAR = 512, 100_000_000
+AXPYF_NEAR = 16384  # bytes of rows of X that axpyf asks for while it is at those before: in L1 is room, beside these and Y
 COPY_AHEAD = 8  # rows that a copy asks for: no prefetcher follows steps across pages
 GATHER_ROWS, GATHER_BYTES = 2, 2048  # what a gathering of samples asks for: so many rows, and at least so many bytes
 
@@ -141,8 +145,12 @@ PACKING_ROWS = 8  # packing a vector of X costs about what this many rows of A d
 READING = 1  # vectors whose fma take as long as reading a number of A, which each part does for all its rows
 PARALLEL = 1_500_000  # multiply-adds from which a second thread is worth its start (1.5 µs, and a cold cache)
 BEFORE_THREADS = 300_000_000  # multiply-adds on one thread, a few hundredths of a second, before more are compiled for
+# Numbers of a matrix, each read once, from which a second thread is worth its start for one column or one row. That is
+# where they leave the L2 cache: below, a thread that waits for a processor costs milliseconds, and gains microseconds.
+PARALLEL_READING = 1_000_000
 PARALLEL_LOOPS = 250_000  # likewise in kernel="loops", which is slower
 PARALLEL_GATHER = 16_384  # numbers of a batch from which threads gather a part each
 PART = 12  # rows of a layer that threads split no further: a whole tile
 FROM_MEMORY = 6  # what a multiply-add counts for where each takes a number of its own from memory
+FEW_SAMPLES = 32  # rows whose way through all layers is one compiled call
 CALL = 5e8  # flops of one call of the engine, about: between calls Python sees Ctrl-C

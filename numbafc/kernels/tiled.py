@@ -67,11 +67,11 @@ def result(flags: int, P: Any, Q: Any, b: Any, out: Any, shape: Any) -> Any:
             out = empty(shape, P.dtype)
         except (MemoryError, ValueError):  # because the shapes do not fit, perhaps
             return None
-    elif type(out) is not ndarray or out.ndim != len(shape) or not out.flags.writeable:
+    elif type(out) is not ndarray or out.ndim != len(shape):
         return None
     kept = workspaces.by_itemsize.get(out.itemsize)
-    if kept is None:
-        return out if product(flags, P, Q, b, out) else None
+    if kept is None:  # compiled code itself refuses what nobody may write
+        return out if out.flags.writeable and product(flags, P, Q, b, out) else None
     entry, workspace, no_bias, no_sums = kept
     if b is None:
         b = no_bias

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 
-from . import passes, portable, samples
+from . import few_rows, passes, portable, samples
 from .activations import ACTIVATIONS
 from .cross_entropy import softmax
 from .losses import LOSSES
@@ -23,9 +25,15 @@ def outputs(net: Network, rows: np.ndarray) -> np.ndarray:
     return Y
 
 
-def predictions(net: Network, rows: np.ndarray) -> np.ndarray:
-    """Class indices, (samples,), or answers, (samples, T), (samples,) where T = 1."""
-    Y = outputs(net, rows)
+def answers(net: Network, X: Any) -> np.ndarray:
+    """The last layer's outputs, (samples, T), of X as people have it. Raises TypeError or ValueError."""
+    Y = few_rows.outputs(net, X)
+    return outputs(net, samples.rows(net, X)) if Y is None else Y
+
+
+def predictions(net: Network, X: Any) -> np.ndarray:
+    """Class indices, (samples,), or answers, (samples, T), (samples,) where T = 1. Raises TypeError or ValueError."""
+    Y = answers(net, X)
     if LOSSES[net.loss_name].classifies:
         return Y.argmax(axis=1)
     Y = _in_own_units(net, Y)
@@ -44,12 +52,13 @@ def _in_own_units(net: Network, Y: np.ndarray) -> np.ndarray:
     return Y
 
 
-def probabilities(net: Network, rows: np.ndarray) -> np.ndarray:
-    """Probabilities of classes or labels, (samples, T). Raises ValueError for the losses of real targets."""
+def probabilities(net: Network, X: Any) -> np.ndarray:
+    """Probabilities of classes or labels, (samples, T). Raises TypeError, or ValueError, for the losses of reals too."""
+    Y = answers(net, X)
     if LOSSES[net.loss_name].classifies:
-        return softmax(outputs(net, rows).T).T
+        return softmax(Y.T).T
     if net.loss_name == "binary_cross_entropy":
-        P = outputs(net, rows)
+        P = Y
         ACTIVATIONS["sigmoid"].apply(P)
         return P
     raise ValueError(f"predict_proba needs a classifier, and this network's loss is {net.loss_name!r}; use predict")

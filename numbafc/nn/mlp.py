@@ -160,7 +160,7 @@ class MLP(Network):
 
     def outputs(self, X: Any) -> np.ndarray:
         """The last layer's outputs, (samples, T): logits, logarithms of counts, or predictions of the targets as learnt."""
-        return evaluation.outputs(self, samples.rows(self, X))
+        return evaluation.answers(self, X)
 
     def predict(self, X: Any) -> np.ndarray:
         """The network's answer to each sample.
@@ -168,14 +168,14 @@ class MLP(Network):
         "cross_entropy": its class index, (samples,). Otherwise (samples, T), or (samples,) where T = 1: labels 0 or 1 for
         "binary_cross_entropy", expected counts for "poisson", else the outputs.
         """
-        return evaluation.predictions(self, samples.rows(self, X))
+        return evaluation.predictions(self, X)
 
     def predict_proba(self, X: Any) -> np.ndarray:
         """Probabilities, (samples, T): of the classes, softmax of the logits, or of each label, their sigmoid.
 
         Raises ValueError for the losses of real targets.
         """
-        return evaluation.probabilities(self, samples.rows(self, X))
+        return evaluation.probabilities(self, X)
 
     def loss(self, X: Any, y: Any, sample_weight: Any = None) -> float:
         """The weighted mean of the samples' losses; of standardised targets, if they are."""

@@ -9,10 +9,11 @@ table.py has the addresses of all of them. The dtype of the first array and the 
 from .axpyf import AxpyfTask, axpyf_1, axpyf_2, axpyf_4, axpyf_8
 from .copy import CopyTask, copy, gather
 from .dispatch import all_tiles, assembly_of_tiles, bring_tiles, dispatch_for, first_functions, microkernel, tiles_asked_for
-from .gemv import GemvTask, gemv
+from .gemv import GemvTask, gemv_1, gemv_2, gemv_3
 from .microkernel import Task
 from .pointers import Operand, Strided, address, call_pointer, first_byte, matrix, row_of, span, transposed_if
 from .sizes import (
+    gemv_lanes,
     group_vectors,
     half_vectors,
     keeps_a,
@@ -46,7 +47,10 @@ __all__ = [
     "first_byte",
     "first_functions",
     "gather",
-    "gemv",
+    "gemv_1",
+    "gemv_2",
+    "gemv_3",
+    "gemv_lanes",
     "group_vectors",
     "half_vectors",
     "keeps_a",

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 from llvmlite import ir
 
 from ..._numba import cgutils
-from ..target import Tiles
+from ..target import AXPYF_NEAR, Tiles
 from .function import I64, POINTER, Function, i64
 from .pointers import Strided, caller
 
@@ -51,12 +51,20 @@ class AxpyfFunction(Function):
         nothing = ir.Constant(self.scalar, -0.0)  # x + −0 is x
         adds = build.icmp_signed("!=", biased, i64(0))
         bias = self.splat(build.select(adds, self.number(build.select(adds, b, a)), nothing))  # there may be no b
+        # the next rows come into the L1 cache meanwhile, where there is room; longer rows come by themselves, and what is
+        # asked for is there
+        rows_bytes = build.mul(width, i64(self.summands * self.size))
+        near = build.icmp_signed("<=", rows_bytes, i64(AXPYF_NEAR))
+        ahead = build.select(near, build.mul(x_step, i64(self.summands)), i64(0))
         begins = self.splat(build.icmp_signed("!=", begin, i64(0)))
 
         def vector(first: Any, mask: Any) -> None:
             offset = build.mul(first, i64(self.size))
             place = self.at(y, offset)
             total = build.select(begins, ir.Constant(self.vector, None), self.load(place, mask))
+            if mask is None:
+                for row in rows:
+                    self.prefetch(self.at(self.at(row, offset), ahead))
             for a_k, row in zip(numbers, rows, strict=True):
                 total = self.call(f"llvm.fma.{self.kind}", self.vector, a_k, self.load(self.at(row, offset), mask), total)
             self.store(build.fadd(total, bias), place, mask)

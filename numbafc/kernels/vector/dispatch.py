@@ -45,7 +45,9 @@ def first_functions(dtype: np.dtype) -> None:
     builds = dict(_tile(dtype, place) for place in ones)
     words = [ADDRESSES + place for place in ones]
     for n, (name, make) in enumerate(FUNCTIONS.items()):
-        builds[f"numbafc_{name}_v{tiles.lanes}f{bits}"] = lambda module, make=make: make(module, tiles, bits).build()
+        builds[f"numbafc_{name}_{make(None, tiles, bits).kind}"] = lambda module, make=make: make(
+            module, tiles, bits
+        ).build()
         words.append(FIRST + n)
     found = addresses_of(f"numbafc_first_f{bits}", builds)
     for word, address in zip(words, found.values(), strict=True):

@@ -55,6 +55,12 @@ class Function(abc.ABC):
     def at(self, pointer: Any, offset: Any) -> Any:
         return self.builder.gep(pointer, [offset], source_etype=I8)
 
+    def buffer(self) -> Any:
+        """A place for a vector on the stack. To be asked for in the first block of the function."""
+        place = self.builder.alloca(self.vector)
+        place.type = POINTER  # as all pointers here: llvmlite would take it for one of whole vectors
+        return place
+
     def prefetch(self, pointer: Any, write: int = 0, keep: int = 3) -> None:
         """Ask for data. keep: 3 brings it into the L1 cache, 2 into the L2 cache."""
         hints = ir.Constant(I32, write), ir.Constant(I32, keep), ir.Constant(I32, 1)

@@ -9,7 +9,7 @@ import numpy as np
 from numba import types
 from numba.extending import intrinsic
 
-from ..target import Tiles, group_for, l2_bytes, target_features, tiles_for
+from ..target import GEMV_BITS, Tiles, group_for, l2_bytes, target_features, tiles_for
 from .function import i64
 
 
@@ -30,6 +30,7 @@ def _constant(value: Callable[[Tiles, int], int]) -> Any:
 
 
 lanes_in = _constant(lambda tiles, bits: tiles.lanes)
+gemv_lanes = _constant(lambda tiles, bits: min(tiles.lanes, GEMV_BITS // bits))
 vector_bytes = _constant(lambda tiles, bits: tiles.lanes * bits // 8)
 most_vectors = _constant(lambda tiles, bits: tiles.most_vectors)
 keeps_a = _constant(lambda tiles, bits: int(tiles.keeps_a))

@@ -18,24 +18,22 @@ from .pointers import caller
 class BlockFunction(Function):
     """A function that reads blocks of lanes × lanes."""
 
-    def columns(self, rows: list[Any], there: Callable[[Any], Any] | None = None) -> list[Any]:
+    def columns(self, rows: list[Any], there: Callable[[Any], Any] | None = None, numbers: int | None = None) -> list[Any]:
         """The columns of a block in memory, where each of its rows begins at one of `lanes` pointers.
 
         It is read in pieces of 128 bits, which go into any part of a register on their way from memory, so that only
         blocks within the pieces are left to exchange: half the shuffles that whole rows would need. there: which of a
         vector of places in a row there are; the others are 0 and not touched in memory. That takes longer, for pieces
-        with a mask are loaded before they are joined.
+        with a mask are loaded before they are joined. numbers: of a row, if not as many as lanes.
         """
         lanes, piece = self.sizes.lanes, 16 // self.size
         columns: list[Any] = []
-        for k in range(0, lanes, piece):
+        for k in range(0, numbers or lanes, piece):
             mask = None if there is None else there(ir.Constant(ir.VectorType(I64, piece), list(range(k, k + piece))))
             vectors = []
             for j in range(piece):  # rows j, j + piece, …, one piece of each
                 parts = [self._piece(rows[t], k, mask) for t in range(j, lanes, piece)]
-                while len(parts) > 1:
-                    parts = [self._joined(*pair) for pair in zip(parts[::2], parts[1::2], strict=True)]
-                vectors += parts
+                vectors.append(self._joined(parts))
             columns += self._exchanged(vectors)
         return columns
 
@@ -48,23 +46,44 @@ class BlockFunction(Function):
         name = f"llvm.masked.load.v{numbers}f{self.bits}.p0"
         return self.call(name, kind, place, ir.Constant(I32, self.size), mask, ir.Constant(kind, None))
 
-    def _joined(self, low: Any, high: Any) -> Any:
-        """Two vectors as one of twice the length."""
-        count = 2 * low.type.count
-        return self.builder.shuffle_vector(low, high, ir.Constant(ir.VectorType(I32, count), list(range(count))))
+    def _joined(self, parts: list[Any]) -> Any:
+        """Vectors as one, one behind the other: each goes to its place as it comes from memory."""
+        if len(parts) == 1:
+            return parts[0]
+        lanes, piece = self.sizes.lanes, parts[0].type.count
+        joined: Any = ir.Constant(self.vector, ir.Undefined)
+        for n, part in enumerate(parts):
+            wide = [at if at < piece else piece for at in range(lanes)]  # what is behind the part may be anything
+            widened = self._shuffled(part, ir.Constant(part.type, ir.Undefined), wide)
+            inside = range(n * piece, (n + 1) * piece)
+            joined = self._shuffled(
+                joined, widened, [lanes + at - n * piece if at in inside else at for at in range(lanes)]
+            )
+        return joined
+
+    def _shuffled(self, one: Any, other: Any, order: list[int]) -> Any:
+        return self.builder.shuffle_vector(one, other, ir.Constant(ir.VectorType(I32, len(order)), order))
 
     def _exchanged(self, vectors: list[Any]) -> list[Any]:
-        """Within each 128 bits, n vectors of n numbers as the columns of that block: rounds of blocks twice as large."""
-        lanes, count, half = self.sizes.lanes, len(vectors), 1
-        while half < count:
-            low = [i - half + lanes if i & half else i for i in range(lanes)]
-            high = [i + lanes if i & half else i + half for i in range(lanes)]
-            for n in (n for n in range(count) if not n & half):
-                pair = vectors[n], vectors[n + half]
-                for target, order in ((n, low), (n + half, high)):
-                    pattern = ir.Constant(ir.VectorType(I32, lanes), order)
-                    vectors[target] = self.builder.shuffle_vector(*pair, pattern)
-            half *= 2
+        """Within each 128 bits, n vectors of n numbers as the columns of that block.
+
+        Each round takes the numbers at even places of pairs of vectors, and behind them those at odd places. (Rounds of
+        blocks twice as large would do as well, by instructions that go through one port of Intel's processors, not two.)
+        """
+        lanes, count = self.sizes.lanes, len(vectors)
+        for _ in range(count.bit_length() - 1):
+            halves = []
+            for odd in (0, 1):
+                order = [
+                    first + at + odd
+                    for piece in range(0, lanes, count)
+                    for first in (piece, lanes + piece)
+                    for at in range(0, count, 2)
+                ]
+                pattern = ir.Constant(ir.VectorType(I32, lanes), order)
+                pairs = zip(vectors[::2], vectors[1::2], strict=True)
+                halves += [self.builder.shuffle_vector(*pair, pattern) for pair in pairs]
+            vectors = halves
         return vectors
 
 

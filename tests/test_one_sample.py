@@ -1,0 +1,187 @@
+"""One sample, and few rows through a network: gemv's groups and tails, its epilogue, and the forward pass in one call."""
+
+import re
+
+import numpy as np
+import pytest
+from helpers import assert_same_bits, run_python
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import numbafc as fc
+from numbafc._numba import DTYPES
+from numbafc.formulas import SUM_BLOCK
+from numbafc.kernels import product, target
+from numbafc.kernels.epilogue import Epilogue
+from numbafc.nn import ACTIVATIONS, evaluation, few_rows, passes, samples
+
+ROWS = range(1, 50)  # all splits into groups of 8 rows, or 4: one to three side by side, whole or not, twice and more
+SUMMANDS = [0, 1, 3, 4, 7, 8, 13, *(SUM_BLOCK + d for d in (-1, 0, 1, 13)), 2 * SUM_BLOCK, 2 * SUM_BLOCK + 6]
+
+
+def numbers(rng, shape, dtype, special=False):
+    """Normal numbers; special: with zeros of both signs, infinities and NaN among them."""
+    values = rng.standard_normal(shape).astype(dtype)
+    if special:
+        places = rng.random(shape) < 0.02
+        values[places] = rng.choice(np.array([0.0, -0.0, np.inf, -np.inf, np.nan], dtype), places.sum())
+    return values
+
+
+@pytest.mark.parametrize("dtype", DTYPES, ids=str)
+@pytest.mark.parametrize("N", SUMMANDS)
+def test_one_column_has_the_loops_bits_for_every_split_into_groups(N, dtype):
+    rng = np.random.default_rng(N)
+    for T in ROWS:
+        W, x, b = (numbers(rng, form, dtype) for form in ((T, N), N, T))
+        for bias in (None, b):
+            assert_same_bits(fc.forward(W, x, bias), fc.forward(W, x, bias, kernel="loops"), f"Y {T}")
+        assert_same_bits(fc.grad_x(x, W.T.copy()), fc.grad_x(x, W.T.copy(), kernel="loops"), f"dX {T}")
+        assert_same_bits(fc.grad_x(x, W.T), fc.grad_x(x, W.T, kernel="loops"), f"dX of columns {T}")
+
+
+@settings(max_examples=150, deadline=None)
+@given(
+    T=st.integers(1, 60),
+    N=st.integers(0, 3 * SUM_BLOCK),
+    steps=st.tuples(*[st.integers(1, 3)] * 3),
+    backwards=st.booleans(),
+    gap=st.sampled_from([0, 1, 5, "crowded"]),
+    special=st.booleans(),
+    dtype=st.sampled_from(DTYPES),
+    seed=st.integers(0, 2**32),
+)
+def test_one_column_of_any_strides(T, N, steps, backwards, gap, special, dtype, seed):
+    """Also negative steps, rows a power of two apart, zeros of both signs, infinities and NaN."""
+    rng = np.random.default_rng(seed)
+    row = -(-max(N, 1) * dtype.itemsize // 4096) * 4096 // dtype.itemsize if gap == "crowded" else N + gap
+    W = numbers(rng, (T, row), dtype, special)[:, :N]
+    direction = -1 if backwards else 1
+    whole = [numbers(rng, n * step, dtype, special) for n, step in zip((N, T, T), steps, strict=True)]
+    x, b, Y = (array[::step][::direction] for array, step in zip(whole, steps, strict=True))
+    expected = whole[2].copy()
+    expected[:: steps[2]][::direction] = fc.forward(W, x, b, kernel="loops")
+    fc.forward(W, x, b, out=Y)
+    assert_same_bits(whole[2], expected, "Y, and what is between its numbers")
+
+
+@pytest.mark.parametrize("dtype", DTYPES, ids=str)
+def test_the_epilogue_bias_relu_of_one_column_is_the_formula(dtype):
+    rng, none = np.random.default_rng(0), np.empty(0, dtype)
+    for T in ROWS:
+        for N in (0, 5, 300):
+            W, x, b, Y = (numbers(rng, form, dtype) for form in ((T, N), (N, 1), T, (T, 1)))
+            b[::3] = np.nan
+            b[1::7] = -0.0
+            flags = int(Epilogue.BIAS_RELU) << product.EPILOGUE
+            assert product.on_one_thread(W, x, b, Y, none, np.empty(1000, dtype), flags, 0) == 0
+            expected = fc.forward(W, x, b, kernel="loops")
+            ACTIVATIONS["relu"].apply(expected)
+            assert_same_bits(Y, expected, f"{T} {N}")
+
+
+@pytest.mark.parametrize("dtype", DTYPES, ids=str)
+def test_gemv_keeps_all_pointers_and_sums_in_registers(dtype, tmp_path):
+    """LLVM made two dozen pointers of the groups' three, most of them on the stack."""
+    features = target.target_features()
+    if not ("fma" in features and "avx2" in features):
+        pytest.skip("reads the assembly of AVX2 and AVX-512")
+    code = f"""
+import numpy as np
+from numbafc.kernels.product import on_one_thread
+on_one_thread.compile(np.dtype({dtype.name!r}))
+print("\\n".join(on_one_thread.dispatchers[{dtype.itemsize}].inspect_asm().values()))
+"""
+    done = run_python(code, NUMBA_CACHE_DIR=str(tmp_path))
+    found = re.findall(r"^numbafc_gemv_(\d)_(\w+):\n(.*?)\.Lfunc_end", done.stdout, re.S | re.M)
+    assert sorted(groups for groups, *_ in found) == ["1", "2", "3"], "each is compiled once"
+    for groups, kind, body in found:
+        assert kind == f"v{32 // dtype.itemsize}f{8 * dtype.itemsize}"
+        lines = body.split("\n")
+        starts = [n for n, line in enumerate(lines) if line.startswith(".LBB")]
+        blocks = [lines[n:m] for n, m in zip(starts, [*starts[1:], len(lines)], strict=True)]
+        summands = 4 if dtype.itemsize == 8 or "avx512f" not in features else 8
+        hot = [block for block in blocks if sum("vfmadd" in line for line in block) == int(groups) * summands]
+        plain = [block for block in hot if not any("prefetch" in line for line in block)]
+        assert len(hot) == 2, "a loop for memory, and one for caches"
+        assert len(plain) == 1
+        if groups != "1":  # where each sum waits for itself, what a pointer is read from costs nothing
+            assert not [line for line in plain[0] if "%rsp" in line], f"gemv_{groups} spills"
+
+
+# ---- few rows through a network --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("dtype", DTYPES, ids=str)
+@pytest.mark.parametrize("activation", ACTIVATIONS)
+def test_few_rows_have_the_bits_of_the_layers(activation, dtype):
+    rng = np.random.default_rng(0)
+    for sizes in ((3, 1), (300, 7), (5, 300, 7, 2), (64, 40, 10)):
+        net = fc.MLP(sizes, activation=activation, dtype=dtype.name)
+        net.parameters[:] = rng.standard_normal(net.parameters.size)
+        for standardised in (False, True):
+            if standardised:
+                net.standardize(rng.standard_normal((20, sizes[0])))
+            for B in (1, 2, 3, 5, 17, target.FEW_SAMPLES):
+                X = (
+                    np.asfortranarray(numbers(rng, (B, sizes[0]), dtype))
+                    if B == 3
+                    else numbers(rng, (2 * B, sizes[0]), dtype)[::2]
+                )
+                Y = few_rows.outputs(net, X)
+                assert_same_bits(Y, passes.outputs(net, net.columns(X)).T, f"{sizes} {B}")
+                assert Y.flags.c_contiguous
+
+
+def test_what_is_not_for_the_short_way_takes_the_long_one():
+    net = fc.MLP([4, 5, 3])
+    X = np.ones((2, 4), np.float32)
+    for other in (
+        X.astype(np.float64),
+        X.tolist(),
+        X[:0],
+        X[0],
+        X[:, :3],
+        np.ones((target.FEW_SAMPLES + 1, 4), np.float32),
+    ):
+        assert few_rows.outputs(net, other) is None
+    for other in (X.astype(np.float64), X.tolist(), X.view(np.memmap)):
+        assert_same_bits(net.outputs(other), net.outputs(X), "outputs")
+    assert net.predict(X[:0]).shape == (0,)
+    masked = np.ma.masked_array(X, mask=X > 0)
+    with pytest.raises(TypeError, match="masked"):
+        net.predict(masked)
+
+
+@pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("place", [(0, 0), (1, 3)])
+def test_few_rows_that_are_not_finite_are_refused_as_many_are(bad, place):
+    net = fc.MLP([4, 5, 3])
+    X = np.ones((2, 4), np.float32)
+    X[place] = bad
+    for ask in (net.predict, net.predict_proba, net.outputs):
+        with pytest.raises(ValueError, match=f"X must be finite, got .* at row {place[0]}, column {place[1]}"):
+            ask(X)
+
+
+def test_few_rows_of_parameters_that_nobody_may_write_or_that_change():
+    net, X = fc.MLP([4, 5, 3]), np.ones((2, 4), np.float32)
+    before = net.outputs(X)
+    net.parameters[:] *= 2
+    after = net.outputs(X)
+    assert (before != after).any()
+    assert_same_bits(after, evaluation.outputs(net, samples.rows(net, X)), "outputs")
+    net.parameters.flags.writeable = False
+    assert_same_bits(net.outputs(X), after, "outputs")
+
+
+def test_one_row_takes_no_thread_below_a_million_numbers():
+    dtype = np.dtype(np.float32)
+    none, work = np.empty(0, dtype), np.empty(100_000, dtype)
+
+    def answer(T, N):
+        W, x, y = np.zeros((T, N), dtype), np.zeros((N, 1), dtype), np.zeros((T, 1), dtype)
+        return product.on_one_thread.unchecked(W, x, none, y, none, work, 0, 0)
+
+    assert answer(512, 784) == answer(999, 1000) == 0
+    assert answer(1000, 1000) == product.LARGE
