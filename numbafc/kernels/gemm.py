@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 
 from .._numba import inner
 from .epilogue import Epilogue, is_of_elements, is_step
-from .packing import is_small, kc_of, pack, packs_a, packs_x
+from .packing import group_of, is_small, kc_of, pack, packs_a, packs_x
 from .target import L1_PERIOD, L1_WAYS, MC
 from .vector import (
     CopyTask,
@@ -19,7 +19,6 @@ from .vector import (
     Task,
     address,
     copy,
-    group_vectors,
     half_vectors,
     lanes_in,
     microkernel,
@@ -133,7 +132,7 @@ def _pack_panels(X, g0, g1, panels, k0, size, with_sums, workspace):
 @inner
 def gemm(dispatch, A, X, b, epilogue, Y, sums, with_sums, state, vectors, workspace):
     """All of Y: a group of vectors and KC summands at a time; all rows, or a band of MC where A is packed."""
-    (T, K), itemsize, vector, group = A.shape, Y.itemsize, vector_bytes(Y), group_vectors(Y)
+    (T, K), itemsize, vector, group = A.shape, Y.itemsize, vector_bytes(Y), group_of(A)
     x_packed, a_packed, chunk = packs_x(X, Y, with_sums, T, vectors), packs_a(A, T, vectors), kc_of(A)
     band_at = min(K, chunk) * min(group, vectors) * vector if x_packed else 0
     for g0 in range(0, vectors, group):

@@ -101,6 +101,12 @@ def kc_of(A):
 
 
 @inner
+def group_of(A):
+    """Vectors of X that are packed at a time, and pass by together: more where fewer summands do."""
+    return group_vectors(A) * (KC // kc_of(A))
+
+
+@inner
 def packs_a(A, rows, vectors):
     """Whether so many rows of A are packed: from k to k it is so far that the L2 cache has too few places for them.
 
@@ -108,7 +114,7 @@ def packs_a(A, rows, vectors):
     """
     if keeps_a(A) == 1 and vectors > most_vectors(A):
         return False
-    crowded = abs(A.strides[1]) % (L2_PERIOD_OF_GROUPS if vectors > group_vectors(A) else L2_PERIOD) == 0
+    crowded = abs(A.strides[1]) % (L2_PERIOD_OF_GROUPS if vectors > group_of(A) else L2_PERIOD) == 0
     return _side_by_side(A) and crowded and rows > FEW_ROWS and vectors > 1
 
 
@@ -172,6 +178,6 @@ def workspace_for(A, X, Y, with_sums, rows, columns):
     vectors = vectors_of(Y, with_sums, columns)
     if is_axpyf(A, X, Y, with_sums, rows, vectors):
         return 16 + rows * whole_lines(vectors * lanes) if X.shape[0] > SUM_BLOCK else 0
-    panels = size * min(group_vectors(Y), vectors) * lanes if packs_x(X, Y, with_sums, rows, vectors) else 0
+    panels = size * min(group_of(A), vectors) * lanes if packs_x(X, Y, with_sums, rows, vectors) else 0
     band = size * (MC + lanes) if packs_a(A, rows, vectors) else 0
     return max(whole_lines(panels + band), 16 * by_gemv)  # a 1 to multiply by, at least
