@@ -29,7 +29,9 @@ Who blocks what for which cache (numbers and reasons: target.py; A is (T, K), X 
     what                      size                  stays in        while                         copied
     tile of Y                 MR rows × NR lanes    registers       256 summands (SUM_BLOCK)      never
     panel of X                KC × NR               L2, read by L1  all rows of A pass by         where packs_x says so
-    group of panels           KC × NC vectors       L2              a band of A passes by         in the workspace
+    group of panels           KC × NC vectors, or   L2              a band of A passes by         in the workspace
+                              256 × 4 NC of Wᵀ
+    rows of A, in a tile      MR rows × 256         L1              its panels pass by            by the first: Wᵀ, AVX2
     band of A                 MC rows × 256         L2              a group of X passes by        where packs_a says so: Wᵀ,
                                                                                                   powers of two apart
 

@@ -1,6 +1,5 @@
 """A product on one thread: tiles side by side and one below the other, blocked for the caches (see the map, __init__.py).
 
-Only the kernel has the code of the tiles in it: Numba compiles a function once more for each caller up to the kernel.
 Arrays in tuples would cost an atomic count of references each time, so tuples hold addresses.
 """
 

@@ -38,7 +38,7 @@ _product = call_pointer(product_types)
 def _on_threads(P, Q, b, R, sums, workspace, flags, threads, pointers):
     """As on_one_thread, split into as many equal parts as there are threads. pointers: the address of that function.
 
-    It calls on_one_thread by address, for compiling the tiles once more into this kernel would take seconds.
+    It calls on_one_thread by address, for compiling it once more into this kernel would take seconds.
     """
     A, X, Y = operands(flags, P, Q, R)
     epilogue = flags >> EPILOGUE
