@@ -10,11 +10,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import numbafc as fc
-from numbafc._numba import DTYPES
+from numbafc._numba import DTYPES, assembly
 from numbafc.formulas import SUM_BLOCK
 from numbafc.kernels import product, target, tiled
 from numbafc.kernels.epilogue import Epilogue
 from numbafc.kernels.target import FEW_ROWS, FEW_SUMMANDS, KC, MC, NC
+from numbafc.kernels.vector.microkernel import TileFunction
 
 # What each shape is about: K around a chunk, more than one group of vectors, W with a power of two from row to row (its
 # transpose is packed), bands of it, few rows, one sample, many threads' worth of work.
@@ -137,38 +138,53 @@ def test_every_tile_fits_its_registers(name, dtype):
     assert sizes.lanes * dtype.itemsize == {"AVX-512": 64, "AVX2": 32, "NEON": 16, "none": 16}[name]
 
 
-def hot_loops(assembly):
-    """For each tile, the instructions of its innermost loop with the most fma."""
+# How LLVM names processors; on each, what it calls the fma, and the stack.
+PROCESSORS = {
+    "AVX-512": ("x86_64-unknown-linux-gnu", "skylake-avx512", "+avx512f,+avx2,+fma", "vfmadd", "%rsp"),
+    "AVX2": ("x86_64-unknown-linux-gnu", "haswell", "+avx,+avx2,+fma,+sse4.2", "vfmadd", "%rsp"),
+    "NEON": ("aarch64-unknown-linux-gnu", "neoverse-n1", "+neon", "fmla", "[sp"),
+}
+
+
+def hot_loops(assembly, fma):
+    """The innermost loop of each tile with the most fma, as instructions, by the tile's name."""
     for function in re.finditer(r"^numbafc_tile_(\d+x\d+)_\w+:\n(.*?)\.Lfunc_end", assembly, re.S | re.M):
         lines = function[2].split("\n")
         labels = {label[1]: n for n, line in enumerate(lines) if (label := re.match(r"(\.LBB\w+):", line))}
         loops = []
         for n, line in enumerate(lines):
-            jump = re.match(r"\s+j\w+\s+(\.LBB\w+)", line)
+            jump = re.match(r"\s+(?:j|b\.|cbn?z|tbn?z).*(\.LBB\w+)", line)
             if jump and labels.get(jump[1], n) < n:
                 body = lines[labels[jump[1]] : n]
                 if sum(line.startswith(".LBB") for line in body) == 1:
                     loops.append(body)
-        yield function[1], max(loops, key=lambda body: sum("vfmadd" in line for line in body), default=[])
+        yield function[1], max(loops, key=lambda body: sum(fma in line for line in body), default=[])
 
 
+def assembly_of(name, dtype, rows, vectors):
+    triple, cpu, features, *_ = PROCESSORS[name]
+    sizes = target.tiles_for(dtype, frozenset(FEATURES[name]))
+    tile = {"tile": lambda module: TileFunction(module, sizes, 8 * dtype.itemsize, rows, vectors).build()}
+    return assembly(tile, triple, cpu, features)
+
+
+@pytest.mark.parametrize("name", PROCESSORS)
 @pytest.mark.parametrize("dtype", DTYPES, ids=str)
-def test_no_hot_loop_of_a_large_tile_uses_the_stack(dtype):
-    features = target.target_features()
-    if not ("fma" in features and "avx2" in features):
-        pytest.skip("reads the assembly of AVX2 and AVX-512")
-    code = f"""
-import numpy as np
-from numbafc.kernels.vector import assembly_of_tiles
-print(assembly_of_tiles(np.dtype({dtype.name!r})))
-"""
-    done = run_python(code)
-    loops = dict(hot_loops(done.stdout))
-    sizes = target.tiles_for(dtype, features)
-    for vectors, most in sizes.most_rows.items():
-        body = loops[f"{most}x{vectors}"]
-        assert sum("vfmadd" in line for line in body) >= most * vectors, f"{most}x{vectors}: {body}"
-        assert not [line for line in body if "%rsp" in line], f"{most}x{vectors} spills"
+def test_no_hot_loop_of_a_large_tile_uses_the_stack(dtype, name):
+    """LLVM compiles for every processor here, whatever this one is."""
+    fma, stack = PROCESSORS[name][3:]
+    for vectors, most in target.tiles_for(dtype, frozenset(FEATURES[name])).most_rows.items():
+        ((tile, body),) = hot_loops(assembly_of(name, dtype, most, vectors), fma)
+        assert tile == f"{most}x{vectors}"
+        assert sum(fma in line for line in body) >= most * vectors, body
+        assert not [line for line in body if stack in line], f"{tile} spills"
+
+
+def test_a_tile_of_too_many_rows_is_seen_to_spill():
+    loops = [dict(hot_loops(assembly_of(name, DTYPES[0], 24, 2), PROCESSORS[name][3])) for name in PROCESSORS]
+    assert all(
+        any(stack in line for line in loop["24x2"]) for loop, (*_, stack) in zip(loops, PROCESSORS.values(), strict=True)
+    )
 
 
 def test_the_workspace_is_kept_from_call_to_call():

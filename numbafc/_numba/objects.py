@@ -45,10 +45,10 @@ def _engine() -> Any:
 Builds = Mapping[str, Callable[[Any], Any]]
 
 
-def made(builds: Builds) -> Any:
-    """The module with functions that are built in it, after LLVM's passes."""
+def made(builds: Builds, machine: Any) -> Any:
+    """The module with functions that are built in it, after LLVM's passes for a machine."""
     module = ir.Module()
-    module.triple, module.data_layout = llvm.get_process_triple(), str(_maker().target_data)
+    module.triple, module.data_layout = machine.triple, str(machine.target_data)
     for build in builds.values():
         build(module).linkage = "external"
     code = llvm.parse_assembly(str(module))
@@ -56,13 +56,20 @@ def made(builds: Builds) -> Any:
     passes = llvm.create_new_module_pass_manager()
     for add in (passes.add_sroa_pass, passes.add_instruction_combine_pass, passes.add_simplify_cfg_pass):
         add()
-    passes.run(code, llvm.create_pass_builder(_maker(), llvm.create_pipeline_tuning_options(2)))
+    passes.run(code, llvm.create_pass_builder(machine, llvm.create_pipeline_tuning_options(2)))
     return code
 
 
-def assembly(builds: Builds) -> str:
-    """The assembly of functions, for who looks at it."""
-    return uninterrupted(lambda: _maker().emit_assembly(made(builds)))
+def assembly(builds: Builds, triple: str, cpu: str, features: str) -> str:
+    """The assembly of functions for any processor that LLVM knows, for who looks at it."""
+
+    def emitted() -> str:
+        llvm.initialize_all_targets()
+        llvm.initialize_all_asmprinters()
+        machine = llvm.Target.from_triple(triple).create_target_machine(cpu=cpu, features=features, opt=3)
+        return machine.emit_assembly(made(builds, machine))
+
+    return uninterrupted(emitted)
 
 
 def addresses_of(name: str, builds: Builds) -> dict[str, int]:
@@ -78,7 +85,7 @@ def addresses_of(name: str, builds: Builds) -> dict[str, int]:
 
 
 def _load(name: str, builds: Builds) -> dict[str, int]:
-    code = kept(name, lambda: bytes(_maker().emit_object(made(builds))))
+    code = kept(name, lambda: bytes(_maker().emit_object(made(builds, _maker()))))
     engine = _engine()
     engine.add_object_file(llvm.ObjectFileRef.from_data(code))
     engine.finalize_object()

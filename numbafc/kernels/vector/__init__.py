@@ -8,7 +8,7 @@ table.py has the addresses of all of them. The dtype of the first array and the 
 
 from .axpyf import AxpyfTask, axpyf_1, axpyf_2, axpyf_4, axpyf_8
 from .copy import CopyTask, copy, gather
-from .dispatch import all_tiles, assembly_of_tiles, bring_tiles, dispatch_for, first_functions, microkernel, tiles_asked_for
+from .dispatch import all_tiles, bring_tiles, dispatch_for, first_functions, microkernel, tiles_asked_for
 from .gemv import GemvTask, gemv_1, gemv_2, gemv_3
 from .microkernel import Task
 from .pointers import Operand, Strided, address, call_pointer, first_byte, matrix, row_of, span, transposed_if
@@ -35,7 +35,6 @@ __all__ = [
     "Task",
     "address",
     "all_tiles",
-    "assembly_of_tiles",
     "axpyf_1",
     "axpyf_2",
     "axpyf_4",

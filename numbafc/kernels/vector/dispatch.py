@@ -14,7 +14,7 @@ from llvmlite import ir
 from numba import types
 from numba.extending import intrinsic
 
-from ..._numba import addresses_of, assembly, compiling
+from ..._numba import addresses_of, compiling
 from ..target import target_features, tiles_for
 from .function import i64
 from .microkernel import Task, TileFunction
@@ -76,11 +76,6 @@ def bring_tiles(dtype: np.dtype) -> None:
             for place in np.flatnonzero(table[ASKED:FIRST]).tolist():
                 _bring_tile(dtype, place)
                 table[ASKED + place] = 0
-
-
-def assembly_of_tiles(dtype: np.dtype) -> str:
-    """The assembly of all tiles, for tests of what is in their loops."""
-    return assembly(dict(_tile(dtype, place) for place in places(dtype)))
 
 
 @intrinsic
