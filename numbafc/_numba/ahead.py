@@ -59,7 +59,8 @@ def _started(kernels: list[list[str]]) -> subprocess.Popen[bytes] | None:
     nothing = subprocess.DEVNULL
     try:
         return subprocess.Popen(
-            [sys.executable, *subprocess._args_from_interpreter_flags(), "-c", CODE.format(WORK), told],  # type: ignore[attr-defined]
+            # -P: what the current folder has under the name of a module is not run
+            [sys.executable, *subprocess._args_from_interpreter_flags(), "-P", "-c", CODE.format(WORK), told],  # type: ignore[attr-defined]
             stdin=subprocess.PIPE,
             stdout=nothing,
             stderr=nothing,

@@ -26,6 +26,7 @@ from numba.core.serialize import dumps
 from . import sources
 from .entries import Entry
 from .folder import folder, readable, warn_of_none
+from .l2 import l2_bytes
 
 # Settings of Numba's, by their names in its configuration, that change the code it makes.
 SETTINGS = (
@@ -139,7 +140,7 @@ def _key(function: Callable[..., Any], build: str, signature: tuple[Any, ...]) -
 def _of_process(what: dict[str, Any]) -> bytes:
     """What is compiled, from which sources, by what, for which processor."""
     facts = what | {
-        "processor": cpu_target.target_context.codegen().magic_tuple(),
+        "processor": (*cpu_target.target_context.codegen().magic_tuple(), l2_bytes()),
         "sources": sources.AT_IMPORT,
         "versions": (numba.__version__, llvmlite.__version__, sys.version),
         "settings": [(name, repr(getattr(config, name, None))) for name in SETTINGS],

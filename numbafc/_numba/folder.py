@@ -66,31 +66,44 @@ def _found() -> tuple[Path | None, list[str]]:
     return None, reasons
 
 
-def keep_in(path: Path) -> Path:
-    """From now on, keep kernels in this folder and in no other. Returns where in it. Raises OSError."""
+def keep_in(path: Path) -> tuple[Path, list[Path]]:
+    """From now on, keep kernels in this folder and in no other. Raises OSError.
+
+    Returns where in it, and the folders that were made.
+    """
+    made = [folder for folder in (path, *path.parents) if not folder.exists()]
     path.mkdir(parents=True, exist_ok=True)
     os.environ["NUMBA_CACHE_DIR"] = config.CACHE_DIR = str(path.resolve())
     _found.cache_clear()
     place = folder()
     if place is None or place.parent != path.resolve():
-        raise OSError(errno.EACCES, "kernels cannot be kept there", str(path), None, None)
-    return place
+        why = next(iter(_found()[1]), "it is no folder of your own that nobody else may write to")
+        raise OSError(errno.EACCES, f"kernels cannot be kept there: {why}", str(path), None, None)
+    return place, made
 
 
-def for_everybody(place: Path) -> int:
+def for_everybody(place: Path, made: list[Path]) -> int:
     """Let everybody read the kernels in a folder, and nobody but its user write. Returns how many there are.
 
-    For who knows that no other process is at work there.
+    made: folders on the way to it, which were made for it; others stay as they are. For who knows that no other process is
+    at work there.
     """
     files = list(place.glob("*.kernel"))
     for path in (*place.glob("*.lock"), *place.glob("*.new")):  # of a process that was ended in the middle
         path.unlink(missing_ok=True)
     if POSIX:
-        place.parent.chmod(place.parent.stat().st_mode | 0o555)
-        place.chmod(0o755)
+        for path in (*made, place):
+            path.chmod(0o755)
         for path in files:
             path.chmod(0o644)
     return len(files)
+
+
+def closed(place: Path) -> Path | None:
+    """The first folder on the way to this one that not everybody may pass through and look into, if there is one."""
+    if not POSIX:
+        return None
+    return next((path for path in reversed((place, *place.parents)) if path.stat().st_mode & 0o001 == 0), None)
 
 
 def folder() -> Path | None:

@@ -123,10 +123,11 @@ class Kernel:
         with compiling:
             if dtype.itemsize not in self.entries:
                 with _meanwhile(self.before, dtype):
-                    self._compile(dtype)
+                    entry = self._compile(dtype)
+                self.entries[dtype.itemsize] = entry  # not before what it calls is there
             return self.entries[dtype.itemsize]
 
-    def _compile(self, dtype: np.dtype) -> None:
+    def _compile(self, dtype: np.dtype) -> Callable[..., Any]:
         dispatcher, signature = uninterrupted(lambda: self._dispatcher(dtype))
         with dispatcher._cache as cache:
             told = list(compilations) if cache.code is None else []
@@ -140,7 +141,7 @@ class Kernel:
         dispatcher.disable_compile()
         self.dispatchers[dtype.itemsize] = dispatcher
         (compiled,) = dispatcher.overloads.values()
-        self.entries[dtype.itemsize] = compiled.entry_point
+        return compiled.entry_point
 
     def _dispatcher(self, dtype: np.dtype) -> tuple[Any, tuple[Any, ...]]:
         """What compiles it, with its cache, and the types of its arguments."""
@@ -154,7 +155,12 @@ class Kernel:
     def is_there(self, dtype: np.dtype) -> bool:
         """Whether it need not be compiled for this dtype."""
         with compiling:
-            return dtype.itemsize in self.entries or self._dispatcher(dtype)[0]._cache.code is not None
+            return dtype.itemsize in self.entries or self.is_kept(dtype)
+
+    def is_kept(self, dtype: np.dtype) -> bool:
+        """Whether a cache has it for this dtype."""
+        with compiling:
+            return self._dispatcher(dtype)[0]._cache.code is not None
 
     def address(self, dtype: np.dtype) -> np.ndarray:
         """Where the compiled function is in this process: an array of one address, for call_pointer of kernels/vector."""

@@ -85,9 +85,15 @@ def addresses_of(name: str, builds: Builds) -> dict[str, int]:
 
 
 def _load(name: str, builds: Builds) -> dict[str, int]:
-    code = kept(name, lambda: bytes(_maker().emit_object(made(builds, _maker()))))
+    def make() -> bytes:
+        return bytes(_maker().emit_object(made(builds, _maker())))
+
+    try:
+        read = llvm.ObjectFileRef.from_data(kept(name, make))
+    except RuntimeError:  # it is whole and ours, and LLVM cannot read it all the same
+        read = llvm.ObjectFileRef.from_data(make())
     engine = _engine()
-    engine.add_object_file(llvm.ObjectFileRef.from_data(code))
+    engine.add_object_file(read)
     engine.finalize_object()
     return {one: int(engine.get_function_address(one)) for one in builds}
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from pathlib import Path
 from typing import Annotated
 
@@ -24,10 +25,12 @@ To = Annotated[Path, typer.Option("--to", help="The folder that kernels are put 
 def compile(to: To) -> None:  # noqa: A001  the command's name
     """Compile all kernels ahead, for a folder to deploy.
 
-    For container images, and for machines where nothing can be written: afterwards it may be read-only. It is for these
-    versions of numbafc, Python and Numba, and for this type of processor. A folder of the user's own or of root's is taken.
+    For container images, and for machines where nothing can be written: the folder may be read-only afterwards. Kernels are
+    for these versions of numbafc, Python and Numba, and for this type of processor. The folder must be your own or root's.
     """
-    place = _numba.keep_in(to)
+    if _numba.interpreted():
+        raise ValueError("NUMBA_DISABLE_JIT is set, with which nothing is compiled; unset it")
+    place, made = _numba.keep_in(to)
     kernels = sorted(_numba.Kernel.by_name.values(), key=lambda kernel: kernel.name)
     show = screen.Lines()
     bar = (
@@ -44,5 +47,11 @@ def compile(to: To) -> None:  # noqa: A001  the command's name
                     kernel.compile(dtype)
                     progress.advance(task)
             all_tiles(dtype)
-    count = _numba.for_everybody(place)
+    lost = [kernel.name for dtype in _numba.DTYPES for kernel in kernels if not kernel.is_kept(dtype)]
+    if lost:
+        raise OSError(errno.ENOSPC, f"{len(lost)} kernels could not be kept, {lost[0]} first", str(place))
+    count = _numba.for_everybody(place, made)
     show.say(f"{count} files are in {place}; set NUMBA_CACHE_DIR to {to.resolve()}")
+    closed = _numba.closed(place)
+    if closed is not None:
+        show.say(f"other users cannot read them: {closed} is not for everybody; chmod a+x {closed}")

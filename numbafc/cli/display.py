@@ -10,6 +10,7 @@ from rich.console import Console, RenderableType
 from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 from rich.table import Column
 
+from .. import _numba
 from ..nn import MLP, EpochRecord
 from ..nn.results import DONE
 from . import screen
@@ -20,7 +21,8 @@ from .sources import score_name
 BAR, WIDE = 12, 100  # columns of the bar, and of a terminal that has room for one
 TIME, SPEED = 7, 17  # columns of the time left, 1:23:45, and of 1234567 samples/s
 NARROW, NARROWER = 60, 30  # columns of a terminal that has room for the speed, and for the time
-WAITING = "compiling {} kernels for some seconds, which the next run has in its cache"
+WAITING = "numbafc compiles {} for some seconds{}"
+KEPT = "; the next run has them in its cache"
 
 
 def minibatches(net: MLP) -> int:
@@ -65,7 +67,8 @@ class Display(Progress):
         self.needed = len(needed)
         self.task = self.add_task("", total=self.needed or None, epochs=epochs, done=len(history), speed="")
         if self.needed and not self.moves:
-            say(WAITING.format(self.needed))
+            kernels = "1 kernel" if self.needed == 1 else f"{self.needed} kernels"
+            say(WAITING.format(kernels, KEPT if _numba.cache_folder() is not None else ""))
 
     def wait_for(self, name: str, done: bool) -> None:
         """Show which kernel the training waits for now. done: it is there."""

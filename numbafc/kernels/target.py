@@ -8,7 +8,6 @@ MR rows and NR numbers of a tile, KC summands, MC rows and NC vectors (BLIS coun
 from __future__ import annotations
 
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
@@ -101,23 +100,11 @@ LINE = 64  # bytes of a cache line
 STRIP = 256  # kernel="loops": outputs side by side. A block of their inputs is 256 KiB in float32, which stays in L2
 
 
-def l2_bytes(cpus: Path = Path("/sys/devices/system/cpu")) -> int:
-    """The size of the first core's L2 cache, where Linux says; elsewhere what most processors have at least."""
-    for index in sorted(cpus.glob("cpu0/cache/index*")):
-        try:
-            level, size = ((index / name).read_text().strip() for name in ("level", "size"))
-            if level == "2" and size.endswith("K"):
-                return int(size[:-1]) * 1024
-        except (OSError, ValueError):  # a machine that hides it
-            continue
-    return 512 * 1024
-
-
 def group_for(vector_bytes: int, l2: int) -> int:
     """How many vectors of X are packed at a time: as many as take half of the L2 cache with KC summands.
 
-    16 of AVX-512 take 1 MiB, and of AVX2 half of that. A kernel from a cache that was made on another machine may have been
-    compiled for more or fewer; it is right all the same.
+    16 of AVX-512 take 1 MiB, and of AVX2 half of that. All kernels of a process must agree on it, so the size of the cache
+    is part of what an entry of the cache of kernels is for.
     """
     return next((n for n in (NC, NC // 2) if KC * n * vector_bytes <= l2 // 2), NC // 4)
 

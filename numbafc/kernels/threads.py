@@ -76,7 +76,7 @@ _waiting: dict[int, int] = {}  # by itemsize: multiply-adds on one thread while 
 def is_worth(dtype, work):
     """Whether several threads are worth this kernel, which takes seconds to compile where it is in no cache.
 
-    work: the multiply-adds of a product. Until there were BEFORE_THREADS of them, one thread does them sooner.
+    work: the multiply-adds of a product, at most. Until there were BEFORE_THREADS of them, one thread does them sooner.
     """
     done = _waiting.get(dtype.itemsize, 0)
     if done < BEFORE_THREADS and (done > 0 or not _on_threads.is_there(dtype)):

@@ -54,14 +54,14 @@ def _in_own_units(net: Network, Y: np.ndarray) -> np.ndarray:
 
 def probabilities(net: Network, X: Any) -> np.ndarray:
     """Probabilities of classes or labels, (samples, T). Raises TypeError, or ValueError, for the losses of reals too."""
+    classifies = LOSSES[net.loss_name].classifies
+    if not classifies and net.loss_name != "binary_cross_entropy":
+        raise ValueError(f"predict_proba needs a classifier, and this network's loss is {net.loss_name!r}; use predict")
     Y = answers(net, X)
-    if LOSSES[net.loss_name].classifies:
+    if classifies:
         return softmax(Y.T).T
-    if net.loss_name == "binary_cross_entropy":
-        P = Y
-        ACTIVATIONS["sigmoid"].apply(P)
-        return P
-    raise ValueError(f"predict_proba needs a classifier, and this network's loss is {net.loss_name!r}; use predict")
+    ACTIVATIONS["sigmoid"].apply(Y)
+    return Y
 
 
 def mean_loss(net: Network, rows: np.ndarray, targets: np.ndarray, weight: np.ndarray | None) -> float:

@@ -7,16 +7,17 @@ such as rows that are not finite or work for several threads, goes the long way,
 from __future__ import annotations
 
 import functools
+import itertools
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
 from numba.types import intp
 
-from .._numba import array_in, flat, flat_in, inner, interpreted, kernel
+from .._numba import array_in, flat, flat_in, get_num_threads, inner, interpreted, kernel
 from ..kernels.packing import aligned
-from ..kernels.product import EPILOGUE, UNFIT, WITH_BIAS, on_one_thread, product_types
-from ..kernels.target import FEW_SAMPLES
+from ..kernels.product import ANY_SIZE, EPILOGUE, UNFIT, WITH_BIAS, on_one_thread, product_types
+from ..kernels.target import FEW_SAMPLES, PARALLEL_READING
 from ..kernels.tiled import workspaces
 from ..kernels.vector import bring_tiles, call_pointer, matrix, span
 from .activations import ACTIVATIONS, APPLY, activation_types
@@ -50,11 +51,14 @@ def _types(real):
 
 
 @kernel(_types, parallel=False)
-def _forward(rows, parameters, sizes, mean, scale, Y, memory, workspace, pointers, epilogue):
-    """Y: (B·T,), the outputs of rows: (B, N). memory: for two layers' H. epilogue: that of φ, or BIAS, and φ is a pass.
+def _forward(rows, parameters, sizes, mean, scale, Y, memory, workspace, pointers, flags):
+    """Y: (B·T,), the outputs of rows: (B, N). memory: for two layers' H.
+
+    flags: of a product, with the epilogue of φ, or WITH_BIAS, and φ is a pass.
 
     Returns 0, or how much workspace a product needs, or why nothing was done.
     """
+    any_size, hidden = flags & ANY_SIZE, flags & ~ANY_SIZE
     B, last, w, half = rows.shape[0], len(sizes) - 2, 0, len(memory) // 2
     none, workspace = span(memory, 0, 0), span(workspace, 0, len(workspace))  # as products take them
     if _prepared(rows, mean, scale, span(memory, 0, half)) > 0:
@@ -63,14 +67,14 @@ def _forward(rows, parameters, sizes, mean, scale, Y, memory, workspace, pointer
         N, T, at, to = sizes[layer], sizes[layer + 1], layer % 2 * half, (layer + 1) % 2 * half
         W, b = matrix(parameters, w, T, N, N), span(parameters, w + T * N, w + T * N + T)
         X, H = matrix(memory, at, N, B, B), matrix(memory, to, T, B, B)
-        flags, w = WITH_BIAS if layer == last else epilogue << EPILOGUE, w + T * N + T
-        answer = _product(pointers, PRODUCT, (W, X, b, H, none, workspace, flags, 0))
+        how, w = WITH_BIAS if layer == last else hidden, w + T * N + T
+        answer = _product(pointers, PRODUCT, (W, X, b, H, none, workspace, how | any_size, 0))
         if answer == UNFIT:
-            flags = WITH_BIAS
-            answer = _product(pointers, PRODUCT, (W, X, b, H, none, workspace, flags, 0))
+            how = WITH_BIAS
+            answer = _product(pointers, PRODUCT, (W, X, b, H, none, workspace, how | any_size, 0))
         if answer != 0:
             return answer
-        if layer < last and flags == WITH_BIAS:
+        if layer < last and how == WITH_BIAS:
             numbers = span(memory, to, to + T * B)
             _phi(pointers, PHI, (numbers, numbers, APPLY))
     T, at = sizes[last + 1], (last + 1) % 2 * half
@@ -86,9 +90,11 @@ class _Call(NamedTuple):
     entry: Callable[..., int]
     sizes: np.ndarray
     pointers: np.ndarray
-    epilogue: int
-    half: int  # of memory, for one row
+    epilogue: int  # of φ, as flags
     none: np.ndarray
+    half: int  # of memory, for one row
+    parameters: int  # how many
+    largest: int  # multiply-adds of a layer, for one row
 
 
 @functools.lru_cache(maxsize=256)
@@ -96,7 +102,9 @@ def _call(sizes: tuple[int, ...], activation: str, itemsize: int) -> _Call:
     dtype, phi = np.dtype(f"f{itemsize}"), ACTIVATIONS[activation]
     pointers = np.concatenate([on_one_thread.address(dtype), phi.run.address(dtype)])
     entry, none = _forward.compile(dtype), np.empty(0, dtype)
-    return _Call(entry, np.array(sizes, np.intp), pointers, int(phi.forward), max(sizes), none)
+    layers = list(itertools.pairwise(sizes))
+    counts = max(sizes), sum(N * T + T for N, T in layers), max(N * T for N, T in layers)
+    return _Call(entry, np.array(sizes, np.intp), pointers, int(phi.forward) << EPILOGUE, none, *counts)
 
 
 def outputs(net: Network, rows: Any) -> np.ndarray | None:
@@ -104,16 +112,24 @@ def outputs(net: Network, rows: Any) -> np.ndarray | None:
     if type(rows) is not np.ndarray or rows.ndim != 2 or not 0 < len(rows) <= FEW_SAMPLES or interpreted():
         return None
     sizes, dtype = net.sizes, net.dtype
-    if rows.dtype != dtype or rows.shape[1] != sizes[0]:
+    if rows.dtype != dtype or type(sizes) is not tuple or rows.shape[1] != sizes[0]:
         return None
-    entry, lengths, pointers, epilogue, half, none = _call(sizes, net.activation, dtype.itemsize)
+    entry, lengths, pointers, flags, none, half, parameters, largest = _call(sizes, net.activation, dtype.itemsize)
     B, mean, scale = len(rows), net.input_mean, net.input_scale
     if mean is None or scale is None:
         mean = scale = none
+    elif not len(mean) == len(scale) == sizes[0]:
+        return None
+    if net.parameters.size != parameters:
+        return None
+    if B * largest >= PARALLEL_READING:  # work for several threads, perhaps
+        if get_num_threads() > 1:
+            return None
+        flags |= ANY_SIZE
     Y, memory = np.empty((B, sizes[-1]), dtype), np.empty(2 * half * B, dtype)
     while True:
         workspace = workspaces.of(dtype)[1]
-        told = lengths, mean, scale, Y.reshape(-1), memory, workspace, pointers, epilogue
+        told = lengths, mean, scale, Y.reshape(-1), memory, workspace, pointers, flags
         try:
             answer = entry(rows, net.parameters, *told)
         except TypeError:  # arrays that are not aligned

@@ -9,7 +9,8 @@ import numpy as np
 from numba import types
 from numba.extending import intrinsic
 
-from ..target import GEMV_BITS, Tiles, group_for, l2_bytes, target_features, tiles_for
+from ..._numba import l2_bytes
+from ..target import GEMV_BITS, Tiles, group_for, target_features, tiles_for
 from .function import i64
 
 
