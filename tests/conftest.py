@@ -1,7 +1,9 @@
 """Hypothesis profiles (HYPOTHESIS_PROFILE=dev, ci or deep), and a count of signatures after everything else."""
 
 import os
+from collections.abc import Iterator
 
+import numpy as np
 import pytest
 from hypothesis import HealthCheck, settings
 
@@ -26,6 +28,16 @@ def _all_tiles() -> None:
 
     for dtype in () if interpreted() else DTYPES:
         all_tiles(dtype)
+
+
+@pytest.fixture(autouse=True)
+def _subnormal_numbers() -> Iterator[None]:
+    """No test leaves the process without subnormal numbers, as a library does that was linked with -ffast-math."""
+    yield
+    assert np.float64(5e-324) * SCALE > 0, "something that was loaded has turned off subnormal numbers"
+
+
+SCALE = np.float64(1)
 
 
 @pytest.fixture

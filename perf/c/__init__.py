@@ -48,7 +48,10 @@ SOURCES = {
     ),
     "onednn": Source("onednn.cpp", ("c++", "g++", "clang++"), ("-ldnnl", "-lm"), "dnnl.hpp", "libdnnl-dev"),
 }
-OPTIONS = ("-O3", "-ffast-math", "-fopenmp", "-shared", "-fPIC")
+# Not -ffast-math: linked into a library it turns off subnormal numbers in the whole process that loads it. These options
+# of it let the compiler vectorise as well.
+MATH = ("-fno-math-errno", "-fno-trapping-math", "-fno-signed-zeros", "-fassociative-math", "-ffinite-math-only")
+OPTIONS = ("-O3", *MATH, "-fopenmp", "-shared", "-fPIC")
 
 
 @functools.cache
