@@ -114,7 +114,7 @@ def test_what_is_to_be_repeated_is_a_revision_or_said_to_be_none(drawn):
 
 
 def test_subjects_have_one_name_in_pictures_tables_and_the_terminal():
-    found = rows.where(storage.load(readme.RESULTS, "layer"), op="forward", T=512, N=512, B=128)
+    found = rows.where(storage.load(readme.RESULTS, "layer"), op="forward", T=512, N=512, B=128, form="new")
     table, best = report.table(found), drawing.name("numpy, OPENBLAS")
     for row in found:
         assert f"<td>{drawing.name(row['peer'])}</td>" in table
