@@ -6,6 +6,7 @@ pipeline.py     a part of kernels: compiled with them, and never by itself
 objects.py      functions in LLVM's IR: compiled without Numba, and called by address
 ahead.py        kernels that a second process compiles meanwhile
 cache.py        where compiled kernels are kept
+arguments.py    the types of a kernel's arguments, and what is none of them
 arrays.py       how arrays reach compiled code
 threads.py      parallel regions, forks, the number of threads
 fma.py, bits.py one rounding; the bits of a number
@@ -14,13 +15,14 @@ environment.py  the processor, and what decides how fast this process is
 l2.py           the size of its L2 cache
 """
 
+from .arguments import array_in, array_out, flat, flat_in
 from .arrays import is_array
 from .bits import as_integer, as_real
 from .cache import cache_folder
 from .environment import environment, target, unknown_to_llvm
 from .fma import fma
 from .folder import closed, for_everybody, keep_in
-from .kernel import DTYPES, Kernel, array_in, array_out, compilations, flat, flat_in, kernel
+from .kernel import DTYPES, Kernel, compilations, kernel
 from .l2 import l2_bytes
 from .lowering import cgutils, impl_ret_borrowed
 from .objects import addresses_of, assembly, shared

@@ -17,35 +17,15 @@ from typing import Any, ClassVar
 
 import numba
 import numpy as np
-from numba import types
 
-from .arrays import borrowed, is_array, wanted
+from .arguments import refuse_argument
+from .arrays import borrowed, is_array
 from .cache import cache_for
 from .options import OPTIONS, interpreted, named, with_inlined
 from .pipeline import begin, registered
 from .threads import compiling, launch, uninterrupted
 
 DTYPES = (np.dtype(np.float32), np.dtype(np.float64))
-
-
-def array_in(real: Any, axes: int) -> Any:
-    """The type of an input: any strides, read-only. Every aligned array of the dtype is taken as it is."""
-    return types.Array(real, axes, "A", readonly=True)
-
-
-def array_out(real: Any, axes: int) -> Any:
-    """The type of an output: any strides."""
-    return types.Array(real, axes, "A")
-
-
-def flat(of: Any) -> Any:
-    """The type of a contiguous array with one axis, to read and write. of: Numba's type of its numbers."""
-    return types.Array(of, 1, "C")
-
-
-def flat_in(of: Any) -> Any:
-    """The type of a contiguous array with one axis, only to read."""
-    return types.Array(of, 1, "C", readonly=True)
 
 
 compilations: list[Callable[[Kernel, bool], None]] = []  # told what is compiled now, and when it is done
@@ -113,7 +93,7 @@ class Kernel:
         if first.dtype.itemsize not in self.signatures:
             self.signatures[first.dtype.itemsize] = self.argument_types(numba.from_dtype(first.dtype))
         for argument, kind, value in zip(names, self.signatures[first.dtype.itemsize], arguments, strict=True):
-            _refuse_argument(f"{name} takes", argument, kind, value)
+            refuse_argument(f"{name} takes", argument, kind, value)
 
     def compile(self, dtype: np.dtype) -> Callable[..., Any]:
         """The compiled function for a dtype; serial ones may be called as they are."""
@@ -227,33 +207,6 @@ def _require_real(dtype: Any) -> None:
         raise TypeError(
             f"kernels are compiled for the dtypes float32 and float64 only, got {dtype!r:.60}; convert arrays first"
         )
-
-
-def _refuse_argument(takes: str, argument: str, kind: Any, value: Any) -> None:
-    """Raises TypeError or ValueError unless the value is what a kernel can take for an argument of this type."""
-    if isinstance(kind, types.NamedTuple | types.NamedUniTuple):
-        if type(value) is not kind.instance_class:
-            raise TypeError(f"{takes} {kind.instance_class.__name__} for {argument}, got {type(value).__name__:.60}")
-        for field, one, part in zip(kind.fields, kind.types, value, strict=True):
-            _refuse_argument(takes, f"{argument}.{field}", one, part)
-    elif isinstance(kind, types.Array):
-        expected = wanted(kind)
-        if not expected.fits(value):
-            raise TypeError(f"{takes} {expected} for {argument}, got {expected.got(value)}")
-    else:
-        _refuse_number(takes, argument, kind, value)
-
-
-def _refuse_number(takes: str, argument: str, kind: Any, value: Any) -> None:
-    """Raises TypeError or ValueError unless the value is a number that a kernel can take for one of this type."""
-    whole = isinstance(kind, types.Integer)
-    reals = (int, np.integer) if whole else (int, np.integer, float, np.floating)
-    if isinstance(value, bool) or not isinstance(value, reals):
-        raise TypeError(
-            f"{takes} {'an integer' if whole else 'a real number'} for {argument}, got {type(value).__name__:.60}"
-        )
-    if isinstance(value, int | np.integer) and not -(2**63) <= value < 2**63:
-        raise ValueError(f"{takes} integers of 64 bits for {argument}, got one of {int(value).bit_length()} bits")
 
 
 @contextlib.contextmanager
