@@ -242,7 +242,7 @@ def _cast(series: Any, decimal: str) -> tuple[np.ndarray, np.ndarray]:
         import polars
 
         text = series.to_polars()
-    except ImportError:  # then each cell is read by itself
+    except (ImportError, UnicodeEncodeError):  # then each cell is read by itself
         return np.full(len(null), np.nan), np.flatnonzero(~null)
     if decimal != ".":
         point = text.str.contains(".", literal=True)

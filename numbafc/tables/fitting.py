@@ -13,7 +13,7 @@ from .dropped import Dropped
 from .encoder import Encoder, Fitting, ranged
 from .frames import Frame
 from .reading import fitted
-from .refusal import bare, plural
+from .refusal import bare, called, plural
 from .target import Target
 
 
@@ -89,6 +89,6 @@ def _nothing_left(dropped: list[Dropped], names: tuple[str, ...], targets: tuple
     target = bare(names[targets[0]])
     if not dropped:
         return f"expected at least one column beside the target {target}, got none"
-    reasons = ", ".join(f"{bare(one.name)} ({one.kind})" for one in dropped[:3])
+    reasons = ", ".join(f"{called(one.name)} ({one.kind})" for one in dropped[:3])
     more = "" if len(dropped) <= 3 else f", and {plural(len(dropped) - 3, 'more column')}"
     return f"no column is left beside the target {target}: {reasons}{more}; keep some with --keep, or name the --target"

@@ -20,6 +20,8 @@ class Frame:
     def __init__(self, frame: Any, decimal: str = ".") -> None:
         self.decimal = decimal
         native = getattr(frame, "to_native", lambda: frame)()
+        if hasattr(native, "collect"):
+            raise TypeError(f"expected a data frame in memory, got {type(native).__name__}; pass frame.collect()")
         own = getattr(native, "column_names", None)
         own = list(getattr(native, "columns", ()) if own is None else own)
         self.names = tuple(str(name) for name in own)
@@ -58,6 +60,5 @@ def _eager(native: Any) -> Any:
     try:
         return narwhals.from_native(native, eager_only=True)
     except TypeError:
-        lazy = " that is not computed yet; pass frame.collect()" if hasattr(native, "collect") else ""
-        fix = lazy or "; pass one of pandas, polars or pyarrow"
-        raise TypeError(f"expected a data frame, got {type(native).__name__}{fix}") from None
+        got = type(native).__name__
+        raise TypeError(f"expected a data frame, got {got}; pass one of pandas, polars or pyarrow") from None

@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 from .dropped import Dropped
 from .encoder import Encoder
-from .refusal import bare, plural
+from .refusal import bare, called, plural
 from .target import Target
 
 WIDTH = 100  # characters of a line
@@ -44,7 +44,7 @@ def lines(
     found = [f"{plural(count, 'row')}, {plural(len(table), 'column')}: {used}; {plural(width, 'input')} of the network"]
     gaps = [one for one in encoders if one.missing]
     if gaps:
-        some = ", ".join(f"{bare(one.name)} ({one.missing})" for one in gaps[:3]) + (", …" if len(gaps) > 3 else "")
+        some = ", ".join(f"{called(one.name)} ({one.missing})" for one in gaps[:3]) + (", …" if len(gaps) > 3 else "")
         found.append(f"missing cells in {plural(len(gaps), 'column')}: {some}")
     found += [
         f"{bare(one.name)}: {rare} rare categories share one input, beside {len(one.features) - 1} of their own"
@@ -53,7 +53,7 @@ def lines(
     ][:LINES]
     if len(dropped) > LINES:
         found.append(f"left out: {plural(len(dropped), 'column')}; the first of them:")
-    found += [f"left out: {bare(one.name)}: {one.why}" + f" ({one.values})" * bool(one.values) for one in dropped[:LINES]]
+    found += [f"left out: {called(one.name)}: {one.why}" + f" ({one.values})" * bool(one.values) for one in dropped[:LINES]]
     for place, name in enumerate(target.names[:LINES]):
         found.append(f"target {bare(name)}: {target.describe(place)}")
     if target.said:
