@@ -32,6 +32,7 @@ class Frame:
                     f"expected columns of different names, got {quoted(name, 40)} at positions {self._places[name]} and "
                     f"{position} (from 0); rename one of them"
                 )
+        _require_text(self.names)
         self._frame = _eager(native if all(isinstance(name, str) for name in own) else native.set_axis(self.names, axis=1))
         self.rows = len(self._frame)
 
@@ -49,6 +50,17 @@ class Frame:
                 f" ({len(missing)} of {len(wanted)}); the table has {there}; name its columns as in training"
             )
         return [self._places[name] for name in wanted]
+
+
+def _require_text(names: tuple[str, ...]) -> None:
+    """Require names of columns that can be written. Raises ValueError."""
+    for position, name in enumerate(names):
+        try:
+            name.encode()
+        except UnicodeEncodeError:
+            raise ValueError(
+                f"expected names that can be written, got half a character in {name!r:.60} at position {position}; mend it"
+            ) from None
 
 
 def _eager(native: Any) -> Any:
