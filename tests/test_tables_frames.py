@@ -202,7 +202,14 @@ def test_a_network_encodes_frames_by_its_table():
     for frame in (FRAME, pandas.DataFrame(COLUMNS)[FRAME.columns[::-1]], pyarrow.table(COLUMNS)):
         for name in ("outputs", "predict", "predict_proba"):
             assert_same_bits(getattr(net, name)(frame), getattr(net, name)(X), name)
-        for target in (y, FRAME.select("label"), np.array(["0", "1", "2"] * 4), pandas.Series(["0", "1", "2"] * 4)):
+        for target in (
+            y,
+            FRAME.select("label"),
+            FRAME["label"],
+            pandas.Series(y, name="label", dtype=object),
+            np.array(["0", "1", "2"] * 4),
+            pandas.Series(["0", "1", "2"] * 4),
+        ):
             assert net.score(frame, target) == net.score(X, y)
             assert net.loss(frame, target) == net.loss(X, y)
     with pytest.raises(ValueError, match=r"labels of the classes '0', '1', '2', got 'x' at row 1"):

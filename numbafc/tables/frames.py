@@ -40,6 +40,10 @@ class Frame:
         name = self.names[position]
         return Column(name, position, self._frame.get_column(name), self.decimal)
 
+    def of(self, wanted: Sequence[str], what: str) -> list[Column]:
+        """The columns of these names."""
+        return [self[position] for position in self.find(wanted, what)]
+
     def find(self, wanted: Sequence[str], what: str) -> list[int]:
         """The positions of the columns of these names. Raises ValueError that names those that are missing."""
         missing = [name for name in wanted if name not in self._places]
