@@ -122,6 +122,17 @@ def test_several_targets_are_reals_in_their_order():
             Table.fit(frame.with_columns(w=pl.lit("u")), wrong)
 
 
+def test_targets_that_float32_does_not_tell_apart_are_refused():
+    frame = text(a=NUMBERS * 15, y=[1.7e9 + 0.1 * k for k in range(600)])
+    table = Table.fit(frame)
+    with pytest.raises(
+        ValueError, match=r"float32 tells apart, got 600 different numbers in column 1 'y' \(from 0\), of which"
+    ):
+        table.targets(frame)
+    assert len(np.unique(table.targets(frame, "float64"))) == 600
+    assert len(table.targets(frame[:1])) == 1
+
+
 def test_missing_targets_dates_and_huge_labels_are_refused():
     for target, message in (
         ([None, *range(N - 1)], r"a target at row 0, column 1 'y' \(from 0\), got a missing one, as in 1 row of 40"),

@@ -153,6 +153,12 @@ def _in_dtype(column: Column, values: np.ndarray, dtype: np.dtype) -> np.ndarray
     if len(wrong):
         row = int(wrong[0])
         raise ValueError(f"expected a target that {dtype} holds at {column.place(row)}, got {column.cell(row)}; mend it")
+    before, after = len(np.unique(values)), len(np.unique(found))
+    if 2 * after < before:  # times of a minute in seconds since 1970
+        raise ValueError(
+            f"expected a target that {dtype} tells apart, got {before} different numbers in {column}, of which it leaves "
+            f"{after}, such as {column.cell(0)}; pass --dtype float64, or take a number away from all of them"
+        )
     return found
 
 
