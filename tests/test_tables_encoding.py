@@ -1,6 +1,7 @@
 """The numbers that a network gets of a table, against the same by hand: a row of Python's values after the other."""
 
 import sys
+from decimal import Decimal
 
 import numpy as np
 import polars as pl
@@ -160,6 +161,9 @@ def test_spellings():
         (1e20, "1e+20"),
         (-0.0, "0"),
         (np.int64(7), "7"),
+        (Decimal("1.50"), "1.5"),
+        (Decimal("1" * 38), "1" * 38),
+        (Decimal("100.00"), "100"),
     ):
         assert spelled(value) == spelt
     assert in_order(["10", "9", "1.5", "-2", "1e1"]) == ["-2", "1.5", "9", "10", "1e1"]

@@ -40,6 +40,7 @@ class Column:
 
     def __init__(self, name: str, position: int, series: Any, decimal: str = ".") -> None:
         self.name, self.position, self.decimal, self._series = name, position, decimal, series
+        self._moments: dict[str, Read] = {}
 
     @cached_property
     def form(self) -> str:
@@ -179,6 +180,11 @@ class Column:
 
     def moments(self, order: str) -> Read:
         """The cells as microseconds since 1970, text and times by that reader of dates."""
+        if order not in self._moments:
+            self._moments[order] = self._read_moments(order)
+        return self._moments[order]
+
+    def _read_moments(self, order: str) -> Read:
         if self.form == "date":
             values = np.array(self._series.dt.timestamp("us").to_numpy(), np.float64)
             values[self.missing] = np.nan

@@ -57,7 +57,8 @@ def spelled(value: Any) -> str:
         whole = abs(float(value)) < EXACT and value == int(value)
         return str(int(value)) if whole else str(value)
     if isinstance(value, Decimal):
-        return format(value.normalize() if value != value.to_integral_value() else value.quantize(Decimal(1)), "f")
+        text = format(value, "f")
+        return text.rstrip("0").rstrip(".") if "." in text else text
     return value.isoformat() if hasattr(value, "isoformat") else str(value)
 
 

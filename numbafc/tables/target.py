@@ -13,7 +13,7 @@ from .categories import by_value, code
 from .column import NONE, Column
 from .encoder import ranged
 from .kinds import LONGEST
-from .refusal import bare, plural, quoted, short
+from .refusal import plural, quoted, short, some
 from .spelling import in_order, number
 from .task import MOST_CLASSES, decide
 
@@ -95,8 +95,7 @@ class Target:
         """The values of one target, for people."""
         if self.classes is None:
             return ranged(*self.ranges[place])
-        some = ", ".join(bare(label, 20) for label in self.classes[:8])
-        return f"{plural(len(self.classes), 'class', 'classes')}: {bare(some, 60)}"
+        return f"{plural(len(self.classes), 'class', 'classes')}: {some(self.classes)}"
 
     def to_dict(self) -> dict[str, Any]:
         """All of it, as JSON has it."""
