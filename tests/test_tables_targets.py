@@ -133,6 +133,23 @@ def test_targets_that_float32_does_not_tell_apart_are_refused():
     assert len(table.targets(frame[:1])) == 1
 
 
+def test_prices_and_dates_are_no_classes():
+    for cells, message in (
+        (
+            [f"${k % 200}.50" for k in range(1000)],
+            r"plain numbers, got '\$0.50' at row 0, column 1 'y' .*; write 0.50; for cl",
+        ),
+        ([f"{k % 30} %" for k in range(1000)], r"plain numbers, got '0 %' at row 0"),
+        ([f"2024-01-{1 + k % 30:02}" for k in range(1000)], r"got dates such as '2024-01-01' at row 0, column 1 'y'"),
+    ):
+        frame = text(a=[k / 7 for k in range(1000)], y=cells)
+        with pytest.raises(ValueError, match=message):
+            Table.fit(frame)
+        assert len(Table.fit(frame, Choices(task="classification")).classes) == len(set(cells))
+    assert table_of([f"{36 + 24 * (k % 2)} months" for k in range(N)]).classes == ("36 months", "60 months")
+    assert table_of([f"2024-01-0{1 + k % 2}" for k in range(N)]).classes == ("2024-01-01", "2024-01-02")
+
+
 def test_missing_targets_dates_and_huge_labels_are_refused():
     for target, message in (
         ([None, *range(N - 1)], r"a target at row 0, column 1 'y' \(from 0\), got a missing one, as in 1 row of 40"),
