@@ -140,6 +140,7 @@ def test_prices_and_dates_are_no_classes():
             r"plain numbers, got '\$0.50' at row 0, column 1 'y' .*; write 0.50; for cl",
         ),
         ([f"{k % 30} %" for k in range(1000)], r"plain numbers, got '0 %' at row 0"),
+        ([f"{1 + k % 12}/{1 + k % 7}/2024" for k in range(1000)], r"got dates such as '1/1/2024' at row 0, column 1 'y'"),
         ([f"2024-01-{1 + k % 30:02}" for k in range(1000)], r"got dates such as '2024-01-01' at row 0, column 1 'y'"),
     ):
         frame = text(a=[k / 7 for k in range(1000)], y=cells)
