@@ -11,7 +11,7 @@ from ..files import datasets
 from ..files.checkpoint import load
 from ..nn import LOSSES, MLP, metrics
 from . import options, screen
-from .sources import Source, class_names, score_name
+from .sources import class_names, score_name, source_for
 
 EXAMPLES = """
 numbafc evaluate digits.safetensors digits
@@ -24,6 +24,11 @@ def evaluate(
     data: options.Data,
     target: options.Target = None,
     labels: options.Labels = None,
+    delimiter: options.Delimiter = None,
+    decimal: options.Decimal = None,
+    encoding: options.Encoding = None,
+    header: options.Header = None,
+    na: options.Missing = None,
     as_json: options.Json = False,
 ) -> None:
     """Print how good a model is on a data set.
@@ -32,7 +37,8 @@ def evaluate(
     If these are the samples that the model was trained and validated on, also loss and score of the latter.
     """
     net = load(model)
-    dataset = Source(data, target, labels).read_for(net)
+    written = options.dialect(delimiter, decimal, encoding, header, na)
+    dataset = source_for(net, data, target, written, labels).read_for(net)
     whole, others, (kind, table) = _measured(net, dataset), _others(net, dataset), _table(net, dataset)
     if as_json:
         rest = None if others is None else _measured(net, others)
