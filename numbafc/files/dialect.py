@@ -1,13 +1,13 @@
-"""How a text file writes its table: what separates cells, how numbers are spelt, which words mean that a value is missing."""
+"""How a text file writes its table: what separates cells, its decimal mark, which words mean that a value is missing."""
 
 from __future__ import annotations
 
 import csv
 import re
 from collections import Counter
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from .invalid import InvalidFile
 
@@ -53,8 +53,8 @@ def require_dialect(dialect: Dialect) -> Dialect:
     return dialect._replace(delimiter=delimiter)
 
 
-def rows_of(lines: Iterable[str], delimiter: str) -> Iterator[list[str]]:
-    """The cells of each row, blanks before a quote taken off; a blank line is an empty list."""
+def rows_of(lines: Iterable[str], delimiter: str) -> Any:
+    """The cells of each row, blanks before a quote taken off; a blank line is an empty list. A csv.reader."""
     if delimiter == " ":
         lines = (line.replace("\t", " ").strip(" \r\n") for line in lines)
     return csv.reader(lines, delimiter=delimiter, skipinitialspace=True)

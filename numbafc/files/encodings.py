@@ -38,12 +38,12 @@ class NotUtf8(Exception):
 def find(path: Path, head: bytes, chosen: str | None) -> Encoding:
     """The encoding of a file that begins with these bytes. chosen: what the user says. Raises InvalidFile."""
     marks = ((mark, name) for mark, name in MARKS if head.startswith(mark))
-    mark, marked = next(marks, (b"", None))
+    mark, marked = next(marks, (b"", ""))  # type: tuple[bytes, str]
     if chosen is not None:
         name = _known(path, chosen)
-        same = marked is not None and (name == marked or marked.startswith(name))
-        return Encoding(marked if same and marked else name, len(mark) if same else 0)
-    if marked is not None:
+        same = marked.startswith(name)
+        return Encoding(marked if same else name, len(mark) if same else 0)
+    if marked:
         return Encoding(marked, len(mark), None if marked == "utf-8" else f"read as {marked[:6].upper()}")
     if (name := _unmarked_utf16(head)) is not None:
         return Encoding(name, 0, "read as UTF-16, of which it has no mark")

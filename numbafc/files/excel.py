@@ -1,7 +1,7 @@
 """Excel files (.xlsx, .xlsm): the first sheet, its cells' values as they were saved; no formula is evaluated.
 
-openpyxl reads them, in Python: slower than a compiled reader, but a sheet that claims a cell far away costs a refusal, where
-those allocate all cells up to it, and end the process.
+openpyxl reads them, in Python: slower than a compiled reader, but a sheet that claims a cell far away costs a refusal,
+where those allocate all cells up to it, and end the process.
 """
 
 from __future__ import annotations
@@ -80,7 +80,7 @@ def _trimmed(row: Sequence[Any]) -> tuple[Any, ...]:
 
 
 def _without_titles(rows: list[tuple[Any, ...]]) -> tuple[list[tuple[Any, ...]], int]:
-    """The rows from the table's first on, and how many lines of text there are above it: with one cell, where it has more."""
+    """The rows from the table's first on, and how many lines, of one cell where it has more, are above it."""
     filled = [sum(cell is not None for cell in row) for row in rows[:SAMPLE]]
     wide = max(filled, default=0) > 1
     start = next((number for number, cells in enumerate(filled) if cells > wide), len(rows))

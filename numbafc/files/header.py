@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from itertools import pairwise
 from pathlib import Path
 
 from .dialect import MINUS, MISSING
@@ -59,7 +60,7 @@ def _are_years(cells: Sequence[str]) -> bool:
     if not all(re.fullmatch(r"\d{1,4}", cell, re.A) for cell in cells):
         return False
     numbers = [int(cell) for cell in cells]
-    steps = {after - before for before, after in zip(numbers, numbers[1:], strict=False)}
+    steps = {after - before for before, after in pairwise(numbers)}
     return len(numbers) > 1 and len(steps) == 1 and steps.pop() in (1, 5, 10)
 
 

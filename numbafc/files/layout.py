@@ -1,4 +1,4 @@
-"""The layout of a text's table, from its beginning: where its rows start, what separates their cells, how columns are called."""
+"""The layout of a table of text, from its beginning: where its rows start, what separates cells, how columns are called."""
 
 from __future__ import annotations
 
@@ -99,9 +99,9 @@ def _header(
     """The columns' names, if the first row has them, or the comment above it."""
     if chosen is None and comments:  # as numpy.savetxt writes them
         above = _rows(Path(), [comments[-1].lstrip("# ")], delimiter)[0]
-        if above and len(above[0]) == len(rows[0]) > 1 and all(map(headers.is_value, rows[0])):
-            if headers.is_header(path, above[0], rows):
-                return above[0]
+        fits = bool(above) and len(above[0]) == len(rows[0]) > 1 and all(map(headers.is_value, rows[0]))
+        if fits and headers.is_header(path, above[0], rows):
+            return above[0]
     if chosen is None:
         chosen = headers.is_header(path, rows[0], rows[1:])
     return rows[0] if chosen else None

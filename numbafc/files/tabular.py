@@ -22,9 +22,9 @@ __all__ = ["Dialect", "Reading", "read"]
 class Reading(NamedTuple):
     """A table as it was read.
 
-    name: of the file, or files. frame: an eager DataFrame of narwhals: the cells of a text as they are spelt, null where one
-    is missing; those of parquet and Excel in the file's own types. header: whether the columns' names are the file's; else
-    they are "0", "1", …. decimal: the mark in its numbers, "." or ",". said: lines for people about how it was read.
+    name: of the file, or files. frame: an eager DataFrame of narwhals: the cells of a text as they are spelt, null where
+    one is missing; those of parquet and Excel in the file's own types. header: whether the columns' names are the file's;
+    else they are "0", "1", …. decimal: the mark in its numbers, "." or ",". said: lines for people about how it was read.
     """
 
     name: str

@@ -22,10 +22,9 @@ from .invalid import InvalidFile
 from .layout import Layout
 from .library import polars
 from .opening import require_memory
-from .unpacking import Progress, chunks
+from .unpacking import CHUNK, Progress, chunks
 from .whatitis import HEAD, require_text
 
-PIECE = 1 << 24  # bytes of rows that are read in one go
 CELLS = 1 << 18  # that are collected before they become columns
 LONGEST_LINE = 1 << 26
 MOST_HEAD = 1 << 18  # bytes from which the layout is found, more where lines are long
@@ -79,7 +78,8 @@ class _Text:
         if chunk is None:
             self.over = True
             return False
-        self.held += chunk.replace(b"\r", b"\n") if self.old_ends else chunk
+        chunk = chunk.replace(b"\r", b"\n") if self.old_ends else chunk
+        self.held = self.held + chunk if self.held else chunk
         return True
 
     def head(self) -> tuple[str, bool]:
@@ -110,7 +110,7 @@ class _Text:
     def pieces(self) -> Iterator[bytes]:
         """Whole rows, as far as quotes tell, some MiB at a time."""
         while True:
-            while len(self.held) < PIECE and self.more():
+            while len(self.held) < CHUNK and self.more():
                 pass
             end = len(self.held) if self.over else _end_of_rows(self.held)
             if not end and not self.over:
@@ -167,7 +167,7 @@ def _frames(path: Path, text: _Text, found: Layout, missing: Sequence[str]) -> I
         if frame is None:
             yield from _carefully(path, text.lines(piece), found, rows, line, missing)
             return
-        rows, line = rows + len(frame), line + piece.count(b"\n")
+        rows, line = rows + len(frame), line + _count(piece, 10)
         yield _clean(frame, missing, b" " in piece or b"\t" in piece or not piece.isascii())
 
 
@@ -196,11 +196,16 @@ def _fast(piece: bytes, found: Layout) -> Any:
         )
     except pl.exceptions.PolarsError:
         return None
-    marks = piece.count(mark)
+    marks = _count(piece, mark[0])
     if quoted:
         inside = frame.select(pl.all().str.count_matches(found.delimiter, literal=True).sum())
         marks -= inside.sum_horizontal().item()
     return frame if marks == (found.width - 1) * len(frame) else None
+
+
+def _count(piece: bytes, code: int) -> int:
+    """How often a byte is there; NumPy counts twice as fast as bytes do."""
+    return int(np.count_nonzero(np.frombuffer(piece, np.uint8) == code))
 
 
 def _are_regular(piece: bytes, mark: bytes) -> bool:
@@ -281,7 +286,7 @@ def _without_empty(frame: Any, found: Layout) -> tuple[Any, list[str]]:
     return frame.drop(empty), [f"left out {len(empty)} empty columns" if len(empty) > 1 else "left out an empty column"]
 
 
-def _sample(frame: Any, cells: int = 100_000) -> Iterator[str]:
+def _sample(frame: Any, cells: int = 20_000) -> Iterator[str]:
     """Cells from all over a frame."""
     rows = max(20, cells // max(frame.width, 1))
     for row in frame.gather_every(max(len(frame) // rows, 1)).iter_rows():

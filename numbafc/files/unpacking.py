@@ -1,4 +1,4 @@
-"""The bytes of a table's file as they come: out of gzip, bzip2, xz or zstd by what they are, from a file or standard input."""
+"""The bytes of a table's file as they come, from a disk or standard input, out of gzip, bzip2, xz or zstd."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from typing import IO, Any, BinaryIO
 from .invalid import InvalidFile
 from .opening import regular
 
-CHUNK = 1 << 22  # bytes read at a time
+CHUNK = 1 << 25  # bytes read at a time
 SPOOLED = 1 << 26  # bytes of standard input that are kept in memory; more go to a file that has no name
 STANDARD_INPUT = "-"
 Progress = Callable[[int, int], object]  # bytes of the file that are read, and of all of it
