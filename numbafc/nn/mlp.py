@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .. import checks
-from . import evaluation, passes, recipe, samples
+from . import evaluation, passes, recipe, samples, summary
 from .attributes import REAL_LOSSES
 from .course import Callback, moment_after
 from .names import EpochMeasure, OptimizerName, ScheduleName
@@ -74,6 +74,12 @@ class MLP(Network):
 
     def __getstate__(self) -> dict[str, Any]:
         return {"training": None} | vars(self)  # older versions expect it in every pickle
+
+    def __str__(self) -> str:
+        return str(summary.of(self))
+
+    def _repr_html_(self) -> str:
+        return summary.of(self).to_html()
 
     def _keep(self, progress: Progress | None) -> None:
         self.training = progress
