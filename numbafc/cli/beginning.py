@@ -39,10 +39,8 @@ def begin(source: Source, context: typer.Context, out: Path | None) -> Run:
     given = given | {"batch_size": min(given["batch_size"], max(len(dataset.X), 1))}  # which is one batch
     run = _run(source, net, dataset, given, {**settings.training(given), "epochs": given["epochs"]}, out)
     scaled_targets = run.training.y if net.loss_name in REAL_LOSSES else None
-    if dataset.table is None:
-        run.net.standardize(run.training.X, scaled_targets)
-    elif scaled_targets is not None:
-        run.net.standardize_targets(scaled_targets)
+    if dataset.table is None or scaled_targets is not None:
+        run.net.standardize(run.training.X if dataset.table is None else None, scaled_targets)
     return run
 
 
@@ -88,12 +86,30 @@ def _run(
     return run
 
 
+SUFFIXES = {
+    ".npz",
+    ".npy",
+    ".csv",
+    ".tsv",
+    ".txt",
+    ".tab",
+    ".data",
+    ".parquet",
+    ".xlsx",
+    ".xls",
+    ".gz",
+    ".bz2",
+    ".xz",
+    ".zst",
+}
+
+
 def _stem(name: str) -> str:
     """The name of a data set's file without what says its kind: houses of houses.csv.gz."""
     stem = Path(name).name
     while Path(stem).suffix.lower() in SUFFIXES:
         stem = Path(stem).stem
-    return stem or "model"
+    return stem
 
 
 def _is_same(path: Path, net: MLP, training: datasets.Dataset, of_fit: dict[str, Any]) -> bool:

@@ -24,28 +24,30 @@ USUAL: dict[str, Any] = {name: setting.default for name, setting in SETTINGS.ite
 Data = Annotated[
     list[Path] | None,
     typer.Argument(
-        help="A table (csv, tsv, parquet, Excel; also in gzip), or an npy, npz or IDX file; several files of one kind; - for "
-        "standard input; or the word digits: 1797 images.",
+        help="A table (csv, tsv, parquet, Excel; also in gzip), or an npy, npz or IDX file; several tables of one kind; - "
+        "for standard input; or the word digits: 1797 images.",
         show_default=False,
     ),
 ]
 Model = Annotated[Path, typer.Argument(help="A model that `numbafc train` saved.", show_default=False)]
 Target = Annotated[
     str | None,
-    typer.Option(help="The target's column, by name or number; several with commas between. [default: the model's, or last]"),
+    typer.Option(help="The target's column, by name or number; several with commas between. [default: the last]"),
 ]
 Labels = Annotated[
     Path | None, typer.Option(help="The file of an IDX file's targets. [default: the one beside it, named as MNIST's are]")
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object, and nothing else.")]
 
-Delimiter = Annotated[str | None, typer.Option(help="Between two cells of a text table: , ; tab or another. [default: found]")]
+Delimiter = Annotated[
+    str | None, typer.Option(help="Between two cells of a text table: , ; tab or another. [default: found]")
+]
 Decimal = Annotated[str | None, typer.Option(help="The sign before a number's fraction: . or ,  [default: found]")]
 Encoding = Annotated[str | None, typer.Option(help="Of a text table, such as utf-8, utf-16, latin-1. [default: found]")]
 Header = Annotated[
     bool | None, typer.Option("--header/--no-header", help="The first line has the columns' names. [default: found]")
 ]
-Missing = Annotated[str | None, typer.Option(help="More words that stand for a missing cell, with commas between: 'n/a,99'.")]
+Missing = Annotated[str | None, typer.Option(help="More words that stand for a missing cell, such as 'none,99'.")]
 Categorical = Annotated[str | None, typer.Option(help="Columns whose values are categories, whatever they look like.")]
 Numeric = Annotated[str | None, typer.Option(help="Columns whose values are numbers.")]
 Dates = Annotated[str | None, typer.Option(help="Columns whose values are dates or times.")]
@@ -99,11 +101,13 @@ def names(text: str | None) -> tuple[str, ...]:
     return tuple(word.strip() for word in (text or "").split(",") if word.strip())
 
 
-def choices(*given: str | None) -> Choices:
-    """What is said of a table's columns: those that are categories, numbers, dates, left out, and used."""
-    return Choices(**dict(zip(("categorical", "numeric", "dates", "drop", "keep"), map(names, given), strict=True)))
+def choices(categorical: str | None, numeric: str | None, dates: str | None, drop: str | None, keep: str | None) -> Choices:
+    """What is said of a table's columns."""
+    return Choices(None, names(categorical), names(numeric), names(dates), names(drop), names(keep))
 
 
-def dialect(delimiter: str | None, decimal: str | None, encoding: str | None, header: bool | None, na: str | None) -> Dialect:
+def dialect(
+    delimiter: str | None, decimal: str | None, encoding: str | None, header: bool | None, na: str | None
+) -> Dialect:
     """What is said of how a text table is written."""
     return Dialect(delimiter, decimal, encoding, header, names(na))

@@ -18,7 +18,7 @@ from ..nn import LOSSES
 from . import options
 from .outputs import check_writable
 from .screen import encoded, print_data, say
-from .sources import Source, class_names, columns_of, is_digits, require_features, score_name, source_for
+from .sources import Source, class_names, columns_of, is_digits, refused, require_features, score_name, source_for
 
 EXAMPLES = """
 numbafc predict iris.safetensors flowers.csv --out species.csv
@@ -61,9 +61,9 @@ def predict(
     names = net.classes if LOSSES[net.loss_name].classifies and not probabilities else None
     # a number of the dtype has in str as few digits as tell it from its neighbours
     cells = [[str(number) if names is None else names[number] for number in row] for row in rows]
-    heading = [*options.names(keep), *(class_names(net) if probabilities or net.table is None else net.table.target_names)]
-    headed = probabilities or net.table is not None or bool(beside)
-    lines = ([heading] if headed else []) + [[*kept, *row] for kept, row in zip(beside or [[]] * len(cells), cells, strict=True)]
+    lines = [[*kept, *row] for kept, row in zip(beside or [[]] * len(cells), cells, strict=True)]
+    if probabilities or net.table is not None:
+        lines.insert(0, [*options.names(keep), *(class_names(net) if probabilities else net.table.target_names)])
     if out is None:
         print_data(_csv(lines))
     else:
@@ -75,9 +75,11 @@ def _samples(net: Any, source: Source, keep: Sequence[str]) -> tuple[Any, list[l
     """The inputs of the network, and the cells of the columns to keep, row by row."""
     if net.table is not None:
         frame = source.frame()
-        return source.encoded(net, frame), columns_of(source.first, frame, keep)
+        beside = columns_of(source.first, frame, keep) if keep else []
+        with refused(source.first):
+            return net.table.encode(frame, net.dtype), beside
     if keep:
-        raise InvalidFile(source.first, f"--keep is for tables, whose columns have names; {source.first.name!r:.60} is none")
+        raise InvalidFile(source.first, "--keep is for models of tables, whose columns have names; leave it out")
     if is_digits(source.first):
         X = datasets.digits(net.dtype).X
         require_features(X, net, source.first)

@@ -7,9 +7,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from .._startup import INTERRUPTED
 from ..files import datasets
-from ..nn import LOSSES, MLP
+from ..nn import MLP
 from ..nn.results import DONE, SAMPLES
 from ..nn.weights import class_weights
 from . import curves, endings, screen, settings
@@ -78,7 +80,8 @@ class Run:
         with one_stop(), told(show.wait_for), show as display:
             callbacks = display, Saver(lambda: self.place.save(self.net, self._of_a_part()), _aside)
             try:
-                self.net.fit(self.training.X, self.training.y, validation=self.validation, callbacks=callbacks, **self.asked)
+                X, y = self.training.X, self.training.y
+                self.net.fit(X, y, validation=self.validation, callbacks=callbacks, **self.asked)
                 ended = True
                 self._save_whole()
             except KeyboardInterrupt as stop:
@@ -172,13 +175,13 @@ class Run:
     def result(self) -> dict[str, Any]:
         """The outcome, for programs."""
         net, history, samples, seconds = self.net, self.progress.history, *self._work()
-        finished, measured = not self.stopped, not self.stopped and self.validation is not None
+        finished, held_out = not self.stopped, None if self.stopped else self.validation
         return {
             "model": str(self.path),
             "replaced": self.replaced,
             "stays": None if self.stays is None else str(self.stays),
             "trouble": None if self.trouble is None else str(self.trouble),
-            "data": str(self.source.data),
+            "data": self.source.name,
             "samples": len(self.dataset.X),
             "features": self.dataset.X.shape[1],
             "classes": net.classes,
@@ -193,8 +196,8 @@ class Run:
             "seconds": seconds,
             "samples_per_second": samples / seconds if seconds else None,
             "history": [record._asdict() for record in history],
-            "validation_loss": net.loss(*self.validation) if measured else None,
-            "validation_score": net.score(*self.validation) if measured else None,
+            "validation_loss": None if held_out is None else net.loss(*held_out),
+            "validation_score": None if held_out is None else net.score(*held_out),
             "ended_by": endings.ended_by(self.progress),
             "score_is": score_name(net),
             "resume": self._on(),
@@ -219,7 +222,8 @@ class Run:
 
     def verdict(self) -> list[str]:
         """Lines about which epoch was kept, and what limited the training."""
-        return [] if self.stopped else [*endings.verdict(self.progress), *([] if self.poor is None else [f"note: {self.poor}"])]
+        said = [] if self.stopped else endings.verdict(self.progress)
+        return said if self.poor is None else [*said, f"note: {self.poor}"]
 
 
 def _aside(line: str) -> None:

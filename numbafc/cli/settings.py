@@ -123,7 +123,8 @@ def refuse_for_reals(given: dict[str, Any], loss: str) -> None:
 def training(given: dict[str, Any]) -> dict[str, Any]:
     """The settings as MLP.fit takes them."""
     own = {name: given[name] for name in OF_OPTIMIZER if given[name] is not None}
-    rest = {name: given[name] for name in (*OF_TRAINING, *NO_OPTIONS) if name in given and name not in OF_THE_STEP}
+    others = [name for name in (*OF_TRAINING, *NO_OPTIONS) if name not in ("epochs", "optimizer", *OF_OPTIMIZER)]
+    rest = {name: given[name] for name in others if name in given}
     step = given["optimizer"]
     return {"optimizer": OPTIMIZERS[step](**own) if isinstance(step, str) else step, **rest}
 

@@ -10,17 +10,21 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..files import datasets, tabular
+from ..files import datasets, readers, tabular
 from ..files.dialect import Dialect
 from ..files.invalid import InvalidFile
 from ..nn import LOSSES, MLP
-from ..tables import Choices
+from ..tables import Choices, Table
 
 LearnFrom = Callable[[int], "np.ndarray | None"]
 OF_TABLES = "delimiter", "decimal", "encoding", "header", "na", "categorical", "numeric", "dates", "drop", "keep"
 
 DIGITS = Path("digits")  # the word for the embedded data set
 STANDARD_INPUT = Path("-")
+
+
+def all_rows(rows: int) -> None:
+    """No rows in particular: a table's encoders learn from all of them."""
 
 
 class Source(NamedTuple):
@@ -49,7 +53,7 @@ class Source(NamedTuple):
     @property
     def is_table(self) -> bool:
         """Tell whether these are tables, not arrays."""
-        return not is_digits(self.first) and not is_array(self.first)
+        return not is_digits(self.first) and not readers.is_array(self.first)
 
     @property
     def arguments(self) -> list[str]:
@@ -67,7 +71,7 @@ class Source(NamedTuple):
             reading = self._reading()
             choices = replace(self.choices, target=self.targets, task=task, scaling=scaling)
             with refused(self.first):
-                return datasets.of_table(reading, choices, dtype, learn(len(reading.frame)), self.dialect)
+                return _of_table(reading, choices, dtype, learn(len(reading.frame)), self.written)
         self._refuse_for_arrays()
         if not is_digits(self.first):
             return datasets.load(self.first, target=self.target, labels=self.labels, task=task, dtype=dtype)
@@ -92,6 +96,16 @@ class Source(NamedTuple):
         require_targets(dataset, net, self.first)
         return dataset
 
+    @property
+    def written(self) -> dict[str, Any]:
+        """What was said of how the files are written, for whoever reads others like them."""
+        return {name: value for name, value in self.dialect._asdict().items() if value not in (None, ())}
+
+    @property
+    def name(self) -> str:
+        """The files as they were given, for programs."""
+        return " ".join(map(str, self.data))
+
     def frame(self) -> Any:
         """The columns of a table, for a network that knows which of them it needs."""
         if not self.is_table:
@@ -107,8 +121,8 @@ class Source(NamedTuple):
         reading = self._reading()
         frame = reading.frame
         with refused(self.first):
-            X, y = net.table.encode(frame, net.dtype), net.table.targets(frame, net.dtype)
-        return datasets.Dataset(reading.name, X, y, net.table.classes, net.table.features, net.table)
+            X, y = net.table.encode(frame, net.dtype), net.table.targets(frame, "float64")
+        return datasets.Dataset(reading.name, X, y, net.table.classes, net.table.features, net.table, reading.said)
 
     def _reading(self) -> tabular.Reading:
         if self.labels is not None:
@@ -117,11 +131,22 @@ class Source(NamedTuple):
 
     def _refuse_for_arrays(self) -> None:
         """Refuse options about tables beside arrays. Raises InvalidFile."""
-        given = [name for name, value in (self.dialect._asdict() | vars(self.choices)).items() if value and name in OF_TABLES]
+        said = self.dialect._asdict() | vars(self.choices)
+        given = [name for name in OF_TABLES if said[name] not in (None, ())]
         if given:
             raise InvalidFile(self.first, f"--{given[0]} is for tables, and these are arrays; leave it out")
         if len(self.data) > 1:
-            raise InvalidFile(self.first, f"expected one file of arrays, got {len(self.data)}; several are read where they are tables")
+            raise InvalidFile(self.first, f"expected one file of arrays, got {len(self.data)}; several must be tables")
+
+
+def _of_table(
+    reading: tabular.Reading, choices: Choices, dtype: Any, rows: np.ndarray | None, written: dict[str, Any]
+) -> datasets.Dataset:
+    """The data set of a table, whose encoders learn from these rows."""
+    frame = reading.frame
+    table = Table.fit(frame, choices, rows=rows, decimal=reading.decimal, header=reading.header, written=written)
+    X, y = table.encode(frame, dtype), table.targets(frame, "float64" if table.classes is None else dtype)
+    return datasets.Dataset(reading.name, X, y, table.classes, table.features, table, reading.said)
 
 
 @contextmanager
@@ -135,11 +160,12 @@ def refused(path: Path) -> Iterator[None]:
         raise InvalidFile(path, str(error)) from None
 
 
-def source_for(net: MLP, data: Sequence[Path] | None, target: str | None, dialect: Dialect, labels: Path | None = None) -> Source:
+def source_for(
+    net: MLP, data: Sequence[Path] | None, target: str | None, dialect: Dialect, labels: Path | None = None
+) -> Source:
     """The files for a network: written as those it was trained on, but for what is said now."""
     known = {} if net.table is None else dict(net.table.written)
-    said = {name: value for name, value in dialect._asdict().items() if value not in (None, ())}
-    return Source(given_files(data), target, labels, Dialect(**known | said))
+    return Source(given_files(data), target, labels, Dialect(**known | Source((), dialect=dialect).written))
 
 
 def given_files(data: Sequence[Path] | None) -> tuple[Path, ...]:

@@ -31,7 +31,8 @@ class Dataset(NamedTuple):
 
     X: (samples, features), float32 or float64. y: for classes their indices, (samples,); else reals, (samples,) or
     (samples, outputs). classes: the labels in the order of their indices, or None where y is real. features: the names of
-    X's columns, or None where the file has none.
+    X's columns, or None where the file has none. table: how X and y come from a table's columns (fc.Table), or None where
+    they were arrays. said: lines for people about how it was read.
     """
 
     name: str
@@ -39,6 +40,8 @@ class Dataset(NamedTuple):
     y: np.ndarray
     classes: tuple[str, ...] | None
     features: tuple[str, ...] | None = None
+    table: Any = None
+    said: tuple[str, ...] = ()
 
     def describe(self) -> str:
         """A line about what was read."""
@@ -46,14 +49,20 @@ class Dataset(NamedTuple):
         return f"{printable(self.name)}: {len(self.X)} samples, {self.X.shape[1]} features, {target}, {self.X.dtype}"
 
     def split(self, share: float, seed: int) -> tuple[Dataset, Dataset]:
-        """Two parts, the second with `share` of the samples (at least one each), drawn with the seed."""
-        order = np.random.default_rng([seed, 2]).permutation(len(self.X))
-        held_out = min(max(round(share * len(order)), 1), len(order) - 1)
-        return self.take(order[held_out:]), self.take(order[:held_out])
+        """Two parts, the second with `share` of the samples, drawn with the seed."""
+        first, second = parts(len(self.X), share, seed)
+        return self.take(first), self.take(second)
 
     def take(self, rows: np.ndarray) -> Dataset:
         """The part with these rows."""
         return self._replace(X=self.X[rows], y=self.y[rows])
+
+
+def parts(samples: int, share: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """The indices of two parts, the second with that share of the samples: at least one each, but none of a share of 0."""
+    order = np.random.default_rng([seed, 2]).permutation(samples)
+    held_out = min(max(round(share * samples), 1), max(samples - 1, 0)) if share else 0
+    return order[held_out:], order[:held_out]
 
 
 def digits(dtype: Any = "float32") -> Dataset:

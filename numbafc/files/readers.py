@@ -32,6 +32,11 @@ class Reader(NamedTuple):
         return self.with_targets(path, options[self.option] if self.option else None)
 
 
+def is_array(path: Path) -> bool:
+    """Tell whether a file holds arrays: npz, npy or IDX; whatever else may be a table."""
+    return path.suffix.lower() in (".npz", ".npy") or (path.is_file() and idx.is_idx(path))
+
+
 def find(path: Path) -> Reader:
     """The reader of a file. Raises InvalidFile."""
     kind = path.suffix.lower()

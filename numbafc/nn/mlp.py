@@ -88,16 +88,24 @@ class MLP(Network):
         """Make inputs (x − mean)/scale from now on, with the mean and standard deviation of X: (samples, features).
 
         With y, (samples, T), so are the targets of "mse", "mae" and "huber": the network learns (y − mean)/scale, its loss
-        is of that, and predictions and scores are in y's own units. A column that does not vary has scale 1.
+        is of that, and predictions and scores are in y's own units. A column that does not vary has scale 1. X may be None:
+        inputs stay as they are, such as those that a table has scaled.
         """
-        X = samples.rows(self, X)
-        samples.require("standardize", X)
+        if X is None and y is None:
+            raise ValueError("standardize needs X, y or both, got neither")
         if y is not None and self.loss_name not in REAL_LOSSES:
             raise ValueError(
                 f"targets are standardised for {', '.join(REAL_LOSSES)}, not for {self.loss_name!r}; leave y out"
             )
-        of_targets = None if y is None else samples.mean_and_scale(samples.targets(self, y, len(X)), self.dtype)
-        self.input_mean, self.input_scale = samples.mean_and_scale(X, self.dtype)
+        rows = samples.rows(self, X) if X is not None else None
+        samples.require("standardize", y if rows is None else rows)
+        of_targets = None
+        if y is not None:
+            dtype = np.dtype(np.float64) if self.table is not None else self.dtype
+            own = samples.targets(self, y, len(y) if rows is None else len(rows))
+            of_targets = samples.mean_and_scale(own, dtype)
+        if rows is not None:
+            self.input_mean, self.input_scale = samples.mean_and_scale(rows, self.dtype)
         if of_targets is not None:
             self.target_mean, self.target_scale = of_targets
 
