@@ -21,7 +21,6 @@ def fit(given: Frame, choices: Choices, rows: Any, header: bool) -> dict[str, An
     """The fields of the Table of a frame. Raises ValueError."""
     if not given.names or given.rows == 0:
         raise ValueError(f"expected a table with rows and columns, got {given.rows} and {len(given.names)} of them")
-    _require_text(given.names)
     found = choices.found_in(given.names)
     how = Fitting(_training_part(rows, given.rows), choices.scaling, choices.most_categories, "")
     encoders: list[Encoder] = []
@@ -47,17 +46,6 @@ def fit(given: Frame, choices: Choices, rows: Any, header: bool) -> dict[str, An
         "dropped": tuple(dropped),
         "target": Target.fit([given[position] for position in found.targets], choices.task),
     }
-
-
-def _require_text(names: tuple[str, ...]) -> None:
-    """Require names of columns that can be written. Raises ValueError."""
-    for position, name in enumerate(names):
-        try:
-            name.encode()
-        except UnicodeEncodeError:
-            raise ValueError(
-                f"expected names that can be written, got half a character in {name!r:.60} at position {position}; mend it"
-            ) from None
 
 
 def _training_part(rows: Any, count: int) -> np.ndarray | None:

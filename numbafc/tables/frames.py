@@ -32,12 +32,17 @@ class Frame:
                     f"expected columns of different names, got {quoted(name, 40)} at positions {self._places[name]} and "
                     f"{position} (from 0); rename one of them"
                 )
+        _require_text(self.names)
         self._frame = _eager(native if all(isinstance(name, str) for name in own) else native.set_axis(self.names, axis=1))
         self.rows = len(self._frame)
 
     def __getitem__(self, position: int) -> Column:
         name = self.names[position]
         return Column(name, position, self._frame.get_column(name), self.decimal)
+
+    def of(self, wanted: Sequence[str], what: str) -> list[Column]:
+        """The columns of these names."""
+        return [self[position] for position in self.find(wanted, what)]
 
     def find(self, wanted: Sequence[str], what: str) -> list[int]:
         """The positions of the columns of these names. Raises ValueError that names those that are missing."""
@@ -49,6 +54,17 @@ class Frame:
                 f" ({len(missing)} of {len(wanted)}); the table has {there}; name its columns as in training"
             )
         return [self._places[name] for name in wanted]
+
+
+def _require_text(names: tuple[str, ...]) -> None:
+    """Require names of columns that can be written. Raises ValueError."""
+    for position, name in enumerate(names):
+        try:
+            name.encode()
+        except UnicodeEncodeError:
+            raise ValueError(
+                f"expected names that can be written, got half a character in {name!r:.60} at position {position}; mend it"
+            ) from None
 
 
 def _eager(native: Any) -> Any:

@@ -12,6 +12,7 @@ from .refusal import bare, called, plural
 from .target import Target
 
 WIDTH = 100  # characters of a line
+MOST = 80  # characters of values, and of what a column becomes
 LINES = 8  # about columns that are left out
 NOUNS = {"number": "numbers", "category": "categories", "yes/no": "yes/no", "date": "dates"}
 
@@ -27,12 +28,13 @@ class Row(NamedTuple):
 
 
 def rows(columns: Sequence[str], encoders: Sequence[Encoder], dropped: Sequence[Dropped], target: Target) -> list[Row]:
-    """A row for each column, in the table's order."""
+    """A row for each column, in the table's order. A name may be of any length, and hold what cannot be printed."""
     found: dict[str, Row] = {one.name: Row(one.name, one.kind, one.values, one.missing, one.becomes) for one in encoders}
     found |= {one.name: Row(one.name, one.kind, one.values, one.missing, f"dropped: {one.why}") for one in dropped}
     kind = "real" if target.classes is None else "classes"
     found |= {name: Row(name, kind, target.describe(place), 0, "the target") for place, name in enumerate(target.names)}
-    return [found[name] for name in columns]
+    ordered = [found[name] for name in columns]
+    return [row._replace(values=bare(row.values, MOST), becomes=bare(row.becomes, MOST)) for row in ordered]
 
 
 def lines(

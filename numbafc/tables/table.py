@@ -111,15 +111,20 @@ class Table:
         return self.target.values([given[position] for position in positions], checks.real_dtype(dtype))
 
     def as_targets(self, y: Any, dtype: checks.RealDtype = "float32") -> Any:
-        """Targets as people have them: a frame with the target's columns, or labels that are words, as class indices.
+        """Targets as people have them: a frame with the target's columns, the target's column itself, or labels in words.
 
-        Anything else is returned as it is: whole numbers are class indices already.
+        Anything else is returned as it is: an array of whole numbers is class indices already.
         """
+        if hasattr(y, "to_frame") and getattr(y, "name", None) == self.target_names[0] and len(self.target_names) == 1:
+            y = y.to_frame()
         if hasattr(y, "columns") and not isinstance(y, np.ndarray):
-            return self.targets(y, dtype)
-        if self.classes is None or isinstance(y, np.ma.MaskedArray):
+            return self.target.values(Frame(y, self.decimal).of(self.target_names, "target"), checks.real_dtype(dtype))
+        if self.classes is None or isinstance(y, np.ma.MaskedArray) or hasattr(y, "toarray"):
             return y
-        array = np.asarray(y) if not hasattr(y, "toarray") else np.empty(0)
+        try:
+            array = np.asarray(y)
+        except ValueError:  # rows of different lengths
+            return y
         return self.target.indices_of(array) if array.ndim == 1 and array.dtype.kind in "OUT" else y
 
     def has_targets(self, frame: Any) -> bool:

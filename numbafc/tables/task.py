@@ -42,10 +42,10 @@ def decide(values: np.ndarray, task: str = "auto") -> Task:
         return Task(False, "")
     if count <= 2:
         return Task(True, "")
-    got = f"{count} different whole numbers in {samples} rows"
+    got = f"{count} different whole numbers"
     if _are_classes(different, samples):
-        return Task(True, f"{got}, so classes; for a quantity pass --task regression")
-    return Task(False, f"{got}, so a quantity; for classes pass --task classification")
+        return Task(True, f"{got}: classes; for a quantity pass --task regression")
+    return Task(False, f"{got}: a quantity; for classes pass --task classification")
 
 
 def _are_classes(different: np.ndarray, samples: int) -> bool:
