@@ -2,19 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..files import datasets, readers, tabular
+from ..files import datasets, readers, tables_of_files, tabular
 from ..files.dialect import Dialect
 from ..files.invalid import InvalidFile
 from ..nn import LOSSES, MLP
-from ..tables import Choices, Table
+from ..tables import Choices
 
 LearnFrom = Callable[[int], "np.ndarray | None"]
 OF_TABLES = "delimiter", "decimal", "encoding", "header", "na", "categorical", "numeric", "dates", "drop", "keep"
@@ -53,7 +52,7 @@ class Source(NamedTuple):
     @property
     def is_table(self) -> bool:
         """Tell whether these are tables, not arrays."""
-        return not is_digits(self.first) and not readers.is_array(self.first)
+        return not is_digits(self.first) and readers.find(self.first) is None
 
     @property
     def arguments(self) -> list[str]:
@@ -70,8 +69,8 @@ class Source(NamedTuple):
         if self.is_table:
             reading = self._reading()
             choices = replace(self.choices, target=self.targets, task=task, scaling=scaling)
-            with refused(self.first):
-                return _of_table(reading, choices, dtype, learn(len(reading.frame)), self.written)
+            table = tables_of_files.fitted(self.first, reading, choices, self.dialect, learn(len(reading.frame)))
+            return tables_of_files.dataset(self.first, reading, table, dtype)
         self._refuse_for_arrays()
         if not is_digits(self.first):
             return datasets.load(self.first, target=self.target, labels=self.labels, task=task, dtype=dtype)
@@ -85,7 +84,7 @@ class Source(NamedTuple):
     def read_for(self, net: MLP) -> datasets.Dataset:
         """The data set, with a network's features in its order, and targets as it knows them. Raises InvalidFile."""
         if net.table is not None:
-            return self._of_its_table(net)
+            return tables_of_files.dataset(self.first, self._reading(), net.table, net.dtype)
         task = "classification" if LOSSES[net.loss_name].classifies else "regression"
         if self.is_table:  # a model of arrays, or of an older version
             dataset = datasets.load(self.first, target=self.target, task=task, dtype=net.dtype, features=net.features)
@@ -95,11 +94,6 @@ class Source(NamedTuple):
         dataset = _encoded(dataset, net, self.first)
         require_targets(dataset, net, self.first)
         return dataset
-
-    @property
-    def written(self) -> dict[str, Any]:
-        """What was said of how the files are written, for whoever reads others like them."""
-        return {name: value for name, value in self.dialect._asdict().items() if value not in (None, ())}
 
     @property
     def name(self) -> str:
@@ -117,13 +111,6 @@ class Source(NamedTuple):
         """The names in --target."""
         return None if self.target is None else tuple(word.strip() for word in self.target.split(","))
 
-    def _of_its_table(self, net: Any) -> datasets.Dataset:
-        reading = self._reading()
-        frame = reading.frame
-        with refused(self.first):
-            X, y = net.table.encode(frame, net.dtype), net.table.targets(frame, "float64")
-        return datasets.Dataset(reading.name, X, y, net.table.classes, net.table.features, net.table, reading.said)
-
     def _reading(self) -> tabular.Reading:
         if self.labels is not None:
             raise InvalidFile(self.first, "the target of a table is one of its columns; --labels is for IDX files")
@@ -139,33 +126,12 @@ class Source(NamedTuple):
             raise InvalidFile(self.first, f"expected one file of arrays, got {len(self.data)}; several must be tables")
 
 
-def _of_table(
-    reading: tabular.Reading, choices: Choices, dtype: Any, rows: np.ndarray | None, written: dict[str, Any]
-) -> datasets.Dataset:
-    """The data set of a table, whose encoders learn from these rows."""
-    frame = reading.frame
-    table = Table.fit(frame, choices, rows=rows, decimal=reading.decimal, header=reading.header, written=written)
-    X, y = table.encode(frame, dtype), table.targets(frame, "float64" if table.classes is None else dtype)
-    return datasets.Dataset(reading.name, X, y, table.classes, table.features, table, reading.said)
-
-
-@contextmanager
-def refused(path: Path) -> Iterator[None]:
-    """Make what a table refuses an error that names its file."""
-    try:
-        yield
-    except ValueError as error:
-        if isinstance(error, InvalidFile):
-            raise
-        raise InvalidFile(path, str(error)) from None
-
-
 def source_for(
     net: MLP, data: Sequence[Path] | None, target: str | None, dialect: Dialect, labels: Path | None = None
 ) -> Source:
     """The files for a network: written as those it was trained on, but for what is said now."""
     known = {} if net.table is None else dict(net.table.written)
-    return Source(given_files(data), target, labels, Dialect(**known | Source((), dialect=dialect).written))
+    return Source(given_files(data), target, labels, Dialect(**known | dialect.said))
 
 
 def given_files(data: Sequence[Path] | None) -> tuple[Path, ...]:

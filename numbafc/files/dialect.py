@@ -40,6 +40,11 @@ class Dialect(NamedTuple):
     header: bool | None = None
     na: Sequence[str] = ()
 
+    @property
+    def said(self) -> dict[str, Any]:
+        """What the user said, by its names."""
+        return {name: value for name, value in self._asdict().items() if value not in (None, ())}
+
 
 def require_dialect(dialect: Dialect) -> Dialect:
     """The dialect with its delimiter as a character. Raises ValueError."""

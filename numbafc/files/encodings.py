@@ -38,15 +38,15 @@ class NotUtf8(Exception):
 def find(path: Path, head: bytes, chosen: str | None) -> Encoding:
     """The encoding of a file that begins with these bytes. chosen: what the user says. Raises InvalidFile."""
     marks = ((mark, name) for mark, name in MARKS if head.startswith(mark))
-    mark, marked = next(marks, (b"", ""))  # type: tuple[bytes, str]
+    mark, marked = next(marks, (b"", ""))
     if chosen is not None:
-        name = _known(path, chosen)
-        same = marked.startswith(name)
-        return Encoding(marked if same else name, len(mark) if same else 0)
+        known = _known(path, chosen)
+        same = marked.startswith(known)
+        return Encoding(marked if same else known, len(mark) if same else 0)
     if marked:
         return Encoding(marked, len(mark), None if marked == "utf-8" else f"read as {marked[:6].upper()}")
-    if (name := _unmarked_utf16(head)) is not None:
-        return Encoding(name, 0, "read as UTF-16, of which it has no mark")
+    if (wide := _unmarked_utf16(head)) is not None:
+        return Encoding(wide, 0, "read as UTF-16, of which it has no mark")
     return Encoding("utf-8")
 
 

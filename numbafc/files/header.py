@@ -38,26 +38,28 @@ def is_header(path: Path, first: Sequence[str], rows: Sequence[Sequence[str]]) -
         if odd and not _are_years([first[n] for n in numbers]):
             raise InvalidFile(path, _doubt(first, named[0], odd[0]))
         return True
+    fresh = not any(first[n] in below[n] for n in words)
     if numbers:
-        return _count(first) and (len(first) > 3 or any(_is_no_whole(cell) for cells in known for cell in cells))
-    distinct = len(words) == len(first) == len(set(first))
-    return distinct and not any(first[n] in below[n] for n in words)
+        fraction = any(_is_no_whole(cell) for cells in known for cell in cells)
+        telling = len(first) > 3 or fraction or any(len(set(known[n])) < len(known[n]) for n in words)
+        years = bool(words) and _are_years([first[n] for n in numbers], "[12][0-9]{3}")
+        return fresh and ((telling and _count(first, numbers, len(numbers) + len(words))) or years)
+    return len(words) == len(first) == len(set(first)) and fresh
 
 
-def _count(first: Sequence[str]) -> bool:
-    """Tell whether the numbers of a first line count its columns, from 0 or from 1, after unnamed ones."""
-    named = list(first[1:] if first[0] == "" else first)
-    count = range(len(named))
-    return len(named) > 1 and named in ([str(n) for n in count], [str(n + 1) for n in count])
+def _count(first: Sequence[str], numbers: Sequence[int], named: int) -> bool:
+    """Tell whether the numbers of a first line are those of its columns, from 0 or from 1, or after an unnamed one."""
+    shifts = {next((by for by in (0, 1, -1) if first[n] == str(n + by)), None) for n in numbers}
+    return named > 1 and (shifts in ({0}, {1}) or (shifts == {-1} and first[0] == ""))
 
 
 def _is_no_whole(cell: str) -> bool:
     return not re.fullmatch(r"[-+]?\d+", cell, re.A)
 
 
-def _are_years(cells: Sequence[str]) -> bool:
+def _are_years(cells: Sequence[str], form: str = r"\d{1,4}") -> bool:
     """Tell whether these are whole numbers that follow each other, as the names of years do."""
-    if not all(re.fullmatch(r"\d{1,4}", cell, re.A) for cell in cells):
+    if not all(re.fullmatch(form, cell, re.A) for cell in cells):
         return False
     numbers = [int(cell) for cell in cells]
     steps = {after - before for before, after in pairwise(numbers)}
