@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import numbafc as fc
-from numbafc.files import InvalidFile, datasets, naming, tables
+from numbafc.files import InvalidFile, datasets, naming
 
 
 def written(tmp_path, text, name="x.csv"):

@@ -20,9 +20,11 @@ from ..nn import ACTIVATIONS, LOSSES, MLP, OPTIMIZERS
 from ..nn.initializers import INITIALIZERS
 from ..nn.progress import Progress
 from ..nn.recipe import OF_OPTIMIZER, SETTINGS
+from .recipes import RECIPES
 
 OF_NETWORK = ("hidden", "activation", "init", "loss", "label_smoothing", "dtype", "seed")
-OF_TRAINING = (*(name for name in SETTINGS if name not in ("epochs", "shuffle")), "weight_decay")
+NO_OPTIONS = ("epochs", "shuffle", "drop_last", "best_epoch", "rate_factors", "ntp")  # epochs is one of the run
+OF_TRAINING = (*(name for name in SETTINGS if name not in NO_OPTIONS), "weight_decay")
 OF_DATA: dict[str, Any] = {"validation_split": 0.2, "class_weight": None}  # what no file remembers, and its default
 COPIES = 2  # of the parameters: these, and those before the epoch
 OF_CLASSES = "label_smoothing", "class_weight"
@@ -39,7 +41,10 @@ CHECKS: dict[str, Callable[[str, Any], Any]] = {
     "dtype": partial(checks.choice, known=get_args(checks.DtypeName)),
     "seed": checks.count,
     "class_weight": partial(checks.choice, known=("balanced",)),
-    "validation_split": partial(checks.number, least=0, exclusive=True, below=1),
+    "validation_split": partial(checks.number, least=0, below=1),
+    "recipe": partial(checks.choice, known=RECIPES),
+    "members": partial(checks.count, least=1),
+    "time_limit": checks.positive,
     "threads": partial(checks.count, least=1),
 }
 
@@ -83,16 +88,11 @@ def network(dataset: datasets.Dataset, given: dict[str, Any]) -> MLP:
     refuse_for_reals(given, loss)
     sizes = [dataset.X.shape[1], *hidden_sizes(given["hidden"]), outputs]
     require_memory(sizes, np.dtype(given["dtype"]).itemsize)
-    net = MLP(
-        sizes,
-        given["activation"],
-        loss,
-        given["dtype"],
-        given["seed"],
-        label_smoothing=given["label_smoothing"],
-        init=given["init"],
-    )
-    net.classes, net.features = dataset.classes, dataset.features
+    own = {name: given[name] for name in ("label_smoothing", "init", "scaling") if name in given}
+    if not LOSSES[loss].classifies:
+        own["label_smoothing"] = 0.0
+    net = MLP(sizes, given["activation"], loss, given["dtype"], given["seed"], **own)
+    net.classes, net.features, net.table = dataset.classes, dataset.features, dataset.table
     return net
 
 
@@ -106,9 +106,8 @@ def require_memory(sizes: list[int], itemsize: int) -> None:
 
 def untrained(net: MLP) -> MLP:
     """The network as it was before its first step."""
-    first = MLP(
-        net.sizes, net.activation, net.loss_name, net.dtype, net.seed, label_smoothing=net.label_smoothing, init=net.init
-    )
+    own: dict[str, Any] = {"label_smoothing": net.label_smoothing, "init": net.init, "scaling": net.scaling}
+    first = MLP(net.sizes, net.activation, net.loss_name, net.dtype, net.seed, **own)
     first.input_mean, first.input_scale = net.input_mean, net.input_scale
     first.target_mean, first.target_scale = net.target_mean, net.target_scale
     return first
@@ -124,8 +123,10 @@ def refuse_for_reals(given: dict[str, Any], loss: str) -> None:
 def training(given: dict[str, Any]) -> dict[str, Any]:
     """The settings as MLP.fit takes them."""
     own = {name: given[name] for name in OF_OPTIMIZER if given[name] is not None}
-    rest = {name: given[name] for name in OF_TRAINING if name not in ("optimizer", *OF_OPTIMIZER)}
-    return {"optimizer": OPTIMIZERS[given["optimizer"]](**own), **rest}
+    others = [name for name in (*OF_TRAINING, *NO_OPTIONS) if name not in ("epochs", "optimizer", *OF_OPTIMIZER)]
+    rest = {name: given[name] for name in others if name in given}
+    step = given["optimizer"]
+    return {"optimizer": OPTIMIZERS[step](**own) if isinstance(step, str) else step, **rest}
 
 
 def is_given(context: typer.Context, name: str) -> bool:

@@ -3,10 +3,11 @@
 from .activations import ACTIVATIONS, Activation
 from .cross_entropy import softmax
 from .losses import LOSSES, Loss
+from .members import Members
 from .mlp import MLP, NetworkGradients
 from .optimizers import OPTIMIZERS, SGD, Adagrad, Adam, AdamW, Optimizer, RMSprop
 from .progress import EpochRecord, History
-from .schedules import SCHEDULES, Constant, Cosine, OneCycle, OnPlateau, Schedule, Step
+from .schedules import SCHEDULES, Constant, Cosine, CosLog4, OneCycle, OnPlateau, Schedule, Step
 
 __all__ = [
     "ACTIVATIONS",
@@ -20,10 +21,12 @@ __all__ = [
     "Adam",
     "AdamW",
     "Constant",
+    "CosLog4",
     "Cosine",
     "EpochRecord",
     "History",
     "Loss",
+    "Members",
     "NetworkGradients",
     "OnPlateau",
     "OneCycle",

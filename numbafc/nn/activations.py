@@ -4,8 +4,8 @@ All is done in place, so arrays of float32 and float64 are taken, of any shape a
 nobody may write is a ValueError.
 
 An activation is two functions of one number: φ, and its derivative, which most can tell from h, so that a network keeps h
-alone; gelu and silu need y, and a network keeps their slopes besides. One kernel for each serves whole networks and single
-arrays, so that both have the same bits.
+alone; gelu, silu and mish need y, and a network keeps their slopes besides. One kernel for each serves whole networks and
+single arrays, so that both have the same bits.
 """
 
 from __future__ import annotations
@@ -98,7 +98,7 @@ def _leaky_relu_slope(h):
 
 @inner
 def _elu(y):  # y for y > 0, else e^y − 1
-    return select(y > 0, y, elementwise.expm1(y))
+    return select(y > 0, y, elementwise.expm1_below(y))
 
 
 @inner
@@ -108,7 +108,7 @@ def _elu_slope(h):  # e^y = h + 1 below 0
 
 @inner
 def _selu(y):  # λ·y for y > 0, else λ·α·(e^y − 1)
-    return select(y > 0, constant(y, SELU_SCALE) * y, constant(y, SELU_SLOPE) * elementwise.expm1(y))
+    return select(y > 0, constant(y, SELU_SCALE) * y, constant(y, SELU_SLOPE) * elementwise.expm1_below(y))
 
 
 @inner
@@ -118,7 +118,7 @@ def _selu_slope(h):  # λ·α·e^y = h + λ·α below 0
 
 @inner
 def _softplus_slope(h):  # e^y/(1 + e^y) = 1 − e^−h
-    return -elementwise.expm1(-h)
+    return -elementwise.expm1_below(-h)
 
 
 @inner
@@ -196,5 +196,6 @@ ACTIVATIONS = {
         # gelu: y·Φ(y), Φ of the standard normal distribution (D. Hendrycks, K. Gimpel, 2016); φ' = Φ(y) + y·e^{−y²/2}/√(2π)
         _activation("gelu", elementwise.gelu, elementwise.gelu_slope, gain=2, in_h=False),
         _activation("silu", _silu, _silu_slope, gain=2, in_h=False),
+        _activation("mish", elementwise.mish, elementwise.mish_slope, gain=2, in_h=False),
     )
 }

@@ -64,29 +64,40 @@ def probabilities(net: Network, X: Any) -> np.ndarray:
     return Y
 
 
-def mean_loss(net: Network, rows: np.ndarray, targets: np.ndarray, weight: np.ndarray | None) -> float:
-    """The weighted mean of the samples' losses. targets: in their own units."""
+def mean_loss(
+    net: Network, rows: np.ndarray, targets: np.ndarray, weight: np.ndarray | None, Y: np.ndarray | None = None
+) -> float:
+    """The weighted mean of the samples' losses. targets: in their own units. Y: the outputs, if they are there."""
     run, targets = LOSSES[net.loss_name], samples.standardised(net, targets)
     losses = np.empty(len(rows))
     for first in range(0, len(rows), CHUNK):
         part = slice(first, first + CHUNK)
-        Y = passes.outputs(net, net.columns(rows[part]))
-        losses[part] = run.per_sample(Y, targets[part], net.label_smoothing)
+        outputs_ = passes.outputs(net, net.columns(rows[part])) if Y is None else Y[part].T
+        losses[part] = run.per_sample(outputs_, targets[part], net.label_smoothing)
     with np.errstate(all="ignore"):  # a loss may be infinite
         if weight is None:
             return portable.total(losses) / len(losses)
         return float(np.float64(portable.total(losses * weight)) / portable.total(weight))
 
 
-def score(net: Network, rows: np.ndarray, targets: np.ndarray) -> float:
-    """Accuracy for classes, and over all labels; else R² = 1 − Σ(y − ŷ)²/Σ(y − ȳ)², over all outputs."""
-    Y = outputs(net, rows)
+def score(net: Network, rows: np.ndarray, targets: np.ndarray, Y: np.ndarray | None = None) -> float:
+    """Accuracy for classes, and over all labels; else R² = 1 − Σ(y − ŷ)²/Σ(y − ȳ)², over all outputs.
+
+    Y: the outputs, if they are there.
+    """
+    Y = outputs(net, rows) if Y is None else Y
+    return score_of(net, Y.argmax(axis=1) if LOSSES[net.loss_name].classifies else _in_own_units(net, Y), targets)
+
+
+def score_of(net: Network, predicted: np.ndarray, targets: np.ndarray) -> float:
+    """The score of predictions of such a network: class indices (samples,), or (samples, T), (samples,) where T = 1."""
     if LOSSES[net.loss_name].classifies:
-        return float(np.mean(Y.argmax(axis=1) == targets))
+        return float(np.mean(predicted == targets))
+    predicted = predicted.reshape(targets.shape)
     if net.loss_name == "binary_cross_entropy":
-        return float(np.mean(_in_own_units(net, Y) == (targets > 0.5)))
+        return float(np.mean(predicted == (targets > 0.5)))
     with np.errstate(all="ignore"):
-        residual = portable.total(np.square(targets - _in_own_units(net, Y), dtype=np.float64).reshape(-1))
+        residual = portable.total(np.square(targets - predicted, dtype=np.float64).reshape(-1))
         deviation = targets - portable.column_sums(targets) / len(targets)
         deviation[:, targets.max(axis=0) == targets.min(axis=0)] = 0  # which rounding may have given them
         spread = portable.total(np.square(deviation).reshape(-1))
