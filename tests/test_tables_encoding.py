@@ -146,6 +146,8 @@ def test_the_fast_way_reads_what_the_slow_one_reads(cells, decimal):
         slow = read()
     assert_same_bits(fast.values, slow.values, "values")
     assert fast.bad.tolist() == slow.bad.tolist()
+    blank = [cell is None or not cell.strip() for cell in cells]
+    assert fast.bad.tolist() == [row for row, value in enumerate(fast.values) if np.isnan(value) and not blank[row]]
     for cell, value in zip(cells, fast.values, strict=True):
         plain = None if cell is None else number(cell.strip(), decimal)
         assert (plain is None or np.isinf(plain)) if np.isnan(value) else value == plain
