@@ -51,6 +51,16 @@ def test_a_label_of_a_typed_frame_is_found_by_its_number():
         twice.targets(text(y=["1.00"]))
 
 
+@pytest.mark.parametrize(("others", "refused"), [(1, True), (10, True), (20, True), (21, False)])
+def test_words_among_numbers_are_bad_cells_up_to_the_half(others, refused):
+    target = ["unknown", "none"] * (others // 2) + ["unknown"] * (others % 2) + ["1.0", "2.0"] * N
+    if refused:
+        with pytest.raises(ValueError, match=r"got 'unknown' at row 0, column 1 'y' .* pass --task classification"):
+            table_of(target[:N])
+    else:
+        assert table_of(target[:N]).classes == ("1.0", "2.0", "none", "unknown")
+
+
 def test_ids_are_no_classes_and_no_numbers():
     for ids in ([str(10**19 + k) for k in range(N)], [f"w{k}" for k in range(N)]):
         with pytest.raises(ValueError, match=r"got 40 labels, all different, such as .* at row 0, column 1 'y'"):
