@@ -64,7 +64,7 @@ def test_as_many_classes_as_there_may_be(tmp_path, classes):
             datasets.load(tmp_path / "x.npz")
 
 
-@pytest.mark.parametrize("length", [tables.LONGEST_LABEL, tables.LONGEST_LABEL + 1])
+@pytest.mark.parametrize("length", [1000, 1001])
 def test_a_label_may_be_as_long_as_it_may(tmp_path, length):
     path = written(tmp_path, f"1,a\n2,{'b' * length}\n")
     if length <= 1000:
@@ -72,15 +72,6 @@ def test_a_label_may_be_as_long_as_it_may(tmp_path, length):
     else:
         with pytest.raises(InvalidFile, match=r"at most 1000 characters at row 1, column 1 .*, got 1001"):
             datasets.load(path)
-
-
-NUMBERS = ["0", "-0", "7", "10", "1.", ".5", "0.5", "1e5", "1E+05", "-1.5e-3", "nan", "-INF", "infinity"]
-WORDS = ["007", "00", "01.5", "", ".", "-", "e5", "1e", "1_0", "0x1", "1,5", "٣", "nano", "1 2"]
-
-
-@pytest.mark.parametrize("cell", [*NUMBERS, *WORDS])
-def test_a_number_is_what_people_write_as_one(cell):
-    assert bool(tables.NUMBER.fullmatch(cell)) == (cell in NUMBERS)
 
 
 def test_whole_labels_are_integers_as_far_as_they_go(tmp_path):
