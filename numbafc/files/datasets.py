@@ -215,7 +215,12 @@ def _targets(
 
 
 def _decided(path: Path, y: np.ndarray, task: str) -> tuple[bool, str]:
-    """Whether whole numbers are classes, and what there is to say about it, decided as for the columns of tables."""
+    """Whether whole numbers are classes, and what there is to say about it, decided as for the columns of tables.
+
+    Bytes are classes: the type of MNIST's labels, in which nobody keeps a quantity to be predicted.
+    """
+    if y.dtype == np.uint8 and task == "auto":
+        return True, ""
     try:
         return decide(y.astype(np.uint8) if y.dtype.kind == "b" else y.reshape(-1), task)
     except ValueError as error:

@@ -54,7 +54,7 @@ def _count(first: Sequence[str], numbers: Sequence[int], named: int) -> bool:
 
 
 def _is_no_whole(cell: str) -> bool:
-    return not re.fullmatch(r"[-+]?\d+", cell, re.A)
+    return is_value(cell) and not re.fullmatch(r"[-+]?\d+", cell, re.A)
 
 
 def _are_years(cells: Sequence[str], form: str = r"\d{1,4}") -> bool:

@@ -67,7 +67,7 @@ def chunks(path: Path, file: BinaryIO, kind: str, progress: Progress | None) -> 
 
 def _unpacker(path: Path, kind: str, file: BinaryIO) -> IO[bytes] | Any:
     if kind == "gzip":
-        return gzip.GzipFile(fileobj=file)
+        return gzip.GzipFile(fileobj=file, mode="rb")
     if kind == "bzip2":
         return bz2.BZ2File(file)
     if kind == "xz":
