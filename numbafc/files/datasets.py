@@ -107,6 +107,8 @@ def _load(
     if y.ndim == 0 or len(y) != len(X):
         raise InvalidFile(path, f"X has shape {X.shape} but y has {y.shape}; expected one target per row of X")
     numbers = _numbers(path, "X", X, dtype, columns)
+    if reader.option == "labels" and y.dtype.kind in "iu" and task == "auto":
+        task = "classification"  # what an IDX file of whole numbers is called for: labels
     targets, classes, said = _targets(path, y, task, dtype, columns)
     return Dataset(name, numbers, targets, classes, said=said)
 
@@ -215,12 +217,7 @@ def _targets(
 
 
 def _decided(path: Path, y: np.ndarray, task: str) -> tuple[bool, str]:
-    """Whether whole numbers are classes, and what there is to say about it, decided as for the columns of tables.
-
-    Bytes are classes: the type of MNIST's labels, in which nobody keeps a quantity to be predicted.
-    """
-    if y.dtype == np.uint8 and task == "auto":
-        return True, ""
+    """Whether whole numbers are classes, and what there is to say about it, decided as for the columns of tables."""
     try:
         return decide(y.astype(np.uint8) if y.dtype.kind == "b" else y.reshape(-1), task)
     except ValueError as error:

@@ -51,9 +51,10 @@ def length(file: BinaryIO) -> int:
 def chunks(path: Path, file: BinaryIO, kind: str, progress: Progress | None) -> Iterator[bytes]:
     """The unpacked bytes of a file, some at a time. kind: how it is packed, or "text". Raises InvalidFile."""
     size = length(file)
+    step = min(CHUNK, max(8 * size, 1 << 16))  # no buffer of 32 MiB for a small file
     try:
         stream = _unpacker(path, kind, file)
-        while chunk := stream.read(CHUNK):
+        while chunk := stream.read(step):
             yield chunk
             if progress is not None:
                 progress(min(file.tell(), size), size)
