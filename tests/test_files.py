@@ -426,8 +426,10 @@ def test_targets_that_do_not_fit_are_refused(tmp_path):
     path.write_text("1,0.5\n2,1.5\n")
     with pytest.raises(InvalidFile, match="no column is named 'c'; expected a column's number, for there is no header"):
         datasets.load(path, target="c")
+    assert datasets.load(path, task="classification").classes == ("0.5", "1.5")
+    np.save(tmp_path / "x.npy", [[1, 0.5], [2, 1.5]])
     with pytest.raises(InvalidFile, match="expected classes, words or whole numbers, as targets, got fractions"):
-        datasets.load(path, task="classification")
+        datasets.load(tmp_path / "x.npy", task="classification")
     path.write_text("1,cat\n2,dog\n")
     with pytest.raises(InvalidFile, match=r"expected a number, as in other rows, got 'cat' at row 0, column 1 "):
         datasets.load(path, task="regression")
