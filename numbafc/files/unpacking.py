@@ -18,7 +18,7 @@ from typing import IO, Any, BinaryIO
 from .invalid import InvalidFile
 from .opening import regular
 
-CHUNK = 1 << 25  # bytes read at a time
+CHUNK = 1 << 23  # bytes read at a time
 SPOOLED = 1 << 26  # bytes of standard input that are kept in memory; more go to a file that has no name
 STANDARD_INPUT = "-"
 Progress = Callable[[int, int], object]  # bytes of the file that are read, and of all of it
