@@ -50,7 +50,7 @@ def read(path: Path, file: BinaryIO, dialect: Dialect) -> tuple[Any, bool, str |
         if columns > MOST_COLUMNS:
             raise InvalidFile(path, f"expected at most {MOST_COLUMNS} columns, got {columns}")
         require_memory(path, 8 * rows * columns, f"a table of {rows} rows and {columns} columns")
-        frame = pl.read_ipc(found, memory_map=False)
+        frame = pl.read_ipc(found.read_bytes())
     if dialect.na:
         words = pl.Series(list(dialect.na), dtype=pl.String)
         cells = pl.col(pl.String)
