@@ -129,7 +129,7 @@ def test_a_workbook_as_people_make_them(tmp_path):
 
 def test_what_unpacks_to_more_than_memory_is_refused(tmp_path, monkeypatch):
     (tmp_path / "x.csv.gz").write_bytes(gzip.compress(b"1,2\n" * 10_000_000))
-    monkeypatch.setattr(opening, "free_memory", lambda: 50_000_000)
+    monkeypatch.setattr(opening, "free_memory", lambda: 20_000_000)
     with pytest.raises(MemoryError, match=r"x\.csv\.gz: the next part of its table takes .* are free"):
         tabular.read(tmp_path / "x.csv.gz")
 
