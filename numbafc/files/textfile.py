@@ -25,6 +25,7 @@ from .opening import require_memory
 from .unpacking import CHUNK, Progress, chunks
 from .whatitis import HEAD, require_text
 
+PART = 1 << 18  # bytes that are counted in one go
 CELLS = 1 << 18  # that are collected before they become columns
 LONGEST_LINE = 1 << 26
 MOST_HEAD = 1 << 18  # bytes from which the layout is found, more where lines are long
@@ -204,8 +205,9 @@ def _fast(piece: bytes, found: Layout) -> Any:
 
 
 def _count(piece: bytes, code: int) -> int:
-    """How often a byte is there; NumPy counts twice as fast as bytes do."""
-    return int(np.count_nonzero(np.frombuffer(piece, np.uint8) == code))
+    """How often a byte is there; NumPy counts twice as fast as bytes do, and in parts no new memory is needed."""
+    codes = np.frombuffer(piece, np.uint8)
+    return sum(int(np.count_nonzero(codes[at : at + PART] == code)) for at in range(0, len(codes), PART))
 
 
 def _are_regular(piece: bytes, mark: bytes) -> bool:
