@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import nullcontext
+from functools import partial
 from pathlib import Path
 
 import typer
 
 from .. import _numba
-from . import curves, options, screen, settings, waiting
+from . import curves, options, rates, reports, screen, settings, waiting
 from .beginning import begin, go_on
 from .exit_codes import NOBODY_READS
 from .options import USUAL
@@ -20,6 +22,8 @@ EXAMPLES = """
 numbafc train
 numbafc train iris.csv --target species --epochs 100
 numbafc train data.npz --hidden 256,128 --early-stopping 5 --plot curves.png
+numbafc train iris.csv --find-rate
+numbafc train iris.csv --report iris.html
 numbafc train --resume digits.safetensors --epochs 40
 """
 
@@ -52,6 +56,8 @@ def train(
     out: options.Out = None,
     resume: options.Resume = None,
     plot: options.Plot = None,
+    report: options.Report = None,
+    find_rate: options.FindRate = False,
     as_json: options.Json = False,
 ) -> None:
     """Train a network, by default on the digits.
@@ -62,6 +68,7 @@ def train(
     NAME-2 then.
     """
     settings.check(context.params)
+    reports.check(report, find_rate, resume)
     source, show = Source(data, target, labels), screen.Lines(as_json)
     try:
         with waiting.beside(context.params) if resume is None else nullcontext():
@@ -72,15 +79,20 @@ def train(
             if plot is not None:
                 curves.check(plot)
                 check_writable("--plot", plot, *source.files, resume, run.path)
+            if report is not None:
+                check_writable("--report", report, *source.files, resume, run.path, plot)
             if threads is not None:
                 _numba.set_num_threads(threads)
             show.say(*run.describe())
+            if find_rate:
+                rates.show(run, show, plot, as_json)
+                return
             run.fit(show)
     except KeyboardInterrupt as error:
         error.args = ("interrupted before the first step; nothing is saved",)
         raise
     try:
-        _tell(run, show, plot, as_json)
+        _tell(run, show, plot, as_json, None if report is None else partial(reports.of_run, report, run, context))
     except (KeyboardInterrupt, OSError) as error:
         error.add_note(f"the model is saved in {run.path}")
         raise
@@ -90,7 +102,7 @@ def train(
         raise typer.Exit(run.stopped)
 
 
-def _tell(run: Run, show: screen.Lines, plot: Path | None, as_json: bool) -> None:
+def _tell(run: Run, show: screen.Lines, plot: Path | None, as_json: bool, report: Callable[[], str] | None = None) -> None:
     """Say what came of a training, and what can be done with it."""
     if run.stopped == NOBODY_READS:
         screen.say(f"numbafc: nobody reads the output any more; saved {run.path}; resume with: {run.again}", err=True)
@@ -105,6 +117,11 @@ def _tell(run: Run, show: screen.Lines, plot: Path | None, as_json: bool) -> Non
             if run.draw(plot):
                 show.say(f"drew {plot}")
         except Exception as error:  # when all else is told
+            troubles.append(error)
+    if report is not None:
+        try:
+            show.say(report())
+        except Exception as error:  # likewise
             troubles.append(error)
     result = run.result()
     if done:
