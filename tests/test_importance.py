@@ -60,4 +60,4 @@ def test_large_networks_get_fewer_samples_and_permutations():
     net = fc.MLP([784, 256, 10])
     X = np.zeros((3000, 784), np.float32)
     groups = {str(c): [c] for c in range(3)}
-    assert importance.of(net, X, np.zeros(3000, int), groups)[1:] == (663, 5)
+    assert importance.of(net, X, np.zeros(3000, int), groups)[1:] == (655, 5)  # 4e9 flops

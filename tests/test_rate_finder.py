@@ -59,6 +59,14 @@ def test_each_loss_is_that_of_a_minibatch_before_its_step(digits):
     np.testing.assert_allclose(found.rates, np.geomspace(1e-2, 1, 20), rtol=1e-15)
 
 
+def test_small_minibatches_whose_losses_vary_do_not_end_the_test(digits):
+    X, y = digits
+    net = fc.MLP([64, 10])
+    net.fit(X, y, epochs=3)  # some samples are right, and some are not
+    found = net.find_rate(X, y, batch_size=1, highest=1e-4)
+    assert len(found.rates) == 200
+
+
 def test_a_training_with_the_suggested_rate_learns(digits):
     X, y = digits
     net = fc.MLP([64, 32, 10])
@@ -108,10 +116,12 @@ def test_what_cannot_be_is_refused(digits):
         ({"steps": 3}, ValueError, "steps"),
         ({"epochs": 3}, TypeError, "find_rate takes fit's settings optimizer"),
         ({"learning_rate": 3}, TypeError, "leave it out"),
-        ({"lowest": 1e30, "highest": 1e38, "optimizer": "sgd"}, ValueError, "the loss was not finite after"),
     ):
         with pytest.raises(kind, match=message):
             net.find_rate(X, y, **wrong)
+
+    with pytest.raises(ValueError, match=r"the loss was not finite after \d+ steps, at a rate of "):
+        fc.MLP([64, 1], loss="mse").find_rate(X, y, optimizer="sgd", lowest=1e30, highest=1e38)
 
     class Own:
         def init(self, parameters):

@@ -23,7 +23,7 @@ SECTIONS = ["The model", "Columns", "Learning curves", "How good it is", "Calibr
 SECTIONS += ["What it does not know", "How to repeat it"]
 TAGS = {
     "html", "head", "meta", "link", "title", "style", "body", "h1", "h2", "p", "ul", "li", "div", "table", "thead", "tbody",
-    "tr", "th", "td", "figure", "svg", "path", "polyline", "text", "pre", "details", "summary",
+    "tr", "th", "td", "figure", "svg", "path", "polyline", "text", "tspan", "pre", "details", "summary",
 }  # fmt: skip
 
 

@@ -12,7 +12,7 @@ from ..nn.rate_finder import OF_THE_TEST, RateCurve
 from . import curves, screen
 from .run import Run
 
-LINES, BAR = 24, 30  # of the chart, and columns of its longest bar
+LINES, BAR = 24, 24  # of the chart, and columns of its longest bar
 
 
 def show(run: Run, lines: screen.Lines, plot: Path | None, as_json: bool) -> None:

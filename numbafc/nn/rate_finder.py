@@ -112,8 +112,10 @@ def _losses(net: Network, given: samples.Samples, asked: recipe.Recipe, rates: n
         loss = float(results[LOSS_SUM] / results[WEIGHT]) if results[WEIGHT] else (found or [0.0])[-1]
         found.append(loss)
         mean = loss if n == 0 else MEMORY * mean + (1 - MEMORY) * loss
+        if n < len(rates) // 10:  # the mean is of too few
+            continue
         best = min(best, mean)
-        if mean > WORSE * abs(best) and n > len(rates) // 10:
+        if mean > WORSE * abs(best):
             break
     return np.array(found)
 

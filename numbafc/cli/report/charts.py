@@ -10,8 +10,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 WIDTH, HEIGHT = 400, 260
-LEFT, RIGHT, TOP, BOTTOM = 58, 12, 12, 40  # what is around the axes
-POINTS = 1500  # of a series, at most
+LEFT, RIGHT, TOP, BOTTOM = 58, 12, 24, 40  # what is around the axes
+POINTS, FEW = 1500, 100  # of a series, at most, and of one whose dots are large
 
 
 class Series(NamedTuple):
@@ -99,7 +99,8 @@ def _drawn(one: Series, across: Axis, up: Axis) -> str:
     points = list(zip(across.at(one.x).tolist(), up.at(one.y).tolist(), strict=True))
     if one.kind == "dots":
         dots = "".join(f"M{x:.1f} {y:.1f}h0" for x, y in points)
-        return f'<path d="{dots}" stroke="{one.colour}" stroke-width="3" stroke-linecap="round" opacity=".6"/>'
+        size = 6 if len(points) < FEW else 3
+        return f'<path d="{dots}" stroke="{one.colour}" stroke-width="{size}" stroke-linecap="round" opacity=".7"/>'
     if one.kind == "bars":
         zero, width = float(up.at(max(up.low, 0.0))), (across.end - across.begin) / max(len(points), 1)
         bars = "".join(f"M{x - 0.45 * width:.1f} {zero:.1f}V{y:.1f}h{0.9 * width:.1f}V{zero:.1f}z" for x, y in points)
@@ -110,9 +111,11 @@ def _drawn(one: Series, across: Axis, up: Axis) -> str:
 
 
 def _legend(series: Sequence[Series]) -> str:
-    named = [one for one in series if one.label and len(one.x)]
-    return "".join(
-        f'<text x="{WIDTH - RIGHT - 4}" y="{TOP + 14 + 14 * n}" text-anchor="end" style="fill:{one.colour}">'
-        f"{'┄ ' if one.kind == 'dashed' else '— ' if one.kind == 'line' else '• '}{html.escape(one.label)}</text>"
-        for n, one in enumerate(named)
+    """The names of the series in a line above the axes, where they hide nothing."""
+    marks = {"line": "—", "dashed": "┄", "dots": "•", "bars": "▮"}
+    words = "".join(
+        f'<tspan dx="10" style="fill:{one.colour}">{marks[one.kind]} {html.escape(one.label)}</tspan>'
+        for one in series
+        if one.label and len(one.x)
     )
+    return f'<text x="{WIDTH - RIGHT}" y="{TOP - 9}" text-anchor="end">{words}</text>' if words else ""
