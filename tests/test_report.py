@@ -207,10 +207,23 @@ def test_a_network_that_says_nothing_finite_has_a_page(loss):
 
 
 @given(st.floats(-1e9, 1e9), st.floats(1e-6, 1e9))
-def test_ticks_are_few_round_and_inside(low, width):
-    found = charts.ticks(low, low + width) if low + width > low else [low]
-    assert len(found) <= 10
-    assert all(low - 1e-9 * width <= one <= low + width * (1 + 1e-9) for one in found)
+def test_ticks_are_few_and_inside_and_their_numbers_differ(low, width):
+    high = low + width
+    low, high = charts._range([np.array([low, high])], False)
+    found = charts.ticks(low, high)
+    assert 2 <= len(found) <= 10
+    slack = 4 * np.spacing(max(abs(low), abs(high)))  # a product of two numbers is rounded
+    assert low - slack <= found[0] < found[-1] <= high + slack
+    told = [charts.digits(one, found[1] - found[0]) for one in found]
+    assert len(set(told)) == len(told)
+    # of a step of one digit, a number's last digit is that of its step
+    assert all(abs(float(text) - one) <= 0.51 * (found[1] - found[0]) for text, one in zip(told, found, strict=True))
+
+
+def test_a_chart_of_one_number_has_axes_around_it():
+    for one in (0.0, 5.0, -3e200, 5e-324):
+        assert "nan" not in charts.chart([charts.Series("", [1, 2], [one, one])], "x", "y")
+    assert [charts.digits(value, 0.2) for value in (0, 0.2, 1.0, 1.2, -10.4)] == ["0", "0.2", "1", "1.2", "-10.4"]
 
 
 def test_charts_leave_out_what_is_not_finite():

@@ -63,7 +63,7 @@ def _thinned(one: Series) -> Series:
 def _range(values: Iterable[np.ndarray], zero: bool) -> tuple[float, float]:
     every = np.concatenate([*values, [0.0] if zero else []])
     low, high = float(every.min()), float(every.max())
-    if not low < high:
+    if not high - low > max(1e-9 * max(abs(low), abs(high)), 1e-300):  # all the same, but for rounding
         return low - max(abs(low), 1) / 2, high + max(abs(high), 1) / 2
     margin = 0.03 * (high - low)
     return (low if zero and low == 0 else low - margin), high + margin
@@ -77,16 +77,28 @@ def ticks(low: float, high: float) -> list[float]:
     return [n * step for n in range(first, math.floor(high / step) + 1)]
 
 
+def digits(value: float, step: float) -> str:
+    """A tick's number, with as many digits as tell it from its neighbours."""
+    if value == 0:
+        return "0"
+    return f"{value:.{min(max(math.floor(math.log10(abs(value))) - math.floor(math.log10(step)) + 1, 1), 15)}g}"
+
+
+def _step(values: Sequence[float]) -> float:
+    return values[1] - values[0] if len(values) > 1 else abs(values[0]) or 1.0
+
+
 def _grid(across: Axis, up: Axis, x: str, y: str) -> str:
     left, bottom, said = across.begin, up.begin, []
-    for value in ticks(across.low, across.high):
+    xs, ys = ticks(across.low, across.high), ticks(up.low, up.high)
+    for value in xs:
         at = float(across.at(value))
         said.append(f'<path class="grid" d="M{at:.1f} {up.begin}V{up.end}"/>')
-        said.append(f'<text x="{at:.1f}" y="{bottom + 15}" text-anchor="middle">{value:g}</text>')
-    for value in ticks(up.low, up.high):
+        said.append(f'<text x="{at:.1f}" y="{bottom + 15}" text-anchor="middle">{digits(value, _step(xs))}</text>')
+    for value in ys:
         at = float(up.at(value))
         said.append(f'<path class="grid" d="M{across.begin} {at:.1f}H{across.end}"/>')
-        said.append(f'<text x="{left - 6}" y="{at + 4:.1f}" text-anchor="end">{value:g}</text>')
+        said.append(f'<text x="{left - 6}" y="{at + 4:.1f}" text-anchor="end">{digits(value, _step(ys))}</text>')
     middle = (across.begin + across.end) / 2
     said.append(f'<text x="{middle}" y="{HEIGHT - 6}" text-anchor="middle">{html.escape(x)}</text>')
     height = (up.begin + up.end) / 2
