@@ -94,6 +94,8 @@ Threads = Annotated[int | None, typer.Option(help="[default: all cores]")]
 Out = Annotated[Path | None, typer.Option(help="The model's file. [default: NAME.safetensors, here]")]
 Resume = Annotated[Path | None, typer.Option(help="Go on with the training in this model's file, on the same data.")]
 Plot = Annotated[Path | None, typer.Option(help=f"Draw loss and score over the epochs: {', '.join(SUFFIXES)}.")]
+Report = Annotated[Path | None, typer.Option(help="Write a page about the model to this .html file.")]
+FindRate = Annotated[bool, typer.Option("--find-rate", help="Look for a good --learning-rate, and end; --plot draws it.")]
 
 
 def names(text: str | None) -> tuple[str, ...]:
