@@ -48,7 +48,7 @@ def test_words_gaps_dates_and_what_is_dropped(here):
     evaluated = ok(here("evaluate", "houses.safetensors", "houses.csv"))
     assert "R²" in evaluated
     header, rows = houses(7, seed=3)
-    with_unseen = [row[:2] + ["Dessau"] + row[3:-1] for row in rows]
+    with_unseen = [[*row[:2], "Dessau", *row[3:-1]] for row in rows]
     (here.folder / "new.csv").write_text(written(header[:-1], with_unseen))  # no target, a town that nobody has seen
     lines = ok(here("predict", "houses.safetensors", "new.csv", "--keep", "id")).splitlines()
     assert lines[0] == "id,price"

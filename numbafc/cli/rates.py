@@ -29,7 +29,7 @@ def show(run: Run, lines: screen.Lines, plot: Path | None, as_json: bool) -> Non
         curves.write(plot, figure)
         lines.say(f"drew {plot}")
     if as_json:
-        screen.print_json({"data": str(run.source.data), **found._asdict()})
+        screen.print_json({"data": run.source.name, **found._asdict()})
 
 
 def verdict(found: RateCurve) -> str:

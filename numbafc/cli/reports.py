@@ -69,4 +69,4 @@ def of_evaluation(
 
 
 def _files(source: Source) -> list[Path]:
-    return [] if is_digits(source.data) else source.files
+    return [] if is_digits(source.first) else source.files
