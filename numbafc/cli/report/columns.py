@@ -27,7 +27,7 @@ def of_data(subject: Subject) -> str:
     """The columns of the table that the network knows, or its features."""
     known = getattr(subject.net, "table", None)
     if known is not None:
-        told = [_fields(row) for row in known.report()]
+        told = [_record(row) for row in known.report()]
         return table(list(told[0]), [list(row.values()) for row in told], "words") if told else ""
     net, X = subject.net, subject.X if subject.training is None else subject.training
     numbers = {"least": X.min(axis=0), "mean": X.mean(axis=0, dtype=float), "most": X.max(axis=0)}
@@ -37,7 +37,7 @@ def of_data(subject: Subject) -> str:
     return paragraph(f"Of {of}:") + (whole if len(rows) <= SHOWN else folded(f"{len(rows)} features", whole))
 
 
-def _fields(row: Any) -> dict[str, Any]:
+def _record(row: Any) -> dict[str, Any]:
     """A row of a table's report by the names of its fields, whichever kind of record it is."""
     if isinstance(row, Mapping):
         found = dict(row)
