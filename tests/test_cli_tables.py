@@ -119,7 +119,7 @@ def test_a_missing_word_is_missing(here, word):
     rows = [[str(n * n % 31), str(n / 7)] for n in range(60)]
     rows[7][0] = word
     (here.folder / "gaps.csv").write_text(written(["x", "y"], rows))
-    assert "1 missing" in ok(here("train", "gaps.csv", *QUICK))
+    assert "missing cells in 1 column: x (1)" in ok(here("train", "gaps.csv", *QUICK))
     assert len(ok(here("predict", "gaps.safetensors", "gaps.csv")).split()) == 61
 
 
@@ -240,7 +240,7 @@ def test_all_rows_can_be_trained_on(here, flowers):
     result = json.loads(ok(here("train", "f.csv", *QUICK, "--validation-split", "0", "--json")))
     assert (result["training_samples"], result["validation_samples"]) == (120, 0)
     assert result["validation_score"] is None
-    assert "trained on 120 samples" in ok(here("train", "f.csv", *QUICK, "--validation-split", "0"))
+    assert "120 samples to train on, none for validation" in ok(here("train", "f.csv", *QUICK, "--validation-split", "0"))
 
 
 def test_info_prints_a_model(here):

@@ -12,6 +12,7 @@ from ..nn import ACTIVATIONS, LOSSES, OPTIMIZERS, SCHEDULES
 from ..nn.initializers import INITIALIZERS
 from ..nn.recipe import SETTINGS
 from ..tables import Choices
+from ..tables.choices import TASKS
 from .curves import SUFFIXES
 
 
@@ -54,6 +55,7 @@ Dates = Annotated[str | None, typer.Option(help="Columns whose values are dates 
 Drop = Annotated[str | None, typer.Option(help="Columns to leave out.")]
 Keep = Annotated[str | None, typer.Option(help="Columns to use that would be left out.")]
 
+Task = Annotated[str, typer.Option(help=f"What the target is: {_one_of(TASKS)} Auto: decided from all of it.")]
 RecipeName = Annotated[
     str,
     typer.Option(

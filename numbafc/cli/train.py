@@ -44,6 +44,7 @@ def train(
     dates: options.Dates = None,
     drop: options.Drop = None,
     keep: options.Keep = None,
+    task: options.Task = "auto",
     recipe: options.RecipeName = "auto",
     members: options.Members = 1,
     validation_split: options.Split = settings.OF_DATA["validation_split"],
