@@ -1,1 +1,1 @@
-"""numbafc beside other libraries: a file or a folder for each, which imports its library, an extra, and nobody else does."""
+"""numbafc beside other libraries: a file or a folder for each, which alone imports it; each is an extra."""

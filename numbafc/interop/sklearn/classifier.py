@@ -101,9 +101,7 @@ class TabularClassifier(ClassifierMixin, Tabular):
         known = {word: n for n, word in enumerate(self.table_.classes or ())}
         unknown = next((word for word in words if word not in known), None)
         if unknown is not None:
-            raise ValueError(
-                f"y_val has the label {unknown!r:.60}, which is not in y: expected one of {list(known)!s:.120}"
-            )
+            raise ValueError(f"y_val has the label {unknown!r:.60}, which y has not: expected one of {list(known)!s:.120}")
         return np.array([known[word] for word in words], dtype=np.intp)
 
     def _weights(self, sample_weight: Any, y: Any, samples: int) -> np.ndarray | None:

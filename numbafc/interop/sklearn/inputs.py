@@ -60,8 +60,8 @@ def _words_or_positions(X: Any) -> Any:
     words = [name for name in X.columns if isinstance(name, str)]
     if words:
         raise TypeError(
-            f"Feature names are only supported if all input features have string names, got {words[0]!r:.40} beside others; "
-            "use X.columns = X.columns.astype(str)"
+            f"Feature names are only supported if all input features have string names, got {words[0]!r:.40} and "
+            "others; use X.columns = X.columns.astype(str)"
         )
     return X.set_axis([UNNAMED.format(n) for n in range(len(X.columns))], axis=1)
 
@@ -112,7 +112,8 @@ def _require(fitted: list[str], names: list[str]) -> None:
 def _require_count(estimator: Any, count: int) -> None:
     if count != estimator.n_features_in_:
         raise ValueError(
-            f"X has {count} features, but {type(estimator).__name__} is expecting {estimator.n_features_in_} features as input."
+            f"X has {count} features, but {type(estimator).__name__} is expecting {estimator.n_features_in_} features "
+            "as input."
         )
 
 

@@ -40,7 +40,7 @@ class TabularRegressor(RegressorMixin, Tabular):
         values = _matrix(y, samples)
         values = values[:, np.newaxis] if values.ndim == 1 else values
         taken, names = set(getattr(self, "feature_names_in_", ())), []
-        for n, name in enumerate(_names(y, values.shape[1])):
+        for name in _names(y, values.shape[1]):
             while name in taken:
                 name += "_"
             taken.add(name)

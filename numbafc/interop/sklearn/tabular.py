@@ -111,9 +111,7 @@ class Tabular(Base):
         shape = np.empty((samples, 1))
         weight: np.ndarray = _check_sample_weight(sample_weight, shape, dtype=np.float64, ensure_non_negative=True)
         if not weight.any():
-            raise ValueError(
-                "sample_weight must have a weight above 0, got only 0; leave out the samples that do not count"
-            )
+            raise ValueError("sample_weight must have a weight above 0, got only 0; leave out what does not count")
         return weight
 
     def _table(self, frame: Any, columns: dict[str, np.ndarray], rows: np.ndarray) -> Table:
