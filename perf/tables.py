@@ -149,6 +149,26 @@ def findings(found: list[rows.Row]) -> list[str]:
     return said
 
 
+def table(found: list[rows.Row]) -> list[str]:
+    """The lines of README's table: score and seconds of everybody, on every table."""
+    labels = list(dict.fromkeys(row["peer"] for row in found))
+    lines = [f"| test score (seconds) | {' | '.join(map(drawing.name, labels))} |", "|---|" + "---|" * len(labels)]
+    for (op,), case in rows.groups(found, "op").items():
+        by_label = {row["peer"]: row for row in case}
+        best = next(row for row in case if all(better(row, other) for other in case))["score"]
+        cells = [_cell(by_label.get(label), best) for label in labels]
+        first = case[0]
+        lines.append(f"| {op}, {first['B']} rows, {first['metric']} of {first['target']} | {' | '.join(cells)} |")
+    return lines
+
+
+def _cell(row: rows.Row | None, best: float) -> str:
+    if row is None:
+        return ""
+    score = f"{row['score']:.4g}"
+    return f"{f'**{score}**' if row['score'] == best else score} ({row['best']:.3g})"
+
+
 def picture(found: list[rows.Row]) -> Any:
     """Left the error next to that of a constant, right the seconds: a line for each table, a mark for each model."""
     cases = rows.groups(found, "op")

@@ -23,7 +23,7 @@ from numbafc.interop.sklearn import TabularClassifier, TabularRegressor
 SMALL = {"hidden_layer_sizes": (16,), "epochs": 60, "n_threads": 1}
 FAILING = {
     "check_dataframe_column_names_consistency": "columns in another order are taken by their names, not refused",
-    "check_sample_weight_equivalence_on_dense_data": "a weight of 2 is not a sample twice in minibatches, nor in scikit-learn",
+    "check_sample_weight_equivalence_on_dense_data": "in minibatches a weight of 2 is not a sample twice, nor in their MLP",
 }
 
 
