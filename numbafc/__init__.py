@@ -27,6 +27,7 @@ from .jacobian import (
 )
 from .layer import Gradients, backward, forward, grad_b, grad_w, grad_x, per_sample_grad_norms
 from .nn import MLP, SGD, Adagrad, Adam, AdamW, History, RMSprop
+from .tables import Table
 
 __all__ = [
     "MLP",
@@ -40,6 +41,7 @@ __all__ = [
     "InputJacobian",
     "InvalidFile",
     "RMSprop",
+    "Table",
     "WeightJacobian",
     "__version__",
     "backward",

@@ -23,6 +23,7 @@ ROOMS = (
     "layer",
     "jacobian",
     "nn",
+    "tables",
     "files",
     "testing",
     "interop",

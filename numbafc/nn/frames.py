@@ -5,6 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
+import numpy as np
+
 SHOWN = 5  # names in a message
 
 
@@ -26,6 +28,11 @@ def by_name(X: Any, features: Sequence[str] | None) -> Any:
             "pass X.to_numpy() with the columns in their order"
         )
     return X[list(features)]
+
+
+def is_frame(X: Any) -> bool:
+    """Tell whether X is a data frame, of pandas, polars, pyarrow or narwhals: what has columns with names."""
+    return hasattr(X, "columns") and not isinstance(X, np.ndarray)
 
 
 def differences(found: Sequence[str], expected: Sequence[str], most: int) -> tuple[str, str]:

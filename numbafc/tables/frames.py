@@ -1,0 +1,63 @@
+"""Frames of pandas, polars, pyarrow and narwhals alike: their columns by name or by position."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from .column import Column
+from .refusal import plural, quoted, short
+
+MISSING = "tables need narwhals, which is not installed: pip install 'numbafc[tables]'"
+
+
+class Frame:
+    """The columns of a data frame, each looked at when it is asked for.
+
+    Raises ImportError without narwhals, TypeError for what is no data frame, ValueError for two columns of one name.
+    """
+
+    def __init__(self, frame: Any, decimal: str = ".") -> None:
+        self.decimal = decimal
+        native = getattr(frame, "to_native", lambda: frame)()
+        own = getattr(native, "column_names", None)
+        own = list(getattr(native, "columns", ()) if own is None else own)
+        self.names = tuple(str(name) for name in own)
+        self._places: dict[str, int] = {}
+        for position, name in enumerate(self.names):
+            if self._places.setdefault(name, position) != position:
+                raise ValueError(
+                    f"expected columns of different names, got {quoted(name, 40)} at positions {self._places[name]} and "
+                    f"{position} (from 0); rename one of them"
+                )
+        self._frame = _eager(native if all(isinstance(name, str) for name in own) else native.set_axis(self.names, axis=1))
+        self.rows = len(self._frame)
+
+    def __getitem__(self, position: int) -> Column:
+        name = self.names[position]
+        return Column(name, position, self._frame.get_column(name), self.decimal)
+
+    def find(self, wanted: Sequence[str], what: str) -> list[int]:
+        """The positions of the columns of these names. Raises ValueError that names those that are missing."""
+        missing = [name for name in wanted if name not in self._places]
+        if missing:
+            there = short([name for name in self.names if name not in set(wanted)] or self.names, 20, 3)
+            raise ValueError(
+                f"expected the {what} {short(missing)}, which {plural(len(missing), 'is', 'are').split(' ', 1)[1]} missing"
+                f" ({len(missing)} of {len(wanted)}); the table has {there}; name its columns as in training"
+            )
+        return [self._places[name] for name in wanted]
+
+
+def _eager(native: Any) -> Any:
+    """A data frame that narwhals knows, in memory."""
+    try:
+        import narwhals
+    except ImportError:
+        raise ImportError(MISSING) from None
+    try:
+        return narwhals.from_native(native, eager_only=True)
+    except TypeError:
+        lazy = " that is not computed yet; pass frame.collect()" if hasattr(native, "collect") else ""
+        fix = lazy or "; pass one of pandas, polars or pyarrow"
+        raise TypeError(f"expected a data frame, got {type(native).__name__}{fix}") from None

@@ -1,0 +1,33 @@
+"""Words of a refusal: short, whatever is in a table, and without characters that a terminal would obey."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from itertools import islice
+
+from .._startup import printable
+
+SHOWN = 4  # names in a message
+MOST = 24  # characters of each
+
+
+def short(names: Iterable[str], most: int = MOST, shown: int = SHOWN) -> str:
+    """The first names, in quotes, and … for what is left out."""
+    some = list(islice(names, shown + 1))
+    return ", ".join(quoted(name, most) for name in some[:shown]) + (", …" if len(some) > shown else "")
+
+
+def quoted(text: str, most: int = MOST) -> str:
+    """A text in quotes, in at most about so many characters."""
+    return repr(text if len(text) <= most else f"{text[: most - 1]}…")
+
+
+def bare(text: str, most: int = MOST) -> str:
+    """A text without quotes, on one line, in at most so many characters."""
+    shown = printable(text[: most + 1])
+    return shown if len(shown) <= most else f"{shown[: most - 1]}…"
+
+
+def plural(count: int, noun: str, nouns: str | None = None) -> str:
+    """A number and its noun: "1 row", "2 rows"."""
+    return f"{count} {noun if count == 1 else nouns or f'{noun}s'}"

@@ -1,0 +1,170 @@
+"""Table: what was decided about the columns of a table, and the numbers that a network takes from it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from .. import checks
+from . import fitting, report, stored
+from .choices import SCALINGS, Choices
+from .dropped import Dropped
+from .encoder import Encoder
+from .frames import Frame
+from .reading import encoder_of
+from .refusal import plural
+from .target import Target
+
+VERSION = 1
+DECIMALS = ".", ","
+
+
+@dataclass(frozen=True)
+class Table:
+    """The columns of a table, each with its encoder: made by Table.fit, kept in a model's file, and asked by predict.
+
+    columns: the names of all, in the file's order. header: whether these are the file's own; if not, columns are known by
+    their positions. decimal: the sign in numbers that are text. rows: how many there were. encoders: of the columns that
+    the network sees. dropped: the others, and why. target: what is to be predicted. scaling: "robust" or "standard".
+    """
+
+    columns: tuple[str, ...]
+    header: bool
+    decimal: str
+    rows: int
+    scaling: str
+    encoders: tuple[Encoder, ...]
+    dropped: tuple[Dropped, ...]
+    target: Target
+
+    @classmethod
+    def fit(
+        cls,
+        frame: Any,
+        choices: Choices | None = None,
+        *,
+        rows: Any = None,
+        decimal: str = ".",
+        header: bool = True,
+    ) -> Table:
+        """Decide what each column is, and learn from it what its encoder needs.
+
+        frame: of pandas, polars, pyarrow or narwhals. choices: what is to be predicted, and what a person says of columns.
+        rows: indices of the training part; None for all. Kinds of columns and classes come from all rows; medians,
+        categories, the first date and whether anything was missing from these. Raises ValueError with column, row and cell
+        for what is neither one thing nor the other; TypeError for what is no data frame.
+        """
+        given = Frame(frame, stored.one_of(decimal, DECIMALS, "decimal"))
+        return cls(**fitting.fit(given, choices or Choices(), rows, checks.flag("header", header)))
+
+    @property
+    def classes(self) -> tuple[str, ...] | None:
+        """The labels of the classes as they are spelt, or None for real targets."""
+        return self.target.classes
+
+    @property
+    def target_names(self) -> tuple[str, ...]:
+        """The names of the columns to predict."""
+        return self.target.names
+
+    @cached_property
+    def features(self) -> tuple[str, ...]:
+        """The names of the network's inputs."""
+        return tuple(name for encoder in self.encoders for name in encoder.features)
+
+    @property
+    def needed(self) -> tuple[str, ...]:
+        """The names of the columns that encode needs."""
+        return tuple(encoder.name for encoder in self.encoders)
+
+    def encode(self, frame: Any, dtype: checks.RealDtype = "float32") -> np.ndarray:
+        """The network's inputs, (rows, features). Columns are found by name, in any order, and others are left alone; by
+        position where the training's file had no header.
+
+        Raises ValueError for a missing column, or a cell that is not of its column's kind.
+        """
+        given, dtype = Frame(frame, self.decimal), checks.real_dtype(dtype)
+        X, first = np.empty((given.rows, len(self.features)), dtype), 0
+        for encoder, position in zip(self.encoders, self._positions(given, self.needed, "columns"), strict=True):
+            width = len(encoder.features)
+            encoder.encode(given[position], X[:, first : first + width], self.scaling)
+            first += width
+        return X
+
+    def targets(self, frame: Any, dtype: checks.RealDtype = "float32") -> np.ndarray:
+        """The targets: class indices, (rows,), or reals in their own units, (rows,), or (rows, targets) if they are several.
+
+        Raises ValueError for a missing column, a missing cell, an unknown label.
+        """
+        given, what = Frame(frame, self.decimal), "target" if len(self.target_names) == 1 else "targets"
+        positions = self._positions(given, self.target_names, what)
+        return self.target.values([given[position] for position in positions], checks.real_dtype(dtype))
+
+    def has_targets(self, frame: Any) -> bool:
+        """Tell whether a frame has the target's columns, too."""
+        given = Frame(frame, self.decimal)
+        return len(given.names) == len(self.columns) if not self.header else set(self.target_names) <= set(given.names)
+
+    def _positions(self, given: Frame, wanted: Sequence[str], what: str) -> list[int]:
+        """The positions in a frame of the columns of these names."""
+        if self.header:
+            return given.find(wanted, what)
+        without = [name for name in self.columns if name not in self.target_names]
+        names = self.columns if len(given.names) == len(self.columns) else without
+        if len(given.names) != len(names) or not set(wanted) <= set(names):
+            raise ValueError(
+                f"expected {plural(len(self.columns), 'column')}, as in training, or {len(without)} without the target, "
+                f"got {len(given.names)}; columns without names are known by their order"
+            )
+        place = {name: position for position, name in enumerate(names)}
+        return [place[name] for name in wanted]
+
+    def report(self) -> list[report.Row]:
+        """What was decided: a row for each column of the table, in its order."""
+        return report.rows(self.columns, self.encoders, self.dropped, self.target)
+
+    def describe(self) -> list[str]:
+        """What was decided, in a few lines for people."""
+        return report.lines(self.report(), self.encoders, self.dropped, self.target, len(self.features), self.rows)
+
+    def to_dict(self) -> dict[str, Any]:
+        """All of it, as JSON has it."""
+        return {
+            "version": VERSION,
+            "columns": list(self.columns),
+            "header": self.header,
+            "decimal": self.decimal,
+            "rows": self.rows,
+            "scaling": self.scaling,
+            "encoders": [
+                {"name": one.name, "kind": one.kind, "missing": one.missing, "is": one.to_dict()} for one in self.encoders
+            ],
+            "dropped": [one.to_dict() for one in self.dropped],
+            "target": self.target.to_dict(),
+        }
+
+    @classmethod
+    def from_dict(cls, given: Any) -> Table:
+        """The table of what to_dict gave, be it from a file that lies. Raises ValueError."""
+        keys = "version", "columns", "header", "decimal", "rows", "scaling", "encoders", "dropped", "target"
+        stored.require_keys(given, *keys)
+        if given["version"] != VERSION:
+            raise ValueError(f"expected a table of version {VERSION}, got {given['version']!r:.40}")
+        made = cls(
+            stored.texts(given["columns"], "columns"),
+            stored.flag(given["header"], "header"),
+            stored.one_of(given["decimal"], DECIMALS, "decimal"),
+            stored.count(given["rows"], "rows"),
+            stored.one_of(given["scaling"], SCALINGS, "scaling"),
+            tuple(encoder_of(one) for one in stored.listed(given["encoders"], "encoders")),
+            tuple(Dropped.from_dict(one) for one in stored.listed(given["dropped"], "dropped")),
+            Target.from_dict(given["target"]),
+        )
+        owners = [*made.needed, *(one.name for one in made.dropped), *made.target_names]
+        if sorted(owners) != sorted(made.columns) or not made.encoders:
+            raise ValueError("expected each column of the table once, as an input, as dropped or as a target")
+        return made
