@@ -200,11 +200,11 @@ class Run:
         return sum(records.samples) + int(now.results[SAMPLES]), sum(records.seconds) + now.seconds
 
     def verdict(self) -> list[str]:
-        """A line about what early stopping chose, if it did."""
+        """A line about the epoch that was chosen, if one was."""
         now = self.progress
-        if now.recipe.early_stopping is None or now.last is None:
+        if now.last is None:
             return []
-        return [f"kept the parameters of epoch {len(now.history) - now.waited}, the best of {len(now.history)}"]
+        return [f"kept the parameters of epoch {now.best_at}, the best of {len(now.history)}"]
 
 
 def _aside(line: str) -> None:

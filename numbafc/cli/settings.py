@@ -22,7 +22,8 @@ from ..nn.progress import Progress
 from ..nn.recipe import OF_OPTIMIZER, SETTINGS
 
 OF_NETWORK = ("hidden", "activation", "init", "loss", "label_smoothing", "dtype", "seed")
-OF_TRAINING = (*(name for name in SETTINGS if name not in ("epochs", "shuffle")), "weight_decay")
+NO_OPTIONS = ("epochs", "shuffle", "drop_last", "best_epoch", "rate_factors", "ntp")  # epochs is one of the run
+OF_TRAINING = (*(name for name in SETTINGS if name not in NO_OPTIONS), "weight_decay")
 OF_DATA: dict[str, Any] = {"validation_split": 0.2, "class_weight": None}  # what no file remembers, and its default
 COPIES = 2  # of the parameters: these, and those before the epoch
 OF_CLASSES = "label_smoothing", "class_weight"
@@ -106,9 +107,8 @@ def require_memory(sizes: list[int], itemsize: int) -> None:
 
 def untrained(net: MLP) -> MLP:
     """The network as it was before its first step."""
-    first = MLP(
-        net.sizes, net.activation, net.loss_name, net.dtype, net.seed, label_smoothing=net.label_smoothing, init=net.init
-    )
+    own: dict[str, Any] = {"label_smoothing": net.label_smoothing, "init": net.init, "scaling": net.scaling}
+    first = MLP(net.sizes, net.activation, net.loss_name, net.dtype, net.seed, **own)
     first.input_mean, first.input_scale = net.input_mean, net.input_scale
     first.target_mean, first.target_scale = net.target_mean, net.target_scale
     return first

@@ -21,7 +21,7 @@ from .replacing import require_writable, write_whole
 from .shown import shortened
 from .suffixes import require_suffix
 
-OF_THE_CONSTRUCTOR = "sizes", "activation", "loss_name", "dtype", "seed", "label_smoothing", "init"
+OF_THE_CONSTRUCTOR = "sizes", "activation", "loss_name", "dtype", "seed", "label_smoothing", "init", "scaling"
 
 
 def save(net: MLP, path: str | PathLike[str], training: bool = True) -> None:

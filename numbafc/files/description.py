@@ -1,6 +1,7 @@
 """A network as tensors and a description that JSON can hold, and back: what a file claims is compared with what it holds.
 
-layers.0.weight, layers.0.bias, …       the parameters, by PyTorch's names
+scales                                  the factors of the inputs, if there are any
+layers.0.weight, layers.0.bias, …       the other parameters, by PyTorch's names
 input.mean, input.scale, target.mean, … the standardisation, if there is one
 training.…                              what fit(resume=True) needs: the optimizer's state and others (progress.py)
 """
@@ -37,6 +38,7 @@ def contents(net: MLP, training: bool) -> tuple[dict[str, np.ndarray], dict[str,
         "seed": net.seed,
         "label_smoothing": net.label_smoothing,
         "init": net.init,
+        "scaling": net.scaling,
         "classes": net.classes,
         "features": net.features,
     }
@@ -65,8 +67,9 @@ def restore(description: dict[str, Any], tensors: dict[str, np.ndarray]) -> MLP:
         description["seed"],
         label_smoothing=description.get("label_smoothing", 0.0),
         init=description.get("init", "auto"),
+        scaling=description.get("scaling", False),
     )
-    set_layers(net, *_parameters(description["sizes"], tensors, net.dtype))
+    set_layers(net, *_parameters(description["sizes"], tensors, net.dtype, net.scaling))
     if "input.mean" in tensors:
         net.input_mean, net.input_scale = _standardisation(tensors, "input", net.sizes[:1], net.dtype)
     if "target.mean" in tensors:
@@ -83,12 +86,14 @@ def restore(description: dict[str, Any], tensors: dict[str, np.ndarray]) -> MLP:
     return net
 
 
-def _parameters(described: Any, tensors: dict[str, np.ndarray], dtype: np.dtype) -> tuple[tuple[int, ...], np.ndarray]:
+def _parameters(
+    described: Any, tensors: dict[str, np.ndarray], dtype: np.dtype, scaling: bool
+) -> tuple[tuple[int, ...], np.ndarray]:
     """The sizes, and the parameters that a file holds for all of them: nothing is made before they are seen."""
     if not isinstance(described, list) or len(described) < 2:
         raise ValueError(f"sizes must be a list of 2 or more, got {described!r:.80}")
     sizes = tuple(checks.count("a size", size, 1) for size in described)
-    parts = []
+    parts = [_matching(tensors, "scales", sizes[:1], dtype)] if scaling else []
     for n, (N, T) in enumerate(itertools.pairwise(sizes)):
         for kind, shape in (("weight", (T, N)), ("bias", (T,))):
             parts.append(_matching(tensors, f"layers.{n}.{kind}", shape, dtype).reshape(-1))
@@ -97,7 +102,7 @@ def _parameters(described: Any, tensors: dict[str, np.ndarray], dtype: np.dtype)
 
 def _tensors(net: MLP) -> dict[str, np.ndarray]:
     """The parameters as tensors by PyTorch's names."""
-    return {
+    return ({"scales": net.scales} if net.scaling else {}) | {
         f"layers.{n}.{kind}": tensor
         for n, pair in enumerate(zip(net.weights, net.biases, strict=True))
         for kind, tensor in zip(("weight", "bias"), pair, strict=True)

@@ -9,10 +9,10 @@ from typing import Any
 
 import numpy as np
 
-from ..checks import INT64_END, int64
+from ..checks import INT64_END, choice, int64
 from ..nn import MLP, recipe
 from ..nn.optimizers import OPTIMIZERS, OURS
-from ..nn.progress import UNKNOWN, EpochRecord, Progress
+from ..nn.progress import ENDS, UNKNOWN, EpochRecord, Progress
 from ..nn.recipe import OF_OPTIMIZER, SETTINGS, Recipe, Regularization
 from ..nn.results import no_results
 from ..nn.schedules import SCHEDULES
@@ -52,6 +52,9 @@ def describe(progress: Progress) -> dict[str, Any]:
         "seconds": progress.seconds,
         "best_loss": progress.best_loss,
         "waited": progress.waited,
+        "best_at": progress.best_at,
+        "best_measure": progress.best_measure,
+        "ended": progress.ended,
     }
 
 
@@ -62,6 +65,8 @@ def restore(description: dict[str, Any], held: dict[str, np.ndarray], net: MLP) 
     history = [_record(record) for record in description["history"]]
     if [record.epoch for record in history] != list(range(1, len(history) + 1)):
         raise ValueError("the history's epochs are not 1, 2, 3, …")
+    waited = int64("waited", description["waited"])
+    best = _parameters("best", held, net)
     progress = Progress(
         recipe=settings,
         epochs=epochs,
@@ -76,14 +81,19 @@ def restore(description: dict[str, Any], held: dict[str, np.ndarray], net: MLP) 
         results=_matching("results", held["results"], no_results()),
         seconds=_number("seconds", description["seconds"]),
         best_loss=_number("best_loss", description["best_loss"]),
-        best=_parameters("best", held, net),
-        waited=int64("waited", description["waited"]),
+        best=best,
+        best_at=int64("best_at", description.get("best_at", 0 if best is None else len(history) - waited)),
+        best_measure=_number("best_measure", description.get("best_measure", math.inf)),
+        waited=waited,
         last=_parameters("last", held, net),
         begun=_parameters("begun", held, net),
+        ended=choice("ended", description.get("ended", ""), ENDS),
     )
-    kept = settings.early_stopping is not None, progress.best is not None, progress.last is not None
+    kept = bool(settings.early_stopping or settings.best_epoch), progress.best is not None, progress.last is not None
     if list(kept) != sorted(kept, reverse=True):  # each goes with the one before it
-        raise ValueError("there are parameters of the best epoch without early stopping, or of the last without the best")
+        raise ValueError("there are parameters of a best epoch that nobody asked for, or of the last without the best")
+    if progress.best_at > len(history):
+        raise ValueError(f"best_at is {progress.best_at}, of {len(history)} epochs")
     _require_results(progress)
     return progress
 

@@ -3,8 +3,8 @@
 exp and log are sums of Taylor series, whose coefficients are fractions that anybody can check (series.py); the tail of the
 normal distribution is a polynomial through values of erfc (normal.py). There is no branch, every choice is a
 selection, so a loop over contiguous numbers becomes vectors. float32 is computed in float64 and rounded once: its results
-are within 0.51 units in the last place (ulp), those of float64 within 2 ulp; for the slope of gelu, which has a zero, these
-are units of 1. tests/test_elementwise.py holds them to it, with every float32 there is.
+are within 0.51 units in the last place (ulp), those of float64 within 2 ulp; for the slopes of gelu and mish, which have a
+zero, these are units of 1. tests/test_elementwise.py holds them to it, with every float32 there is.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from numba import types
 from numba.extending import overload
 
 from .._numba import INNER, as_integer, as_real, fma, inner, named
+from .mish import mish_slope_with, mish_with
 from .normal import (
     LONG_END,
     SHORT_END,
@@ -165,6 +166,9 @@ _normal_cdf_long = normal_cdf_with("normal_cdf_long", tail, LONG_END)
 _gelu_short, _gelu_long = gelu_with("gelu_short", short_tail, SHORT_END), gelu_with("gelu_long", tail, LONG_END)
 _gelu_slope_short = gelu_slope_with("gelu_slope_short", short_tail, short_density, SHORT_END)
 _gelu_slope_long = gelu_slope_with("gelu_slope_long", tail, density, LONG_END)
+_mish_short, _mish_long = mish_with("mish_short", _exp_short), mish_with("mish_long", _exp_long)
+_mish_slope_short = mish_slope_with("mish_slope_short", _exp_short)
+_mish_slope_long = mish_slope_with("mish_slope_long", _exp_long)
 
 exp = _for_both("exp", _exp_short, _exp_long, "e^x.")
 log = _for_both("log", _log_short, _log_long, "log x; −∞ at 0, NaN below.")
@@ -179,3 +183,5 @@ gelu = _for_both("gelu", _gelu_short, _gelu_long, "x·Φ(x) (D. Hendrycks, K. Gi
 gelu_slope = _for_both(
     "gelu_slope", _gelu_slope_short, _gelu_slope_long, "The derivative of gelu: Φ(x) + x·e^(−x²/2)/√(2π)."
 )
+mish = _for_both("mish", _mish_short, _mish_long, "x·tanh(log(1 + e^x)) (D. Misra, BMVC 2020).")
+mish_slope = _for_both("mish_slope", _mish_slope_short, _mish_slope_long, "The derivative of mish.")

@@ -6,7 +6,7 @@ from .losses import LOSSES, Loss
 from .mlp import MLP, NetworkGradients
 from .optimizers import OPTIMIZERS, SGD, Adagrad, Adam, AdamW, Optimizer, RMSprop
 from .progress import EpochRecord, History
-from .schedules import SCHEDULES, Constant, Cosine, OneCycle, OnPlateau, Schedule, Step
+from .schedules import SCHEDULES, Constant, Cosine, CosLog4, OneCycle, OnPlateau, Schedule, Step
 
 __all__ = [
     "ACTIVATIONS",
@@ -20,6 +20,7 @@ __all__ = [
     "Adam",
     "AdamW",
     "Constant",
+    "CosLog4",
     "Cosine",
     "EpochRecord",
     "History",

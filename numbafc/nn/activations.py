@@ -4,8 +4,8 @@ All is done in place, so arrays of float32 and float64 are taken, of any shape a
 nobody may write is a ValueError.
 
 An activation is two functions of one number: φ, and its derivative, which most can tell from h, so that a network keeps h
-alone; gelu and silu need y, and a network keeps their slopes besides. One kernel for each serves whole networks and single
-arrays, so that both have the same bits.
+alone; gelu, silu and mish need y, and a network keeps their slopes besides. One kernel for each serves whole networks and
+single arrays, so that both have the same bits.
 """
 
 from __future__ import annotations
@@ -196,5 +196,6 @@ ACTIVATIONS = {
         # gelu: y·Φ(y), Φ of the standard normal distribution (D. Hendrycks, K. Gimpel, 2016); φ' = Φ(y) + y·e^{−y²/2}/√(2π)
         _activation("gelu", elementwise.gelu, elementwise.gelu_slope, gain=2, in_h=False),
         _activation("silu", _silu, _silu_slope, gain=2, in_h=False),
+        _activation("mish", elementwise.mish, elementwise.mish_slope, gain=2, in_h=False),
     )
 }

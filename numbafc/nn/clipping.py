@@ -97,6 +97,13 @@ def sample_squares(deltas: list[np.ndarray], H: list[np.ndarray]) -> np.ndarray:
     return total
 
 
+def with_squares(squares: np.ndarray, A: np.ndarray) -> np.ndarray:
+    """squares[s] + Σ_i A[i,s]², one after the other, of A: (N, B)."""
+    total = squares.copy()
+    _add_squares(A, total)
+    return total
+
+
 def sample_factors(squares: np.ndarray, longest: float) -> np.ndarray:
     """What makes each sample's gradient no longer than `longest`, (B,)."""
     return np.array([factor(square, longest) for square in squares])

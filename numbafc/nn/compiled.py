@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import abc
+from collections.abc import Iterable
 from dataclasses import fields
-from typing import Any, NamedTuple, Protocol
+from typing import Any, ClassVar, NamedTuple, Protocol
 
 import numpy as np
 
 from .. import checks
 from .._numba import Kernel
 from ..kernels import border
-from ..kernels.epilogue import Epilogue
+from ..kernels.epilogue import LENGTH_OF_SETTINGS, Epilogue
 from . import updates
 from .updates import Hyperparameters
 
@@ -62,6 +63,7 @@ class CompiledOptimizer(abc.ABC):
     """An optimizer whose update is compiled; subclasses are dataclasses of settings, checked when they are made."""
 
     learning_rate: float
+    scale_free: ClassVar[bool] = True  # c times all gradients, and c·ε, are the same steps
 
     def __post_init__(self) -> None:
         for setting in fields(self):  # type: ignore[arg-type]
@@ -88,6 +90,17 @@ class CompiledOptimizer(abc.ABC):
 
         Raises TypeError or ValueError before anything is written.
         """
+        self.update_spans(parameters, gradients, state, [slice(None)], None)
+
+    def update_spans(
+        self,
+        parameters: np.ndarray,
+        gradients: np.ndarray,
+        state: dict[str, Any],
+        spans: Iterable[slice],
+        factors: np.ndarray | None,
+    ) -> None:
+        """One step, each span of the flat parameters with its own row of factors (rates.py). Errors as in update."""
         step = self.compiled()
         needed = [*step.states, *(["powers"] if step.powers else [])]
         if not isinstance(state, dict) or not set(needed) <= set(state):
@@ -100,9 +113,11 @@ class CompiledOptimizer(abc.ABC):
         g = border.to_read("gradients", gradients, parameters)
         powers = _powers(state["powers"]) if step.powers else np.ones(2)
         border.no_shared_memory({**written, "powers": powers}, {"gradients": gradients})
-        settings = updates.settings_for(step.numbers, self.learning_rate, powers, in_order[0].dtype)
+        settings = updates.settings_for(step.numbers, self.learning_rate, powers, in_order[0].dtype, factors)
         none = np.empty(0, settings.dtype)
         theta, first, second = [*in_order, none, none][:3]
-        step.update.unchecked(theta, g, first, second, settings)
+        for row, part in enumerate(spans):
+            own = settings[updates.place_of(settings, row) :][:LENGTH_OF_SETTINGS]
+            step.update.unchecked(theta[part], g[part], first[part], second[part], own)
         for numbers, array in zip(in_order, written.values(), strict=True):
             border.put_back(numbers, array)

@@ -20,6 +20,8 @@ from .compiled import Compiled
 from .losses import Loss
 from .memory import places, workspace_for_run
 from .minibatch import minibatches
+from .network import count_parameters
+from .rates import NONE
 from .recipe import Regularization
 from .results import COUNT, DONE, REFUSED
 from .run import Choices, Data, Run, Scratch, minibatch_types
@@ -32,11 +34,13 @@ def _in_order(data: Data) -> Data:
     return Data(*map(border.in_order, data))
 
 
-def _refuse_unfit(sizes: tuple[int, ...], parameters: np.ndarray, states: list[np.ndarray], loss: Loss, data: Data) -> None:
+def _refuse_unfit(
+    sizes: tuple[int, ...], parameters: np.ndarray, states: list[np.ndarray], loss: Loss, data: Data, needed: int
+) -> None:
     """Every length and class that the loops rely on. Raises TypeError or ValueError."""
     if parameters.dtype not in DTYPES:
         raise TypeError(f"parameters must be float32 or float64, got {parameters.dtype!s:.40}; a network's own are")
-    samples, classifies, needed = len(data.rows), loss.classifies, sum(N * T + T for N, T in itertools.pairwise(sizes))
+    samples, classifies = len(data.rows), loss.classifies
     lengths = {
         "parameters": (parameters, [needed]),
         **{f"a state of the optimizer ({n})": (state, [needed]) for n, state in enumerate(states)},
@@ -84,11 +88,13 @@ class Engine:
         data: Data,
         batch_size: int,
         regularization: Regularization,
+        scaling: bool = False,
+        factors: np.ndarray = NONE,
     ) -> None:
         data, held = _in_order(data), [state[name] for name in optimizer.states]
-        _refuse_unfit(sizes, parameters, held, loss, data)
+        _refuse_unfit(sizes, parameters, held, loss, data, count_parameters(sizes, scaling))
         dtype, B = parameters.dtype, min(checks.int64("batch_size", batch_size, 1), len(data.rows))
-        layers, length = places(sizes, B, not activation.in_h, regularization)
+        layers, length = places(sizes, B, not activation.in_h, regularization, scaling)
         parts = parts_of(sizes, B)
         self.batch_size, self.data, self.optimizer = B, data, optimizer.numbers
         self.steps_a_call = max(1, int(CALL // (6 * parameters.size * B)))
@@ -98,9 +104,10 @@ class Engine:
         memory, packing = aligned(length, dtype), aligned(workspace_for_run(sizes, B) * parts, dtype)
         memory[:] = 0
         self.run = Run(pointers, layers, parameters, first, second, memory, packing)
-        factors, losses, of_loss = (aligned(whole_lines(size), dtype) for size in (B, B, 2 * B))
-        sums, answers = np.empty(3 * B + clipping.LANES), np.zeros(parts, np.int64)
-        self.scratch = Scratch(np.zeros(LENGTH_OF_SETTINGS, dtype), factors, losses, of_loss, sums, answers)
+        of_samples, losses, of_loss = (aligned(whole_lines(size), dtype) for size in (B, B, 2 * B))
+        sums, answers = np.empty(max(3 * B + clipping.LANES, sizes[0])), np.zeros(parts, np.int64)
+        settings = np.zeros(len(factors) * LENGTH_OF_SETTINGS, dtype)
+        self.scratch = Scratch(settings, factors, of_samples, losses, of_loss, sums, answers)
         epilogues = int(activation.forward), int(activation.backward), int(optimizer.epilogue)
         self.choices = Choices(B, parts, *epilogues, regularization.seed, *regularization.numbers)
         self._minibatches = _parallel if parts > 1 else _serial

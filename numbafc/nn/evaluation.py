@@ -64,23 +64,28 @@ def probabilities(net: Network, X: Any) -> np.ndarray:
     return Y
 
 
-def mean_loss(net: Network, rows: np.ndarray, targets: np.ndarray, weight: np.ndarray | None) -> float:
-    """The weighted mean of the samples' losses. targets: in their own units."""
+def mean_loss(
+    net: Network, rows: np.ndarray, targets: np.ndarray, weight: np.ndarray | None, Y: np.ndarray | None = None
+) -> float:
+    """The weighted mean of the samples' losses. targets: in their own units. Y: the outputs, if they are there."""
     run, targets = LOSSES[net.loss_name], samples.standardised(net, targets)
     losses = np.empty(len(rows))
     for first in range(0, len(rows), CHUNK):
         part = slice(first, first + CHUNK)
-        Y = passes.outputs(net, net.columns(rows[part]))
-        losses[part] = run.per_sample(Y, targets[part], net.label_smoothing)
+        outputs_ = passes.outputs(net, net.columns(rows[part])) if Y is None else Y[part].T
+        losses[part] = run.per_sample(outputs_, targets[part], net.label_smoothing)
     with np.errstate(all="ignore"):  # a loss may be infinite
         if weight is None:
             return portable.total(losses) / len(losses)
         return float(np.float64(portable.total(losses * weight)) / portable.total(weight))
 
 
-def score(net: Network, rows: np.ndarray, targets: np.ndarray) -> float:
-    """Accuracy for classes, and over all labels; else R² = 1 − Σ(y − ŷ)²/Σ(y − ȳ)², over all outputs."""
-    Y = outputs(net, rows)
+def score(net: Network, rows: np.ndarray, targets: np.ndarray, Y: np.ndarray | None = None) -> float:
+    """Accuracy for classes, and over all labels; else R² = 1 − Σ(y − ŷ)²/Σ(y − ȳ)², over all outputs.
+
+    Y: the outputs, if they are there.
+    """
+    Y = outputs(net, rows) if Y is None else Y
     if LOSSES[net.loss_name].classifies:
         return float(np.mean(Y.argmax(axis=1) == targets))
     if net.loss_name == "binary_cross_entropy":

@@ -30,8 +30,11 @@ _product, _phi = call_pointer(product_types), call_pointer(activation_types)
 
 
 @inner
-def _prepared(rows, mean, scale, X):
-    """How many of the inputs, rows: (B, N), are not finite. X: (N·B,), for them as columns, standardised if need be."""
+def _prepared(rows, mean, scale, scales, X):
+    """How many of the inputs, rows: (B, N), are not finite. X: (N·B,), for them as columns, standardised if need be.
+
+    scales: the factors of the inputs, or none.
+    """
     (B, N), bad = rows.shape, 0
     for s in range(B):
         for i in range(N):
@@ -42,26 +45,30 @@ def _prepared(rows, mean, scale, X):
         for i in range(N):
             for s in range(B):
                 X[i * B + s] = (X[i * B + s] - mean[i]) / scale[i]
+    for i in range(len(scales)):
+        for s in range(B):
+            X[i * B + s] *= scales[i]
     return bad
 
 
 def _types(real):
     reals, numbers = flat_in(real), flat_in(intp)
-    return array_in(real, 2), reals, numbers, reals, reals, flat(real), flat(real), flat(real), numbers, intp
+    return array_in(real, 2), reals, numbers, reals, reals, flat(real), flat(real), flat(real), numbers, intp, intp
 
 
 @kernel(_types, parallel=False)
-def _forward(rows, parameters, sizes, mean, scale, Y, memory, workspace, pointers, flags):
+def _forward(rows, parameters, sizes, mean, scale, Y, memory, workspace, pointers, flags, scales):
     """Y: (B·T,), the outputs of rows: (B, N). memory: for two layers' H.
 
-    flags: of a product, with the epilogue of φ, or WITH_BIAS, and φ is a pass.
+    flags: of a product, with the epilogue of φ, or WITH_BIAS, and φ is a pass. scales: how many factors of the inputs the
+    parameters begin with.
 
     Returns 0, or how much workspace a product needs, or why nothing was done.
     """
     any_size, hidden = flags & ANY_SIZE, flags & ~ANY_SIZE
-    B, last, w, half = rows.shape[0], len(sizes) - 2, 0, len(memory) // 2
+    B, last, w, half = rows.shape[0], len(sizes) - 2, scales, len(memory) // 2
     none, workspace = span(memory, 0, 0), span(workspace, 0, len(workspace))  # as products take them
-    if _prepared(rows, mean, scale, span(memory, 0, half)) > 0:
+    if _prepared(rows, mean, scale, span(parameters, 0, scales), span(memory, 0, half)) > 0:
         return NOT_FINITE
     for layer in range(last + 1):
         N, T, at, to = sizes[layer], sizes[layer + 1], layer % 2 * half, (layer + 1) % 2 * half
@@ -120,7 +127,8 @@ def outputs(net: Network, rows: Any) -> np.ndarray | None:
         mean = scale = none
     elif not len(mean) == len(scale) == sizes[0]:
         return None
-    if net.parameters.size != parameters:
+    scales = sizes[0] if net.scaling else 0
+    if net.parameters.size != parameters + scales:
         return None
     if B * largest >= PARALLEL_READING:  # work for several threads, perhaps
         if get_num_threads() > 1:
@@ -129,7 +137,7 @@ def outputs(net: Network, rows: Any) -> np.ndarray | None:
     Y, memory = np.empty((B, sizes[-1]), dtype), np.empty(2 * half * B, dtype)
     while True:
         workspace = workspaces.of(dtype)[1]
-        told = lengths, mean, scale, Y.reshape(-1), memory, workspace, pointers, flags
+        told = lengths, mean, scale, Y.reshape(-1), memory, workspace, pointers, flags, scales
         try:
             answer = entry(rows, net.parameters, *told)
         except TypeError:  # arrays that are not aligned

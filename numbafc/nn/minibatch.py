@@ -18,9 +18,9 @@ from .._numba import inlined, inner, noinline
 from ..kernels.target import PARALLEL, PARALLEL_GATHER
 from ..kernels.vector import call_pointer, gather, matrix, span
 from . import clipping, dropout
-from .layer_steps import LOSS, forward_rows, input_rows, update_rows, weight_rows
+from .layer_steps import LOSS, forward_rows, input_rows, scale_columns, update_rows, weight_rows
 from .losses import loss_types
-from .memory import GRADIENT, layer_at
+from .memory import layer_at
 from .results import DONE, HITS, LOSS_SUM, REFUSED, SAMPLES, WEIGHT
 from .updates import prepare_step
 
@@ -28,15 +28,19 @@ _loss_kernel = call_pointer(loss_types)
 
 
 @inner
-def _gather(rows, mean, scale, chosen, s0, s1, memory):
-    """Rows s0…s1 of H₀: the samples of a batch, standardised."""
+def _gather(rows, mean, scale, chosen, s0, s1, run):
+    """Rows s0…s1 of H₀: the samples of a batch, standardised; and of s ⊙ H₀, if there are factors of the inputs."""
     noinline()
-    N = rows.shape[1]
+    N, memory, z = rows.shape[1], run.memory, layer_at(run.layers, 0).scaled
     gather(rows, span(chosen, s0, s1), span(memory, s0 * N, s1 * N))
     for s in range(s0, s1 if mean.size > 0 else s0):
         sample = span(memory, s * N, (s + 1) * N)
         for i in range(N):
             sample[i] = (sample[i] - mean[i]) / scale[i]
+    for s in range(s0, s1 if z > 0 else s0):
+        sample, scaled = span(memory, s * N, (s + 1) * N), span(memory, z + s * N, z + (s + 1) * N)
+        for i in range(N):
+            scaled[i] = sample[i] * run.parameters[i]
 
 
 @inlined
@@ -53,14 +57,14 @@ def _weigh(weight, chosen, factors):
 @inlined
 def _forward(data, run, scratch, chosen, choices, step):
     """H₀, and H of every layer."""
-    B, parts, memory = len(chosen), choices.parts, run.memory
+    B, parts = len(chosen), choices.parts
     rows, mean, scale, answers = data.rows, data.mean, data.scale, scratch.answers
     if parts > 1 and rows.shape[1] * B >= PARALLEL_GATHER:
         for p in prange(parts):
-            _gather(rows, mean, scale, chosen, B * p // parts, B * (p + 1) // parts, memory)
+            _gather(rows, mean, scale, chosen, B * p // parts, B * (p + 1) // parts, run)
     else:
-        _gather(rows, mean, scale, chosen, 0, B, memory)
-    threshold, kept = dropout.limit(choices.dropout), memory.dtype.type(1 / (1 - choices.dropout))
+        _gather(rows, mean, scale, chosen, 0, B, run)
+    threshold, kept = dropout.limit(choices.dropout), run.memory.dtype.type(1 / (1 - choices.dropout))
     epilogue, seed = choices.forward, choices.seed
     for depth in range(len(run.layers)):
         layer, key = layer_at(run.layers, depth), dropout.stream(seed, step, depth)
@@ -116,9 +120,15 @@ def _clip_samples(layers, memory, B, longest, factors, sums):
         if depth > 0:
             clipping.add_squares(matrix(memory, layer.X, layer.N, B, B), of_x)
         else:
-            clipping.add_squares(matrix(memory, layer.X, B, layer.N, layer.N).T, of_x)
+            clipping.add_squares(matrix(memory, layer.scaled, B, layer.N, layer.N).T, of_x)
         for s in range(B):
             total[s] += of_dy[s] * (of_x[s] + 1)
+    layer = layer_at(layers, 0)
+    if layer.scaled != layer.X:  # of a sample ds is x ⊙ dX
+        for i in range(layer.N):
+            for s in range(B):
+                memory[layer.dX + i * B + s] *= memory[layer.X + s * layer.N + i]
+        clipping.add_squares(matrix(memory, layer.dX, layer.N, B, B), total)
     for s in range(B):
         factors[s] *= memory.dtype.type(clipping.factor(total[s], longest))
     for depth in range(len(layers)):
@@ -126,20 +136,31 @@ def _clip_samples(layers, memory, B, longest, factors, sums):
         _scale_columns(span(memory, layer.dY, layer.dY + layer.T * B), B, factors)
 
 
+@inner
+def _parameter_rows(run, update, waits, scratch, again, depth, B, part, parts):
+    """Rows of dW and db of a layer; or columns of the first one, which comes again where inputs have factors."""
+    if again:
+        scale_columns(run, waits, scratch.settings, scratch.sums, part, parts)
+        return 0
+    return weight_rows(run, update, waits, scratch.settings, depth, B, part, parts)
+
+
 @inlined
 def _backward(run, scratch, B, choices):
     """From dY of the last layer: of each layer dX, then dW and db, and, unless that has to wait, the update.
 
-    Where samples' gradients are clipped, all dX come before the first dW.
+    Where samples' gradients are clipped, all dX come before the first dW. With factors of the inputs the first layer comes
+    once more at the end.
     """
-    layers, parts, answers, settings = run.layers, choices.parts, scratch.answers, scratch.settings
+    layers, parts, answers = run.layers, choices.parts, scratch.answers
     clips, waits, back, update = choices.clip_sample_norm > 0, choices.clip_norm > 0, choices.backward, choices.update
-    depths, rounds = len(layers), 2 if clips else 1  # through the layers
-    for n in range(rounds * depths):
-        depth = depths - 1 - n % depths
+    depths, rounds, scales = len(layers), 2 if clips else 1, int(layer_at(layers, 0).scaled > 0)  # through the layers
+    for n in range(rounds * depths + scales):
+        again = n == rounds * depths
+        depth = 0 if again else depths - 1 - n % depths
         layer = layer_at(layers, depth)
         split = parts > 1 and layer.N * layer.T * B >= PARALLEL
-        if depth > 0 and n < depths:
+        if n < depths and (depth > 0 or (clips and scales > 0)):
             if split:
                 for p in prange(parts):
                     answers[p] += input_rows(run, back, depth, B, p, parts)
@@ -151,18 +172,27 @@ def _backward(run, scratch, B, choices):
         if n >= (rounds - 1) * depths:
             if split:
                 for p in prange(parts):
-                    answers[p] += weight_rows(run, update, waits, settings, depth, B, p, parts)
+                    answers[p] += _parameter_rows(run, update, waits, scratch, again, depth, B, p, parts)
             else:
-                answers[0] += weight_rows(run, update, waits, settings, depth, B, 0, 1)
+                answers[0] += _parameter_rows(run, update, waits, scratch, again, depth, B, 0, 1)
 
 
 @inlined
 def _update(run, scratch, longest):
     """The step that had to wait: of all gradients, no longer than `longest`."""
-    g = run.layers[0, GRADIENT]
+    first, settings = layer_at(run.layers, 0), scratch.settings
+    g = first.gradient - first.W  # W's place is behind the factors of the inputs
     gradients = span(run.memory, g, g + len(run.parameters))
     clipping.shorten(gradients, longest, scratch.sums)
-    update_rows(run, scratch.settings, 0, len(run.parameters), gradients)
+    if len(scratch.rates) == 1:
+        update_rows(run, settings, 0, 0, len(run.parameters), gradients)
+        return
+    update_rows(run, settings, 0, 0, first.W, span(gradients, 0, first.W))
+    for depth in range(len(run.layers)):
+        layer = layer_at(run.layers, depth)
+        w, b = layer.W, layer.W + layer.T * layer.N
+        update_rows(run, settings, 2 * depth + 1, w, b, span(gradients, w, b))
+        update_rows(run, settings, 2 * depth + 2, b, b + layer.T, span(gradients, b, b + layer.T))
 
 
 def minibatches(memory, data, run, scratch, order, rates, choices, optimizer, powers, steps, results):
@@ -190,7 +220,7 @@ def minibatches(memory, data, run, scratch, order, rates, choices, optimizer, po
         results[SAMPLES] += B
         if choices.clip_sample_norm == 0:
             _scale_outputs(run, B, factors)
-        prepare_step(optimizer, rates[n], powers, scratch.settings)
+        prepare_step(optimizer, rates[n], powers, scratch.rates, scratch.settings)
         _backward(run, scratch, B, choices)
         if choices.clip_norm > 0:
             _update(run, scratch, choices.clip_norm)

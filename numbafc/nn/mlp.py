@@ -11,22 +11,28 @@ import numpy as np
 from .. import checks
 from . import evaluation, passes, recipe, samples
 from .attributes import REAL_LOSSES
-from .names import OptimizerName, ScheduleName
+from .course import Callback, moment_after
+from .names import EpochMeasure, OptimizerName, ScheduleName
 from .network import Network
 from .optimizers import Optimizer
 from .progress import History, Progress, begin, resumed
 from .recipe import SETTINGS, Regularization, usual
 from .schedules import Schedule
-from .training import Callback, callback_functions, train
+from .training import callback_functions, train
 
 
 class NetworkGradients(NamedTuple):
-    """The loss and its gradient. `parameters` is flat, like MLP.parameters; weights and biases are views into it."""
+    """The loss and its gradient. `parameters` is flat, like MLP.parameters; weights, biases, scales are views into it."""
 
     loss: float
     parameters: np.ndarray
     weights: list[np.ndarray]
     biases: list[np.ndarray]
+
+    @property
+    def scales(self) -> np.ndarray:
+        """The gradient of the inputs' factors, (N,); empty without scaling."""
+        return self.parameters[: self.parameters.size - sum(A.size for A in (*self.weights, *self.biases))]
 
 
 class MLP(Network):
@@ -39,10 +45,12 @@ class MLP(Network):
     settings give the same bits. label_smoothing: ε from 0 to below 1, for "cross_entropy": the target is (1 − ε) for the
     class, and ε/T more for each of the T classes (C. Szegedy et al., CVPR 2016). init: of the weights, "he_normal",
     "xavier_uniform" and so on (see initializers.py); "auto" is normal with variance 2/N for relu and its relatives, else
-    1/N; biases begin at 0.
+    1/N; biases begin at 0. With "ntp" weights have variance 1/N, biases 1, and the last layer is 0. scaling: h_0 = s ⊙ x,
+    with a factor s for each input, which is trained and begins at 1.
 
-    parameters: one flat array, for each layer W (T, N) in row-major order, then b (T,). weights, biases: lists of views
-    into it; change a layer with net.weights[0][:] = W, or net.weights[0] = W, which copies as well.
+    parameters: one flat array, with scaling s (N,), then for each layer W (T, N) in row-major order and b (T,). scales,
+    weights, biases: a view, and lists of views, into it; change a layer with net.weights[0][:] = W, or net.weights[0] = W,
+    which copies as well.
     input_mean, input_scale: (features,) or None; inputs are standardised with them first (see standardize).
     target_mean, target_scale: (T,) or None; likewise for real targets.
     classes, features: names of the outputs and of the inputs, for people and files, or None.
@@ -104,6 +112,11 @@ class MLP(Network):
         dropout: float = usual(0.0),
         clip_norm: float | None = usual(None),
         clip_sample_norm: float | None = usual(None),
+        drop_last: bool = usual(False),
+        best_epoch: EpochMeasure | None = usual(None),  # noqa: B008
+        rate_factors: tuple[float, float, float] = usual((1.0, 1.0, 1.0)),
+        ntp: bool = usual(False),
+        time_limit: float | None = None,
         resume: bool = False,
     ) -> History:
         """Train on X: (samples, features) and y: (samples,) class indices, or reals (samples, T), (samples,) where T = 1.
@@ -112,6 +125,7 @@ class MLP(Network):
         learning_rate   of an optimizer's name, if not the default
         schedule        of the learning rate: a name of SCHEDULES or an instance
         batch_size      samples in a minibatch; the last one has fewer
+        drop_last       leave it out, if it has; fewer samples than batch_size are one minibatch
         shuffle         in a new order each epoch
         validation      (X, y) to measure after each epoch, or (X, y, weights), whose loss is weighted. A loss that is NaN
                         is no better than another
@@ -124,12 +138,21 @@ class MLP(Network):
         clip_sample_norm    of each sample's gradient, before their mean
         early_stopping  end after so many epochs whose loss, of validation if given, was no less than the best; the
                         parameters are then the best epoch's
+        best_epoch      keep the parameters of the epoch with the best "loss", or "score", of validation, of equal ones the
+                        last; with early_stopping these, too
+        rate_factors    what the learning rate is times for the scales, the weights and the biases; 0 leaves them alone
+        ntp             train as in the neural tangent parametrisation, W x/√N + b: for weights of N inputs the rate is
+                        1/√N times as large, that of SGD 1/N times, with ε and the L2 coefficient that go with it
+                        (rates.py). Weights begin so with init="ntp". Clipping is of gradients as they are
+        time_limit      seconds from the call, after which no further epoch begins: the last one is finished, and history's
+                        `ended` is "time_limit". The schedule is not bent to it: one that knows its end is cut off, as by
+                        Ctrl-C, and resume goes on with the bits of a run without a limit
         callbacks       called with each epoch's EpochRecord; a true result ends the training
         resume          go on with the fit that was interrupted, here or in the file this network is from, or to more
                         epochs: the bits are those of a run without a break. The data must be the same, and validation
                         where early stopping or the schedule looks at it; epochs is the number in all, if left out that
                         run's; other settings are that run's, and refused if they are given and are others. Schedules
-                        that know their end, "cosine" and "one_cycle", refuse more epochs
+                        that know their end, "cosine", "one_cycle" and "coslog4", refuse more epochs
 
         Without resume a second fit goes on from the parameters as they are, and with the next orders of samples; all else
         begins anew: the optimizer's state, the schedule, early stopping, and the sequence of dropout.
@@ -140,7 +163,7 @@ class MLP(Network):
         """
         if not self.parameters.flags.writeable:
             raise ValueError("the parameters are read-only and cannot be trained; train a copy.deepcopy of the network")
-        settings = recipe.given(locals())
+        settings, until = recipe.given(locals()), moment_after(time_limit)
         wanted = settings.pop("epochs", None)
         asked = recipe.make(**settings, label_smoothing=self.label_smoothing, seed=self.seed)
         functions = callback_functions(callbacks)
@@ -151,7 +174,7 @@ class MLP(Network):
             progress = resumed(self.training, asked, settings, wanted, given, held_out)
         else:
             progress = begin(self, asked, SETTINGS["epochs"].default if wanted is None else wanted, given, held_out)
-        return train(self, given, progress, keep=self._keep, validation=held_out, callbacks=functions)
+        return train(self, given, progress, keep=self._keep, validation=held_out, callbacks=functions, until=until)
 
     def was_trained_on(self, X: Any, y: Any, sample_weight: Any = None, class_weight: Any = None) -> bool:
         """Tell whether these are, all, in this order and with these weights, the samples of the training in `training`."""

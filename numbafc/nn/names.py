@@ -8,11 +8,12 @@ from __future__ import annotations
 from typing import Literal
 
 ActivationName = Literal[
-    "identity", "relu", "tanh", "sigmoid", "leaky_relu", "elu", "selu", "softplus", "gelu", "silu"
+    "identity", "relu", "tanh", "sigmoid", "leaky_relu", "elu", "selu", "softplus", "gelu", "silu", "mish"
 ]  # ACTIVATIONS
 LossName = Literal["cross_entropy", "binary_cross_entropy", "mse", "mae", "huber", "poisson"]  # LOSSES
+EpochMeasure = Literal["loss", "score"]  # by which fit keeps the best epoch
 OptimizerName = Literal["sgd", "adam", "adamw", "rmsprop", "adagrad"]  # OPTIMIZERS
-ScheduleName = Literal["constant", "step", "cosine", "one_cycle", "on_plateau"]  # SCHEDULES
+ScheduleName = Literal["constant", "step", "cosine", "one_cycle", "on_plateau", "coslog4"]  # SCHEDULES
 InitializerName = Literal[
-    "auto", "he_normal", "he_uniform", "lecun_normal", "lecun_uniform", "xavier_normal", "xavier_uniform"
+    "auto", "he_normal", "he_uniform", "lecun_normal", "lecun_uniform", "xavier_normal", "xavier_uniform", "ntp"
 ]  # INITIALIZERS

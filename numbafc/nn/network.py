@@ -23,6 +23,7 @@ from .views import Views
 class Network:
     """The layers h_l = φ(W_l h_{l−1} + b_l), the last without φ, and what belongs to them. mlp.py documents each of it."""
 
+    scaling = False  # networks that older versions pickled have none
     seed = Seed()
     input_mean, input_scale = Standardisation("input", "mean"), Standardisation("input", "scale")
     target_mean, target_scale = Standardisation("target", "mean"), Standardisation("target", "scale")
@@ -39,6 +40,7 @@ class Network:
         *,
         label_smoothing: float = 0.0,
         init: InitializerName = "auto",
+        scaling: bool = False,
     ) -> None:
         self.sizes = tuple(checks.count(f"sizes[{n}]", size, 1) for n, size in enumerate(sizes))
         if len(self.sizes) < 2:
@@ -56,12 +58,13 @@ class Network:
             raise ValueError(f"label_smoothing goes with the loss 'cross_entropy', got it with {loss!r}; leave it out")
         checks.choice("init", init, initializers.INITIALIZERS)
         self.init: InitializerName = init
+        self.scaling = checks.flag("scaling", scaling)
         self._parameters = self._initial()
         self.order = shuffles(self.seed)
 
     def _initial(self) -> np.ndarray:
         """Parameters as they are before any training. Raises MemoryError."""
-        count = sum(T * N + T for N, T in itertools.pairwise(self.sizes))
+        count = count_parameters(self.sizes, self.scaling)
         try:
             parameters = np.zeros(count, self.dtype)
         except (ValueError, OverflowError, MemoryError):
@@ -69,14 +72,19 @@ class Network:
                 f"layers of these sizes have {checks.shown(count)} parameters, which fit in no memory; make them smaller"
             ) from None
         rng = np.random.default_rng(self.seed)
-        for W in self.views(parameters)[0]:
-            initializers.fill(W, self.init, ACTIVATIONS[self.activation].gain, rng)
+        parameters[: self.sizes[0] if self.scaling else 0] = 1
+        initializers.fill_layers(list(self.layers(parameters)), self.init, ACTIVATIONS[self.activation].gain, rng)
         return parameters
 
     @property
     def parameters(self) -> np.ndarray:
-        """All weights and biases, flat. The array itself: net.parameters[:] = … changes the network."""
+        """All scales, weights and biases, flat. The array itself: net.parameters[:] = … changes the network."""
         return self._parameters
+
+    @property
+    def scales(self) -> np.ndarray:
+        """The factor s of each input, (N,), a view into parameters; empty without scaling."""
+        return self._parameters[: self.sizes[0] if self.scaling else 0]
 
     @property
     def weights(self) -> list[np.ndarray]:
@@ -95,14 +103,15 @@ class Network:
 
     def layers(self, flat: np.ndarray) -> Iterator[tuple[np.ndarray, np.ndarray]]:
         """W (T, N) and b (T,) of each layer, views into a flat array that is laid out like `parameters`."""
-        w, N = 0, self.sizes[0]
+        N = self.sizes[0]
+        w = N if self.scaling else 0
         for T in self.sizes[1:]:
             b = w + T * N
             yield flat[w:b].reshape(T, N), flat[b : b + T]
             w, N = b + T, T
 
     def columns(self, X: np.ndarray) -> np.ndarray:
-        """Rows of samples as the columns the first layer takes, standardised."""
+        """Rows of samples as columns, standardised: what the first layer takes, or what scales are multiplied with."""
         if self.input_mean is not None and self.input_scale is not None:
             X = (X - self.input_mean) / self.input_scale
         return X.T
@@ -112,6 +121,11 @@ class Network:
             f"{type(self).__name__}({list(self.sizes)}, activation={self.activation!r}, loss={self.loss_name!r}, "
             f"dtype={self.dtype.name!r}, seed={self.seed})"
         )
+
+
+def count_parameters(sizes: Sequence[int], scaling: bool) -> int:
+    """How many parameters layers of these sizes have, with a factor for each input or without."""
+    return sum(T * N + T for N, T in itertools.pairwise(sizes)) + (sizes[0] if scaling else 0)
 
 
 def set_layers(net: Network, sizes: tuple[int, ...], parameters: np.ndarray) -> None:

@@ -13,7 +13,7 @@ there is rounds to itself), and many processors take far longer for such numbers
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 
@@ -37,6 +37,7 @@ class SGD(CompiledOptimizer):
     learning_rate > 0, 0 ≤ momentum < 1, weight_decay ≥ 0. Raises TypeError or ValueError.
     """
 
+    scale_free: ClassVar[bool] = False
     learning_rate: float = 0.01
     momentum: float = 0.0
     nesterov: bool = False

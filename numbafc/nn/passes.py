@@ -15,7 +15,7 @@ from .recipe import Regularization
 
 def outputs(net: Network, X: np.ndarray) -> np.ndarray:
     """The last layer's outputs, (T, B), from X: (N, B)."""
-    last, H = len(net.sizes) - 2, X
+    last, H = len(net.sizes) - 2, scaled(net, X)
     for layer, (W, b) in enumerate(net.layers(net.parameters)):
         H = forward(W, H, b)
         if layer < last:
@@ -23,10 +23,19 @@ def outputs(net: Network, X: np.ndarray) -> np.ndarray:
     return H
 
 
+def scaled(net: Network, X: np.ndarray) -> np.ndarray:
+    """What the first layer takes, (N, B): s ⊙ X where inputs have factors, else X."""
+    if not net.scaling:
+        return X
+    with np.errstate(all="ignore"):  # they may be infinite
+        return X * net.scales[:, np.newaxis]
+
+
 def training_pass(
     net: Network, X: np.ndarray, regularization: Regularization, step: int
 ) -> tuple[list[np.ndarray], list[np.ndarray]]:
     """All h_l with dropout, from X: (N, B), and what the chain rule needs of each: h_l itself, or its slopes."""
+    X = scaled(net, X)
     activation, H, kept = ACTIVATIONS[net.activation], [X], [X]
     with_slopes = regularization.dropout > 0 or not activation.in_h
     for layer, (W, b) in enumerate(net.layers(net.parameters)):
@@ -55,6 +64,19 @@ def backward_pass(net: Network, H: list[np.ndarray], kept: list[np.ndarray], dY:
     return deltas
 
 
+def scale_gradients(net: Network, gradients: np.ndarray) -> None:
+    """From G = dY Xᵀ where the flat gradients have that of the first W, X without factors, this gradient and ds.
+
+    Since Y = W (s ⊙ X) + b, dW = dY (s ⊙ X)ᵀ has the elements G[t,i]·s[i], and ds[i] = Σ_t W[t,i]·G[t,i]: no dX is needed.
+    """
+    G, W, ds = net.views(gradients)[0][0], net.weights[0], np.zeros(net.sizes[0])
+    with np.errstate(all="ignore"):
+        for t in range(len(W)):
+            ds += W[t].astype(np.float64) * G[t].astype(np.float64)
+        G *= net.scales
+        gradients[: len(ds)] = ds
+
+
 def step_gradients(
     net: Network,
     X: np.ndarray,
@@ -69,7 +91,8 @@ def step_gradients(
     weight: w, over their mean in all that is trained on (see samples.Samples.relative); None stands for 1.
     """
     loss, smoothing = LOSSES[net.loss_name], regularization.label_smoothing
-    H, kept = training_pass(net, net.columns(X), regularization, step)
+    inputs = net.columns(X)
+    H, kept = training_pass(net, inputs, regularization, step)
     factors = (np.full(len(X), 1 / len(X)) if weight is None else weight / len(X)).astype(net.dtype)
     losses = loss.per_sample(H[-1], targets, smoothing).astype(np.float64)
     value = float(np.cumsum(losses * factors)[-1])
@@ -77,13 +100,17 @@ def step_gradients(
     if regularization.clip_sample_norm:
         deltas = backward_pass(net, H, kept, dY)
         squares = clipping.sample_squares(deltas, H[:-1])
+        if net.scaling:  # of a sample ds is x ⊙ dX
+            squares = clipping.with_squares(squares, grad_x(deltas[0], net.weights[0]) * inputs)
         factors *= clipping.sample_factors(squares, regularization.clip_sample_norm).astype(net.dtype)
         deltas = [delta * factors for delta in deltas]
     else:
         deltas = backward_pass(net, H, kept, dY * factors)
-    for dW, db, delta, h in zip(*net.views(gradients), deltas, H[:-1], strict=True):
+    for dW, db, delta, h in zip(*net.views(gradients), deltas, [inputs, *H[1:-1]], strict=True):
         grad_w(delta, h, out=dW)
         grad_b(delta, out=db)
+    if net.scaling:
+        scale_gradients(net, gradients)
     if regularization.clip_norm:
         clipping.clip(gradients, regularization.clip_norm)
     return value, H[-1]

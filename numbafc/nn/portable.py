@@ -18,6 +18,8 @@ from ..kernels import elementwise
 BITS = 192  # of the integers that powers are made of
 BLOCK, LANES = 128, 8  # of a sum in pairs
 C_ = tuple((-1) ** n / math.factorial(2 * n) for n in range(9))  # cos y = Σ (−1)ⁿ y²ⁿ/(2n)!
+A_ = tuple(1 / (2 * n + 1) for n in range(12))  # artanh y = Σ y²ⁿ⁺¹/(2n+1); |y| ≤ 3 − 2√2 leaves out less than 2⁻⁵⁸
+LOG2E = float.fromhex("0x1.71547652b82fep+0")  # 1/ln 2
 S_ = tuple((-1) ** n / math.factorial(2 * n + 1) for n in range(9))  # sin y = Σ (−1)ⁿ y²ⁿ⁺¹/(2n+1)!
 
 
@@ -50,6 +52,18 @@ def cos_of_pi(p: np.ndarray, q: float) -> np.ndarray:
     cosine = np.where(p <= q - p, 1.0, -1.0) * _series(C_, np.pi * (ends / q))
     y = np.pi * ((q - 2 * p) / (2 * q))  # from the middle, where it is 0
     return np.where(4 * ends <= q, cosine, y * _series(S_, y))
+
+
+def log2(x: np.ndarray) -> np.ndarray:
+    """The logarithm to base 2 of positive numbers, from 1 on within 3 ulp; whole numbers at powers of two.
+
+    x = m·2ᵉ with √½ ≤ m < √2, and ln m = 2·artanh((m − 1)/(m + 1)).
+    """
+    m, e = np.frexp(x)  # exact
+    low = m < 0.7071067811865476
+    m, e = np.where(low, 2 * m, m), e - low
+    y = (m - 1) / (m + 1)
+    return e + (2 * LOG2E) * (y * _series(A_, y))
 
 
 def _series(coefficients: tuple[float, ...], y: np.ndarray) -> np.ndarray:

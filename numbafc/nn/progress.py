@@ -14,6 +14,7 @@ from .recipe import Recipe
 from .results import DONE, no_results
 from .samples import HeldOut, Samples
 
+ENDS = "", "epochs", "early_stopping", "callback", "time_limit"  # of a call of fit; "" where it was interrupted
 UNKNOWN = -1  # validation, of which an older version wrote nothing
 
 
@@ -34,7 +35,12 @@ class EpochRecord(NamedTuple):
 
 
 class History(list[EpochRecord]):
-    """The records of a training run, one per epoch. history.loss, history.score, … are the columns."""
+    """The records of a training run, one per epoch. history.loss, history.score, … are the columns.
+
+    ended: why there are no more: "epochs", "early_stopping", "callback" or "time_limit"; "" where it was interrupted.
+    """
+
+    ended = ""
 
     def __getattr__(self, name: str) -> list[float]:
         if name in EpochRecord._fields:
@@ -59,10 +65,13 @@ class Progress:
     results: np.ndarray = field(default_factory=no_results)  # of the epoch that is not finished
     seconds: float = 0.0  # in it
     best_loss: float = np.inf
-    best: np.ndarray | None = None  # its parameters, for early stopping
-    waited: int = 0  # epochs since then
+    best: np.ndarray | None = None  # the parameters of the epoch that is kept, for best_epoch, or for early stopping
+    best_at: int = 0  # the number of that epoch; 0 where there is none
+    best_measure: float = np.inf  # its validation loss, or −score, for best_epoch
+    waited: int = 0  # epochs since the best loss, for early stopping
     last: np.ndarray | None = None  # the parameters of the last epoch, where the network was given those of the best
     begun: np.ndarray | None = None  # those with which the epoch that is not finished began
+    ended: str = ""  # why the last call of fit went no further (see History)
 
     def is_of(self, given: Samples) -> bool:
         """Tell whether these samples are those of the training."""
@@ -73,12 +82,14 @@ class Progress:
     @property
     def history(self) -> History:
         """The records of the finished epochs, copied."""
-        return History(self.records[: self.done])
+        history = History(self.records[: self.done])
+        history.ended = self.ended
+        return history
 
     @property
     def batches(self) -> int:
         """The number of minibatches in an epoch."""
-        return -(-self.samples // self.recipe.batch_size)
+        return self.recipe.batches(self.samples)
 
     @property
     def stopped(self) -> bool:
@@ -104,12 +115,16 @@ class Progress:
         self.records[self.done :] = [record]
         done = self.done + 1
         finished = replace(self, done=done, order=order, results=no_results(), seconds=0.0, begun=None)
-        if self.recipe.early_stopping is None:
-            return finished
-        loss = self.watched(record)
-        if loss < self.best_loss:  # NaN is not
-            return replace(finished, best_loss=loss, best=parameters.copy(), waited=0)
-        return replace(finished, waited=self.waited + 1)
+        loss, by, is_best = self.watched(record), self.recipe.best_epoch, False
+        if self.recipe.early_stopping is not None:
+            is_best = loss < self.best_loss  # NaN is not
+            of_losses: dict[str, Any] = {"best_loss": loss, "waited": 0} if is_best else {"waited": self.waited + 1}
+            finished = replace(finished, **of_losses)
+        if by is not None:
+            measure = record.validation_loss if by == "loss" else -record.validation_score
+            is_best = measure <= self.best_measure  # of equal ones the last
+            finished = replace(finished, best_measure=measure if is_best else self.best_measure)
+        return replace(finished, best=parameters.copy(), best_at=done) if is_best else finished
 
     def may_be_of(self, epochs: int) -> bool:
         """Tell whether the minibatches so far have the rates of a training of so many epochs in all."""
@@ -137,7 +152,9 @@ class Progress:
 
 def begin(net: Network, asked: Recipe, epochs: int, given: Samples, held_out: HeldOut | None) -> Progress:
     """The progress of a training whose first minibatch is to come. The network keeps its earlier one until then."""
-    order, batches = net.order.bit_generator.state, -(-len(given.X) // asked.batch_size)
+    order, batches = net.order.bit_generator.state, asked.batches(len(given.X))
+    if asked.best_epoch is not None and held_out is None:
+        raise ValueError("best_epoch needs samples that the network is not trained on; pass validation=(X, y)")
     if epochs and not schedules.is_ours(asked.schedule):
         schedules.checked(asked.schedule.factors(1, epochs, batches, []), batches)
     numbers = given.fingerprint, given.digest, None if held_out is None else held_out.digest
@@ -175,7 +192,7 @@ def resumed(
     _require_settings(asked, theirs.recipe, said)
     validation = _validation(theirs, held_out)
     goes_on = theirs if epochs is None else theirs.to(epochs)
-    return replace(goes_on, validation=validation, records=goes_on.history)  # a list of its own, which grows
+    return replace(goes_on, validation=validation, records=goes_on.history, ended="")  # a list of its own, which grows
 
 
 def _require_settings(asked: Recipe, theirs: Recipe, said: Mapping[str, Any]) -> None:
@@ -198,14 +215,14 @@ def _validation(theirs: Progress, held_out: HeldOut | None) -> int | None:
     """The digest of what is held out now. Raises ValueError where another decides what becomes of the training."""
     now = None if held_out is None else held_out.digest
     settings = theirs.recipe
-    if settings.early_stopping is None and not schedules.watches(settings.schedule):
+    if settings.early_stopping is None and settings.best_epoch is None and not schedules.watches(settings.schedule):
         return now
     if theirs.validation == UNKNOWN and (now is not None or theirs.done == 0):
         return now
     if now != theirs.validation:
         then = "none" if theirs.validation is None else "others" if now is not None else "some"
         raise ValueError(
-            "early stopping or the schedule of the training to resume looks at the losses after each epoch, and so at its "
-            f"validation samples, of which there were {then}; give the same validation, or call fit without resume"
+            "early stopping, best_epoch or the schedule of the training to resume looks at each epoch's losses, and so at "
+            f"its validation samples, of which there were {then}; give the same validation, or call fit without resume"
         )
     return now

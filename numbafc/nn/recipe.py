@@ -10,11 +10,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from functools import partial
-from typing import Any, NamedTuple, TypeVar, cast
+from typing import Any, NamedTuple, TypeVar, cast, get_args
 
 from .. import checks
-from . import optimizers, schedules
+from . import optimizers, rates, schedules
 from .dropout import folded
+from .names import EpochMeasure
 from .optimizers import OPTIMIZERS, Optimizer
 from .schedules import SCHEDULES, Schedule
 
@@ -37,6 +38,13 @@ def _name_of(known: Iterable[str]) -> Callable[[str, Any], Any]:
     return lambda name, value: checks.choice(name, value, known) if isinstance(value, str) else value
 
 
+def _rate_factors(name: str, value: Any) -> tuple[float, ...]:
+    """Three numbers, 0 or more: a rate of 0 leaves parameters as they are."""
+    if isinstance(value, str | bytes | dict) or not hasattr(value, "__len__") or len(value) != 3:
+        raise ValueError(f"{name} must be three numbers, for scales, weights and biases, got {value!r:.80}")
+    return tuple(checks.number(f"{name}[{n}]", factor, 0) for n, factor in enumerate(value))
+
+
 SETTINGS = {
     "optimizer": Setting("adam", _name_of(OPTIMIZERS)),
     "learning_rate": Setting(None, checks.positive),
@@ -48,6 +56,10 @@ SETTINGS = {
     "dropout": Setting(0.0, checks.fraction),
     "clip_norm": Setting(None, checks.positive),
     "clip_sample_norm": Setting(None, checks.positive),
+    "drop_last": Setting(False, checks.flag),
+    "best_epoch": Setting(None, partial(checks.choice, known=get_args(EpochMeasure))),
+    "rate_factors": Setting(rates.USUAL, _rate_factors),
+    "ntp": Setting(False, checks.flag),
 }
 OF_OPTIMIZER = "learning_rate", "weight_decay"  # settings that an optimizer has, if it is one of numbafc's
 
@@ -98,6 +110,23 @@ class Recipe:
     shuffle: bool
     early_stopping: int | None
     regularization: Regularization
+    drop_last: bool = False
+    best_epoch: str | None = None
+    rate_factors: tuple[float, ...] = rates.USUAL
+    ntp: bool = False
+
+    def batches(self, samples: int) -> int:
+        """The number of minibatches in an epoch of so many samples, 1 or more."""
+        return samples // min(self.batch_size, samples) if self.drop_last else -(-samples // self.batch_size)
+
+    def samples(self, samples: int) -> int:
+        """How many of so many samples are in the minibatches of an epoch."""
+        return min(samples, self.batches(samples) * self.batch_size)
+
+    @property
+    def has_rates(self) -> bool:
+        """Tell whether not all parameters have the same learning rate."""
+        return self.ntp or self.rate_factors != rates.USUAL
 
     def setting(self, name: str) -> Any:
         """A setting as fit names it: None where it was None. Those of an optimizer are its own."""
@@ -114,12 +143,14 @@ def make(*, label_smoothing: float = 0.0, seed: int = 0, **given: Any) -> Recipe
     values = {name: setting.default for name, setting in SETTINGS.items()} | given
     values = {name: SETTINGS[name].checked(name, value) for name, value in values.items() if name != "epochs"}
     step = optimizers.make(values.pop("optimizer"), values.pop("learning_rate"))
-    rates = schedules.make(values.pop("schedule"))
+    schedule = schedules.make(values.pop("schedule"))
     ours = type(step) in optimizers.OURS  # not a class of somebody's made from them
-    if not ours and not isinstance(rates, schedules.Constant):
+    if not ours and not isinstance(schedule, schedules.Constant):
         names = ", ".join(kind.__name__ for kind in optimizers.OURS)
         raise ValueError(f"schedule goes with {names}; {type(step).__name__} must see to its own learning rate")
+    if not ours and (values["ntp"] or values["rate_factors"] != rates.USUAL):
+        raise ValueError(f"rate_factors and ntp go with numbafc's own optimizers; {type(step).__name__} sees to its rates")
     numbers = {name: values.pop(name) or 0.0 for name in Regularization._fields if name in values}
     smoothing = checks.fraction("label_smoothing", label_smoothing)
     regularization = Regularization(**numbers, label_smoothing=smoothing, seed=folded(seed))
-    return Recipe(step, rates, **values, regularization=regularization)
+    return Recipe(step, schedule, **values, regularization=regularization)

@@ -26,11 +26,12 @@ class Data(NamedTuple):
 class Scratch(NamedTuple):
     """What the phases hand on, besides the arrays of layers."""
 
-    settings: Any  # of an update
+    settings: Any  # of an update, for each row of rate factors
+    rates: Any  # (1 or spans, 4), float64: rate factors (rates.py)
     factors: Any  # (B,): what each sample's gradient counts in that of the minibatch
     losses: Any  # (B,)
     of_loss: Any  # (2·B,): the loss's own
-    sums: Any  # float64: squares of gradients
+    sums: Any  # float64: squares of gradients, and gradients of the factors of inputs
     answers: Any  # int64: the sum of each thread's products' answers
 
 
@@ -68,7 +69,7 @@ def minibatch_types(real: Any) -> tuple[Any, ...]:
     reals, doubles = flat(real), flat(float64)
     read = table(real), flat_in(int64), flat_in(real), flat_in(float64), flat_in(real), flat_in(real)
     run = flat_in(intp), table(int64), reals, reals, reals, reals, reals
-    scratch = reals, reals, reals, reals, doubles, flat(int64)
+    scratch = reals, table(float64), reals, reals, reals, doubles, flat(int64)
     choices, numbers = (intp,) * 6 + (float64,) * 4, (float64,) * len(Hyperparameters._fields)
     tuples = (read, Data), (run, Run), (scratch, Scratch), (choices, Choices), (numbers, Hyperparameters)
     data, run, scratch, choices, numbers = (types.BaseTuple.from_types(*one) for one in tuples)

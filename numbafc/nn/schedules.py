@@ -124,6 +124,24 @@ class OneCycle:
 
 
 @dataclass(frozen=True)
+class CosLog4:
+    """Four cosine waves, each twice as long as the one before (D. Holzmüller et al., NeurIPS 2024).
+
+    (1 − cos(2π·log₂(1 + 15·t)))/2, t = n/all for n = 0 … all − 1: 0 at t = 0, 1/15, 3/15, 7/15 and the end
+    """
+
+    knows_end: ClassVar[bool] = True
+    watches: ClassVar[bool] = False
+
+    def factors(self, epoch: int, epochs: int, batches: int, losses: Sequence[float]) -> np.ndarray:
+        n = (epoch - 1) * batches + np.arange(float(batches))
+        waves = portable.log2(1 + 15 * n / (epochs * batches))
+        part = waves - np.floor(waves)
+        factors: np.ndarray = (1 - portable.cos_of_pi(2 * np.minimum(part, 1 - part), 1.0)) / 2  # of a wave's mirror image
+        return factors
+
+
+@dataclass(frozen=True)
 class OnPlateau:
     """The rate times `factor` whenever the loss has not become less for `patience` epochs.
 
@@ -172,6 +190,7 @@ SCHEDULES: dict[str, Any] = {
     "cosine": Cosine,
     "one_cycle": OneCycle,
     "on_plateau": OnPlateau,
+    "coslog4": CosLog4,
 }
 
 

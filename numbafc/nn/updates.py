@@ -42,18 +42,31 @@ class Settings(NamedTuple):
 
 
 @inner
-def prepare_step(numbers, rate, powers, settings):
-    """Fill settings, an array, for the next step. numbers: Hyperparameters; powers: β₁ⁿ and β₂ⁿ, which are advanced."""
+def prepare_step(numbers, rate, powers, factors, settings):
+    """Fill settings for the next step: as many as there are rows of factors (rates.py), one behind the other.
+
+    numbers: Hyperparameters; powers: β₁ⁿ and β₂ⁿ, which are advanced.
+    """
     beta1, beta2 = numbers.beta1, numbers.beta2
     powers[0] *= beta1
     powers[1] *= beta2
-    told = Settings(
-        rate, numbers.decay, numbers.momentum, numbers.nesterov, 2.0**-126 if settings.itemsize == 4 else 2.0**-1022,
-        beta1, 1 - beta1, beta2, 1 - beta2, rate / (1 - powers[0]), 1 / (1 - powers[1]), 1 - rate * numbers.decay,
-        numbers.epsilon,
-    )  # fmt: skip
-    for n in range(len(told)):
-        settings[n] = told[n]
+    for row in range(len(factors)):
+        of_decay = rate * factors[row, 0]
+        step = of_decay * factors[row, 1]
+        told = Settings(
+            step, numbers.decay * factors[row, 3], numbers.momentum, numbers.nesterov,
+            2.0**-126 if settings.itemsize == 4 else 2.0**-1022,
+            beta1, 1 - beta1, beta2, 1 - beta2, step / (1 - powers[0]), 1 / (1 - powers[1]), 1 - of_decay * numbers.decay,
+            numbers.epsilon * factors[row, 2],
+        )  # fmt: skip
+        for n in range(len(told)):
+            settings[row * LENGTH_OF_SETTINGS + n] = told[n]
+
+
+@inner
+def place_of(settings, row):
+    """Where those of a row of factors begin; there may be one row for all."""
+    return row * LENGTH_OF_SETTINGS if len(settings) > LENGTH_OF_SETTINGS else 0
 
 
 @inner
@@ -61,11 +74,14 @@ def _by_name(s):
     return Settings(s[0], s[1], s[2], s[3], s[4], s[5], s[6], s[7], s[8], s[9], s[10], s[11], s[12])
 
 
-def settings_for(numbers: Hyperparameters, rate: float, powers: np.ndarray, dtype: np.dtype) -> np.ndarray:
-    """Settings of one step, as a kernel takes them; powers are advanced."""
-    settings = np.zeros(LENGTH_OF_SETTINGS, dtype)
+def settings_for(
+    numbers: Hyperparameters, rate: float, powers: np.ndarray, dtype: np.dtype, factors: np.ndarray | None = None
+) -> np.ndarray:
+    """Settings of one step, as a kernel takes them, for each row of factors; powers are advanced."""
+    factors = np.ones((1, 4)) if factors is None else factors
+    settings = np.zeros(len(factors) * LENGTH_OF_SETTINGS, dtype)
     with np.errstate(all="ignore"):  # what is too large for the dtype is infinite
-        prepare_step(numbers, rate, powers, settings)
+        prepare_step(numbers, rate, powers, factors, settings)
     return settings
 
 
