@@ -15,7 +15,7 @@ import numpy as np
 from . import portable
 from .network import Network
 from .optimizers import Adam
-from .progress import EpochRecord, History
+from .progress import EpochRecord
 
 HIDDEN = 256, 256, 256
 EPOCHS = 256
@@ -70,12 +70,6 @@ def standardize_targets(net: Network, targets: np.ndarray) -> None:
     """Have a network learn (y − mean)/deviation of real targets (samples, T), those it is trained on."""
     mean, deviation = portable.mean_and_deviation(targets)
     net.target_mean, net.target_scale = mean, np.where(deviation > 0, deviation, 1)
-
-
-def best_epoch(history: History) -> int:
-    """The epoch, from 1, with the best validation score, of equal ones the last; without validation the last of all."""
-    scores = [(record.validation_score, record.epoch) for record in history if not math.isnan(record.validation_score)]
-    return max(scores)[1] if scores else len(history)
 
 
 class Patience:

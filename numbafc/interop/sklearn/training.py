@@ -26,14 +26,15 @@ def train(of: Any, seed: int, part: Part, validation: Part | None) -> tuple[list
     nets = [network(of, seed + n, part) for n in range(count)]
     asked = settings(of, len(part.X), validation is not None)
     held_out = None if validation is None else tuple(a for a in validation if a is not None)
-    histories = []
+    histories, best = [], []
     for net in nets:
         watch = [*asked["callbacks"], *([Lines(asked["epochs"])] if of.verbose else [])]
         histories.append(
             net.fit(part.X, part.targets, sample_weight=part.weight, validation=held_out, **asked | {"callbacks": watch})
         )
+        best.append((net.training.best_at if net.training else 0) or len(histories[-1]))
         net.training = None  # which nothing goes on from, and a pickle need not hold
-    return nets, histories, [best(history) for history in histories]
+    return nets, histories, best
 
 
 def network(of: Any, seed: int, part: Part) -> MLP:
@@ -73,11 +74,6 @@ def settings(of: Any, samples: int, validated: bool) -> dict[str, Any]:
 
 def _auto(value: Any) -> bool:
     return isinstance(value, str) and value == "auto"
-
-
-def best(history: History) -> int:
-    """The epoch, from 1, whose parameters the network has: the last, where nothing was held out."""
-    return realmlp.best_epoch(history)
 
 
 class Lines:
