@@ -30,6 +30,7 @@ AT_ZERO = {  # φ' at 0 and at −0, as PyTorch has it
     "softplus": 0.5,
     "gelu": 0.5,
     "silu": 0.5,
+    "mish": 0.6,
 }
 
 
@@ -226,7 +227,7 @@ def test_the_variance_of_initial_weights_tells_inputs_from_outputs(N, T):
             W = fc.MLP([N, T], init=f"{name}_{form}").weights[0]
             assert W.var() == pytest.approx(variance, rel=0.035)
             assert (np.abs(W).max() > largest * variance**0.5) == (form == "normal")
-    for activation, gain in (("relu", 2), ("tanh", 1), ("leaky_relu", 2), ("selu", 1), ("gelu", 2), ("silu", 2)):
+    for activation, gain in (("relu", 2), ("tanh", 1), ("leaky_relu", 2), ("selu", 1), ("gelu", 2), ("mish", 2)):
         assert fc.MLP([N, T], activation).weights[0].var() == pytest.approx(gain / N, rel=0.035)
     assert set(initializers.VARIANCES) == set(variances)
 

@@ -44,6 +44,17 @@ def gelu_slope(x):
     return normal_cdf(near) + near * bell(near) / np.sqrt(2 * x.dtype.type("3.14159265358979323846"))
 
 
+def mish(x):
+    near = np.clip(x, -11000, 11000)
+    return np.where(x > 0, x, near) * np.tanh(np.log1p(np.exp(near)))
+
+
+def mish_slope(x):
+    near = np.clip(x, -11000, 11000)
+    t = np.tanh(np.log1p(np.exp(near)))
+    return t + near * (1 - t) * (1 + t) / (1 + np.exp(-near))
+
+
 REFERENCES = {
     "exp": np.exp,
     "expm1": np.expm1,
@@ -54,8 +65,11 @@ REFERENCES = {
     "normal_cdf": normal_cdf,
     "gelu": lambda x: x * normal_cdf(x),
     "gelu_slope": gelu_slope,
+    "mish": mish,
+    "mish_slope": mish_slope,
 }
-SMALLEST = {"gelu_slope": 1.0}  # results below have the ulp of this: near a zero of the function, errors are no smaller
+# Results below have the ulp of this: near a zero of the function, errors are no smaller.
+SMALLEST = {"gelu_slope": 1.0, "mish_slope": 1.0}
 EXPONENT = np.int64(0x7FF << 52)
 EIGHTY_BITS = np.finfo(np.longdouble).nmant >= 63
 ENDS = [0.0, -0.0, np.inf, -np.inf, np.nan, 5e-324, -5e-324, 1.7e308, -1.7e308]
@@ -135,9 +149,9 @@ def test_plain_python_and_compiled_code_agree_in_bits(name, dtype):
     assert_same_bits(y, plain, name)
 
 
-@pytest.mark.parametrize("name", [name for name in REFERENCES if not name.startswith("gelu")])
+@pytest.mark.parametrize("name", [name for name in REFERENCES if not name.startswith(("gelu", "mish"))])
 def test_the_order_of_results_is_that_of_the_arguments(name):
-    """All but gelu grow; a step down between neighbours would be a wrong reduction."""
+    """All but gelu and mish grow; a step down between neighbours would be a wrong reduction."""
     x = np.sort(values(np.float32))
     x = x[~np.isnan(x) & ((x >= 0) | (name != "log"))]
     y = np.empty_like(x)
@@ -175,7 +189,7 @@ import hashlib, numba, numpy as np
 from numbafc.kernels import elementwise
 x = np.concatenate([np.linspace(-800, 800, 100_003), np.exp(np.linspace(-700, 700, 100_003))])
 digest = hashlib.sha256()
-for name in ("exp", "expm1", "log", "tanh", "sigmoid", "softplus", "normal_cdf", "gelu", "gelu_slope"):
+for name in ("exp", "expm1", "log", "tanh", "sigmoid", "softplus", "normal_cdf", "gelu", "gelu_slope", "mish"):
     function = getattr(elementwise, name)
     @numba.njit(error_model="numpy")
     def loop(x, y):

@@ -33,6 +33,10 @@ RUN = {
     "dropout": 0.1,
     "clip_norm": 1.0,
     "clip_sample_norm": 2.0,
+    "drop_last": True,
+    "best_epoch": "score",
+    "rate_factors": (2.0, 1.0, 0.5),
+    "ntp": True,
 }
 OTHERS = {  # for each setting, the values that it must not take; the usual one among them
     "optimizer": ["adam", fc.SGD(0.05, momentum=0.5), "sgd"],  # that is, with its usual rate
@@ -48,9 +52,13 @@ OTHERS = {  # for each setting, the values that it must not take; the usual one 
     "dropout": [0.0, 0.2],
     "clip_norm": [None, 1.5],
     "clip_sample_norm": [None, 1.0],
+    "drop_last": [False],
+    "best_epoch": [None, "loss"],
+    "rate_factors": [(1, 1, 1), (2, 1, 1)],
+    "ntp": [False],
 }
 DATA = ("validation", "sample_weight", "class_weight")
-NO_SETTINGS = {"self", "X", "y", "callbacks", "resume"}
+NO_SETTINGS = {"self", "X", "y", "callbacks", "time_limit", "resume"}
 
 
 def interrupted():
@@ -206,10 +214,12 @@ def test_other_epochs_are_those_of_one_run_or_refused(schedule, minibatches, epo
     whole, net = fc.MLP([4, 6, 3]), fc.MLP([4, 6, 3])
     whole.fit(X, Y, epochs=epochs, **options)
     assert fit_for(net, minibatches, X, Y, epochs=2, **options) == (minibatches == 10)
-    knows_end = schedule in ("cosine", "one_cycle") or schedule == Cosine(0.2, 1.0)
+    knows_end = schedule in ("cosine", "one_cycle", "coslog4") or schedule == Cosine(0.2, 1.0)
     if epochs == 1 and minibatches > 5:
         refusal = "epochs is the number in all"
-    elif knows_end and minibatches > (schedule == "one_cycle"):  # whose first minibatch is the same for all ends
+    elif knows_end and minibatches > (
+        schedule in ("one_cycle", "coslog4")
+    ):  # whose first minibatch is the same for all ends
         refusal = "was to end with epoch 2: of"
     else:
         net.fit(X, Y, validation=HELD_OUT, resume=True, epochs=epochs)
@@ -251,7 +261,7 @@ def test_somebody_s_schedule_is_asked_whether_it_knows_its_end():
         nets[2].fit(X, Y, validation=HELD_OUT, resume=True, epochs=5)
 
 
-@pytest.mark.parametrize("name", ["cosine", "one_cycle"])
+@pytest.mark.parametrize("name", ["cosine", "one_cycle", "coslog4"])
 def test_the_command_line_refuses_more_epochs_likewise(tmp_path, name):
     net = fc.MLP([4, 3])
     net.fit(X, Y, schedule=name, epochs=2)

@@ -19,7 +19,8 @@ N, T = 3, 2
 RNG = np.random.default_rng(0)
 X = RNG.standard_normal((12, N))
 Y = {"cross_entropy": RNG.integers(0, T, 12), "mse": RNG.standard_normal((12, T))}
-ATTRIBUTES = ("sizes", "activation", "loss_name", "dtype", "seed", "label_smoothing", "init", "classes", "features")
+OF_NETWORK = ("sizes", "activation", "loss_name", "dtype", "seed", "label_smoothing", "init", "scaling")
+ATTRIBUTES = (*OF_NETWORK, "classes", "features")
 ARRAYS = ("input_mean", "input_scale", "target_mean", "target_scale")
 
 

@@ -23,6 +23,7 @@ TORCH_ACTIVATIONS = {
     "softplus": F.softplus,
     "gelu": F.gelu,
     "silu": F.silu,
+    "mish": F.mish,
 }
 TORCH_LOSSES = {  # of each output, of each sample for "cross_entropy"
     "cross_entropy": F.cross_entropy,

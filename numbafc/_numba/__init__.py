@@ -16,7 +16,7 @@ l2.py           the size of its L2 cache
 """
 
 from .arguments import array_in, array_out, flat, flat_in
-from .arrays import is_array
+from .arrays import borrowed, is_array
 from .bits import as_integer, as_real
 from .cache import cache_folder
 from .environment import environment, target, unknown_to_llvm
@@ -40,6 +40,7 @@ __all__ = [
     "as_integer",
     "as_real",
     "assembly",
+    "borrowed",
     "cache_folder",
     "cgutils",
     "closed",

@@ -18,7 +18,9 @@ from numba import types
 from numba.extending import overload
 
 from .._numba import INNER, as_integer, as_real, fma, inner, named
-from .mish import mish_slope_with, mish_with
+from .mish import mish as _mish
+from .mish import mish_slope as _mish_slope
+from .mish import short_mish, short_mish_slope
 from .normal import (
     LONG_END,
     SHORT_END,
@@ -71,6 +73,19 @@ def _expm1_with(name: str, series: Callable[[Any], Any], exp: Callable[[Any], An
         return y if x < 50.0 and x == x else exp(x)
 
     return inner(named(expm1, name))
+
+
+def _expm1_below_with(name: str, series: Callable[[Any], Any]) -> Any:
+    """As _expm1_with, for x ≤ 0: without a second exponential, which no loop of vectors would have in it."""
+
+    def expm1_below(x):
+        low = x if x > -50.0 else np.float64(-50)
+        n, r = reduced(low if low < 50.0 else np.float64(50))
+        power = power_of_two(n)
+        y = fma(power, series(r), power - 1.0)
+        return y if x == x else x
+
+    return inner(named(expm1_below, name))
 
 
 def _tanh_with(name: str, series: Callable[[Any], Any]) -> Any:
@@ -157,6 +172,8 @@ _exp_short, _exp_long = _exp_with("exp_short", short_expm1_series), _exp_with("e
 _log_short, _log_long = _log_with("log_short", short_log_series), _log_with("log_long", log_series)
 _expm1_short = _expm1_with("expm1_short", short_expm1_series, _exp_short)
 _expm1_long = _expm1_with("expm1_long", expm1_series, _exp_long)
+_expm1_below_short = _expm1_below_with("expm1_below_short", short_expm1_series)
+_expm1_below_long = _expm1_below_with("expm1_below_long", expm1_series)
 _tanh_short, _tanh_long = _tanh_with("tanh_short", short_expm1_series), _tanh_with("tanh_long", expm1_series)
 _sigmoid_short, _sigmoid_long = _sigmoid_with("sigmoid_short", _exp_short), _sigmoid_with("sigmoid_long", _exp_long)
 _softplus_short = _softplus_with("softplus_short", _exp_short, _log_short)
@@ -166,13 +183,11 @@ _normal_cdf_long = normal_cdf_with("normal_cdf_long", tail, LONG_END)
 _gelu_short, _gelu_long = gelu_with("gelu_short", short_tail, SHORT_END), gelu_with("gelu_long", tail, LONG_END)
 _gelu_slope_short = gelu_slope_with("gelu_slope_short", short_tail, short_density, SHORT_END)
 _gelu_slope_long = gelu_slope_with("gelu_slope_long", tail, density, LONG_END)
-_mish_short, _mish_long = mish_with("mish_short", _exp_short), mish_with("mish_long", _exp_long)
-_mish_slope_short = mish_slope_with("mish_slope_short", _exp_short)
-_mish_slope_long = mish_slope_with("mish_slope_long", _exp_long)
 
 exp = _for_both("exp", _exp_short, _exp_long, "e^x.")
 log = _for_both("log", _log_short, _log_long, "log x; −∞ at 0, NaN below.")
 expm1 = _for_both("expm1", _expm1_short, _expm1_long, "e^x − 1.")
+expm1_below = _for_both("expm1_below", _expm1_below_short, _expm1_below_long, "e^x − 1 for x ≤ 0; of others a number.")
 tanh = _for_both("tanh", _tanh_short, _tanh_long, "tanh x.")
 sigmoid = _for_both("sigmoid", _sigmoid_short, _sigmoid_long, "1/(1 + e^−x).")
 softplus = _for_both("softplus", _softplus_short, _softplus_long, "log(1 + e^x).")
@@ -183,5 +198,5 @@ gelu = _for_both("gelu", _gelu_short, _gelu_long, "x·Φ(x) (D. Hendrycks, K. Gi
 gelu_slope = _for_both(
     "gelu_slope", _gelu_slope_short, _gelu_slope_long, "The derivative of gelu: Φ(x) + x·e^(−x²/2)/√(2π)."
 )
-mish = _for_both("mish", _mish_short, _mish_long, "x·tanh(log(1 + e^x)) (D. Misra, BMVC 2020).")
-mish_slope = _for_both("mish_slope", _mish_slope_short, _mish_slope_long, "The derivative of mish.")
+mish = _for_both("mish", short_mish, _mish, "x·tanh(log(1 + e^x)) (D. Misra, BMVC 2020).")
+mish_slope = _for_both("mish_slope", short_mish_slope, _mish_slope, "The derivative of mish.")

@@ -5,53 +5,75 @@ With u = e^x and w = u² + 2u = (1 + u)² − 1:
     tanh(log(1 + u)) = ((1 + u)² − 1)/((1 + u)² + 1) = τ = w/(w + 2)
     slope = τ + x·σ(x)·(1 − τ²),  σ(x) = u/(1 + u),  1 − τ² = 4·(1 + u)²/(w + 2)²,  so τ + 4·x·u·(1 + u)/(w + 2)²
 
-From 40 on τ is 1 and the rest of the slope nothing, in float64 too; below −1000 all is 0. x stays between these, so that
-nothing overflows, and both functions have the same u: a loop that asks for both computes it once.
+From 40 on τ is 1 and the rest of the slope nothing, in float64 too. The short ones are for float32, computed in float64:
+below −200 all is 0. x stays between such limits, so that nothing overflows, and both functions have the same u: a loop that
+asks for both computes it once.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from typing import Any
-
 import numpy as np
 
-from .._numba import fma, inner, named
-from .series import quotient
+from .._numba import fma, inner
+from .series import expm1_series, power_of_two, quotient, reduced, scaled, short_expm1_series
+
+HIGHEST, LOWEST, SHORT_LOWEST = np.float64(40), np.float64(-1000), np.float64(-200)
+FAR = np.float64(-40)  # below it τ is u, and x·u is no less exact than a normal number where u is none
 
 
-def _parts_with(name: str, exp: Callable[[Any], Any]) -> Any:
-    """x within its limits, u and w."""
-
-    def parts(x):
-        low = x if x > -1000.0 else np.float64(-1000)
-        low = low if low < 40.0 else np.float64(40)
-        u = exp(low)
-        return low, u, fma(u, u, u + u)
-
-    return inner(named(parts, f"{name}_parts"))
+@inner
+def _within(x, lowest):
+    """x between the limits; of NaN the lower one."""
+    low = x if x > lowest else lowest
+    return low if low < HIGHEST else HIGHEST
 
 
-def mish_with(name: str, exp: Callable[[Any], Any]) -> Any:
+@inner
+def _short_exp(low):
+    """e^x where it is a normal number."""
+    n, r = reduced(low)
+    return (1.0 + short_expm1_series(r)) * power_of_two(n)
+
+
+@inner
+def short_mish(x):
+    """x·τ, for float32."""
+    low = _within(x, SHORT_LOWEST)
+    u = _short_exp(low)
+    w = fma(u, u, u + u)
+    return (x if not x < 0.0 else low) * (w * (1.0 / (2.0 + w)))
+
+
+@inner
+def short_mish_slope(x):
+    """τ + 4·x·u·(1 + u)/(w + 2)², for float32."""
+    low = _within(x, SHORT_LOWEST)
+    u = _short_exp(low)
+    w = fma(u, u, u + u)
+    inverse = 1.0 / (2.0 + w)
+    y = w * inverse + (4.0 * low * (u * inverse)) * ((1.0 + u) * inverse)
+    return y if x == x else x
+
+
+@inner
+def mish(x):
     """x·τ."""
-    parts = _parts_with(name, exp)
+    low = _within(x, LOWEST)
+    n, r = reduced(low)
+    e = 1.0 + expm1_series(r)
+    u = scaled(e, n)
+    w = fma(u, u, u + u)
+    y = (x if not x < 0.0 else low) * quotient(w, np.float64(2), w)
+    return scaled(low * e, n) if x < FAR else y
 
-    def mish(x):
-        low, _, w = parts(x)
-        y = (x if x > 0.0 else low) * quotient(w, np.float64(2), w)
-        return y if x == x else x
 
-    return inner(named(mish, name))
-
-
-def mish_slope_with(name: str, exp: Callable[[Any], Any]) -> Any:
+@inner
+def mish_slope(x):
     """τ + 4·x·u·(1 + u)/(w + 2)²."""
-    parts = _parts_with(name, exp)
-
-    def mish_slope(x):
-        low, u, w = parts(x)
-        inverse = 1.0 / (2.0 + w)
-        y = quotient(w, np.float64(2), w) + (4.0 * low * (u * inverse)) * ((1.0 + u) * inverse)
-        return y if x == x else x
-
-    return inner(named(mish_slope, name))
+    low = _within(x, LOWEST)
+    n, r = reduced(low)
+    u = scaled(1.0 + expm1_series(r), n)
+    w = fma(u, u, u + u)
+    inverse = 1.0 / (2.0 + w)
+    y = quotient(w, np.float64(2), w) + (4.0 * low * (u * inverse)) * ((1.0 + u) * inverse)
+    return y if x == x else x

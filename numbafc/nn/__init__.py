@@ -3,6 +3,7 @@
 from .activations import ACTIVATIONS, Activation
 from .cross_entropy import softmax
 from .losses import LOSSES, Loss
+from .members import Members
 from .mlp import MLP, NetworkGradients
 from .optimizers import OPTIMIZERS, SGD, Adagrad, Adam, AdamW, Optimizer, RMSprop
 from .progress import EpochRecord, History
@@ -25,6 +26,7 @@ __all__ = [
     "EpochRecord",
     "History",
     "Loss",
+    "Members",
     "NetworkGradients",
     "OnPlateau",
     "OneCycle",

@@ -98,7 +98,7 @@ def _leaky_relu_slope(h):
 
 @inner
 def _elu(y):  # y for y > 0, else e^y − 1
-    return select(y > 0, y, elementwise.expm1(y))
+    return select(y > 0, y, elementwise.expm1_below(y))
 
 
 @inner
@@ -108,7 +108,7 @@ def _elu_slope(h):  # e^y = h + 1 below 0
 
 @inner
 def _selu(y):  # λ·y for y > 0, else λ·α·(e^y − 1)
-    return select(y > 0, constant(y, SELU_SCALE) * y, constant(y, SELU_SLOPE) * elementwise.expm1(y))
+    return select(y > 0, constant(y, SELU_SCALE) * y, constant(y, SELU_SLOPE) * elementwise.expm1_below(y))
 
 
 @inner
@@ -118,7 +118,7 @@ def _selu_slope(h):  # λ·α·e^y = h + λ·α below 0
 
 @inner
 def _softplus_slope(h):  # e^y/(1 + e^y) = 1 − e^−h
-    return -elementwise.expm1(-h)
+    return -elementwise.expm1_below(-h)
 
 
 @inner

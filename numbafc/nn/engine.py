@@ -29,6 +29,11 @@ from .run import Choices, Data, Run, Scratch, minibatch_types
 _serial, _parallel = kernel(minibatch_types, parallel=False)(minibatches), kernel(minibatch_types)(minibatches)
 
 
+def one_thread() -> Kernel:
+    """The kernel of minibatches on one thread, which side_by_side.py calls by address."""
+    return _serial
+
+
 def _in_order(data: Data) -> Data:
     """The data as compiled code reads them, copied where their memory is not in order or not aligned."""
     return Data(*map(border.in_order, data))

@@ -86,12 +86,18 @@ def score(net: Network, rows: np.ndarray, targets: np.ndarray, Y: np.ndarray | N
     Y: the outputs, if they are there.
     """
     Y = outputs(net, rows) if Y is None else Y
+    return score_of(net, Y.argmax(axis=1) if LOSSES[net.loss_name].classifies else _in_own_units(net, Y), targets)
+
+
+def score_of(net: Network, predicted: np.ndarray, targets: np.ndarray) -> float:
+    """The score of predictions of such a network: class indices (samples,), or (samples, T), (samples,) where T = 1."""
     if LOSSES[net.loss_name].classifies:
-        return float(np.mean(Y.argmax(axis=1) == targets))
+        return float(np.mean(predicted == targets))
+    predicted = predicted.reshape(targets.shape)
     if net.loss_name == "binary_cross_entropy":
-        return float(np.mean(_in_own_units(net, Y) == (targets > 0.5)))
+        return float(np.mean(predicted == (targets > 0.5)))
     with np.errstate(all="ignore"):
-        residual = portable.total(np.square(targets - _in_own_units(net, Y), dtype=np.float64).reshape(-1))
+        residual = portable.total(np.square(targets - predicted, dtype=np.float64).reshape(-1))
         deviation = targets - portable.column_sums(targets) / len(targets)
         deviation[:, targets.max(axis=0) == targets.min(axis=0)] = 0  # which rounding may have given them
         spread = portable.total(np.square(deviation).reshape(-1))

@@ -213,7 +213,7 @@ def minibatches(memory, data, run, scratch, order, rates, choices, optimizer, po
         _forward(data, run, scratch, chosen, choices, steps + n)
         loss, hits = _loss(data, run, scratch, chosen, choices.label_smoothing)
         if not np.isfinite(loss):
-            return
+            return 0
         results[LOSS_SUM] += loss * np.float64(B)
         results[HITS] += hits
         results[WEIGHT] += weight
@@ -228,4 +228,5 @@ def minibatches(memory, data, run, scratch, order, rates, choices, optimizer, po
         for p in range(choices.parts):
             results[REFUSED] += scratch.answers[p]
         if results[REFUSED] != 0:
-            return
+            return 0
+    return 0

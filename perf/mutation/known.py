@@ -105,7 +105,7 @@ def tests_of(file: str) -> list[str]:
 
 # Functions that are compiled without a decorator, and the modules of the functions of kernels that have a file's code in
 # them.
-KERNELS = {"minibatches", "_loop", "cross_entropy", "_mean_of", "_activation"}
+KERNELS = {"minibatches", "epochs", "_loop", "cross_entropy", "_mean_of", "_activation"}
 USERS = {
     "formulas.py": [*map("numbafc.kernels.{}".format, ("loops", "norms", "product")), "numbafc.nn.minibatch"],
     "kernels/epilogue.py": [

@@ -1,0 +1,285 @@
+"""Members of an ensemble: k networks of one shape, trained at once, and their average.
+
+Each begins with weights of its own, has an order of samples of its own, and, if asked, samples of its own, such as all but
+one fold. What a member becomes is what a fit of its own would make of it, bit for bit.
+"""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import replace
+from functools import partial
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from .. import checks
+from .._numba import interpreted
+from ..kernels import border
+from . import evaluation, optimizers, recipe, samples
+from .course import Course, Epoch, moment_after
+from .losses import LOSSES, split_targets
+from .mlp import MLP
+from .progress import EpochRecord, History, Progress, begin, resumed
+from .recipe import SETTINGS, Usual
+from .run import Data
+from .samples import HeldOut, Samples
+from .side_by_side import Group
+from .training import callback_functions, python_epochs
+
+ALIKE = "sizes", "activation", "loss_name", "dtype", "label_smoothing", "scaling"  # of all members
+
+Callback = Callable[[int, EpochRecord], Any]  # of a member's number and its EpochRecord
+
+
+class Members:
+    """Networks of one shape, loss and dtype, [MLP(…, seed=0), MLP(…, seed=1), …]: trained at once, averaged in prediction.
+
+    nets: the networks, which may also be used, saved and resumed one by one. Raises TypeError or ValueError.
+    """
+
+    def __init__(self, nets: Iterable[MLP]) -> None:
+        self.nets = list(nets)
+        if not self.nets or not all(isinstance(net, MLP) for net in self.nets):
+            raise TypeError("Members are one or more networks; pass Members([MLP(sizes, seed=n) for n in range(8)])")
+        if len({id(net) for net in self.nets}) < len(self.nets):
+            raise ValueError("members must be networks of their own, got one of them twice; pass copy.deepcopy(net)")
+        for name in ALIKE:
+            one, other = (getattr(self.nets[0], name), [getattr(net, name) for net in self.nets])
+            for m, value in enumerate(other):
+                if value != one:
+                    raise ValueError(f"members must be of one {name}; member 0 has {one!r:.80}, member {m} {value!r:.80}")
+
+    @classmethod
+    def like(cls, net: MLP, k: int) -> Members:
+        """k untrained networks like this one, standardised as it is, with the seeds from its own on."""
+        made = []
+        for m in range(checks.count("k", k, 1)):
+            own: dict[str, Any] = {"label_smoothing": net.label_smoothing, "init": net.init, "scaling": net.scaling}
+            one = MLP(net.sizes, net.activation, net.loss_name, net.dtype, net.seed + m, **own)
+            for name, value in vars(net).items():  # classes, features, standardisation
+                if name not in ("_parameters", "order", "seed", "training"):
+                    vars(one)[name] = copy.copy(value)
+            made.append(one)
+        return cls(made)
+
+    def __len__(self) -> int:
+        return len(self.nets)
+
+    def __iter__(self) -> Iterator[MLP]:
+        return iter(self.nets)
+
+    def __getitem__(self, m: int) -> MLP:
+        return self.nets[m]
+
+    def fit(
+        self,
+        X: Any,
+        y: Any,
+        *,
+        rows: Sequence[Any] | None = None,
+        validation: Any = None,
+        validation_rows: Sequence[Any] | None = None,
+        sample_weight: Any = None,
+        class_weight: Any = None,
+        callbacks: Iterable[Callback] = (),
+        time_limit: float | None = None,
+        resume: bool = False,
+        **settings: Any,
+    ) -> list[History]:
+        """Train all members, side by side on as many threads as there are. A history for each.
+
+        rows                for each member the indices of the rows of X that it is trained on; if left out all
+        validation          as in MLP.fit, the same for all members
+        validation_rows     instead: for each member the indices of the rows of X that it is measured on, which may be those
+                            that it is not trained on
+        callbacks           called with a member's number and its EpochRecord; a true result ends its training
+        settings            those of MLP.fit, the same for all members
+
+        The result is that of net.fit(X[rows[m]], y[rows[m]], validation=…, …) for each of them, bit for bit. A member that
+        has ended early waits for the others. An optimizer of somebody's own is run in Python, one member after the other.
+
+        Raises TypeError or ValueError for bad data, FloatingPointError with the number of a member whose loss stops being
+        finite: its parameters are those from before that epoch; the others can be resumed by themselves.
+        """
+        until, functions = moment_after(time_limit), callback_functions(callbacks)
+        unknown = [name for name in settings if name not in SETTINGS]
+        if unknown:
+            raise TypeError(f"fit has no setting {unknown[0]!r:.40}; those of MLP.fit are {', '.join(SETTINGS)}")
+        asked = recipe.given({name: Usual(setting.default) for name, setting in SETTINGS.items()} | settings)
+        everything = samples.of(self.nets[0], X, y, sample_weight)
+        samples.require("fit", everything.X)
+        everything = everything._replace(targets=samples.targets(self.nets[0], y, len(everything.X)))  # in their own units
+        chosen = self._indices("rows", rows, len(everything.X))
+        measured = self._indices("validation_rows", validation_rows, len(everything.X))
+        held_out = self._held_out(everything, validation, measured)
+        parts = Parts(self.nets, everything, chosen, class_weight)
+        progress = [
+            _progress(net, dict(asked), parts.of(m), held_out[m], checks.flag("resume", resume))
+            for m, net in enumerate(self.nets)
+        ]
+        run, courses = _runner(parts, progress), []
+        for m, net in enumerate(self.nets):
+            told = tuple(_of_member(function, m) for function in functions)
+            courses.append(Course(net, progress[m], partial(setattr, net, "training"), held_out[m], told, until))
+        _train(courses, run)
+        return [course.progress.history for course in courses]
+
+    def _indices(self, name: str, rows: Sequence[Any] | None, count: int) -> list[np.ndarray] | list[None]:
+        """The indices of rows, for each member. Raises TypeError or ValueError."""
+        if rows is None:
+            return [None] * len(self)
+        if not hasattr(rows, "__len__") or len(rows) != len(self):
+            raise ValueError(f"{name} must be {len(self)} arrays of indices, one for each member, got {rows!r:.80}")
+        chosen = []
+        for m, one in enumerate(rows):
+            array = np.asarray(one)
+            if array.ndim != 1 or array.dtype.kind not in "iu" or not len(array):
+                got = f"{array.dtype!s:.40} of shape {array.shape}"
+                raise ValueError(f"{name}[{m}] must be indices of rows, (n,) integers, at least one, got {got}")
+            if array.min() < 0 or array.max() >= count:
+                raise ValueError(f"{name}[{m}] must be from 0 to {count - 1}, got {array.min()} to {array.max()}")
+            chosen.append(array.astype(np.intp))
+        return chosen
+
+    def _held_out(self, everything: Samples, validation: Any, rows: list[np.ndarray] | list[None]) -> list[HeldOut | None]:
+        """What each member is measured on. Raises TypeError or ValueError."""
+        if validation is not None and rows[0] is not None:
+            raise ValueError("validation and validation_rows are two ways to say one thing; leave out one of them")
+        if rows[0] is None:
+            return [samples.held_out(self.nets[0], validation)] * len(self)
+        return [HeldOut(everything.X[one], everything.targets[one], None) for one in rows]
+
+    def predict_proba(self, X: Any) -> np.ndarray:
+        """The mean of the members' probabilities. Errors as in MLP.predict_proba."""
+        return _mean(net.predict_proba(X) for net in self.nets)
+
+    def predict(self, X: Any) -> np.ndarray:
+        """The answer of all members, as MLP.predict gives one's.
+
+        The class with the largest mean probability; labels whose mean probability is above ½; else the mean prediction.
+        """
+        if LOSSES[self.nets[0].loss_name].classifies:
+            return self.predict_proba(X).argmax(axis=1)
+        if self.nets[0].loss_name != "binary_cross_entropy":
+            return _mean(net.predict(X) for net in self.nets)
+        labels = (self.predict_proba(X) > 0.5).astype(np.intp)
+        return labels[:, 0] if labels.shape[1] == 1 else labels
+
+    def score(self, X: Any, y: Any) -> float:
+        """That of the predictions, as MLP.score gives one's."""
+        predicted = self.predict(X)
+        return evaluation.score_of(self.nets[0], predicted, samples.targets(self.nets[0], y, len(predicted)))
+
+
+class Parts(NamedTuple):
+    """The samples of each member: rows of all of them, chosen by their indices, or all."""
+
+    nets: list[MLP]
+    everything: Samples  # targets in their own units
+    chosen: list[np.ndarray] | list[None]
+    class_weight: Any
+
+    def of(self, m: int) -> Samples:
+        """Those of member m, as a fit of its own would have them. Raises TypeError or ValueError."""
+        one, (X, y, weight) = self.chosen[m], self.everything
+        rows = slice(None) if one is None else one
+        return samples.of(self.nets[m], X[rows], y[rows], None if weight is None else weight[rows], self.class_weight)
+
+    def data(self) -> Data:
+        """All samples as compiled code reads them, with a row of targets, weights and standardisation for each member."""
+        nets, (X, y, weight), k = self.nets, self.everything, len(self.nets)
+        none, of_targets = np.empty(0), []
+        for net in nets:
+            classes, reals = split_targets(LOSSES[net.loss_name], samples.standardised(net, y), net.dtype)
+            of_targets.append(reals)
+        if weight is not None or self.class_weight is not None:
+            weights = np.zeros((k, len(X)))
+            for m, one in enumerate(self.chosen):
+                weights[m, slice(None) if one is None else one] = self.of(m).relative
+            none = weights.reshape(-1)
+        mean = scale = np.empty(0, nets[0].dtype)
+        if any(net.input_mean is not None for net in nets):
+            N = nets[0].sizes[:1]  # 0 and 1 change no bit
+            mean, scale = (
+                np.concatenate([np.broadcast_to(usual if a is None else a, N).astype(nets[0].dtype) for a in arrays])
+                for usual, arrays in ((0, [net.input_mean for net in nets]), (1, [net.input_scale for net in nets]))
+            )
+        return Data(border.in_order(X), classes, np.concatenate(of_targets), none, mean, scale)
+
+
+def _progress(net: MLP, settings: dict[str, Any], given: Samples, held_out: HeldOut | None, resume: bool) -> Progress:
+    """The progress that a member goes on from. Raises TypeError or ValueError."""
+    wanted = settings.pop("epochs", None)
+    asked = recipe.make(**settings, label_smoothing=net.label_smoothing, seed=net.seed)
+    if resume:
+        return resumed(net.training, asked, settings, wanted, given, held_out)
+    return begin(net, asked, SETTINGS["epochs"].default if wanted is None else wanted, given, held_out)
+
+
+def _runner(parts: Parts, progress: list[Progress]) -> Callable[[dict[int, Epoch]], None]:
+    """What trains an epoch of each of some members."""
+    nets, first = parts.nets, progress[0].recipe
+    for m, one in enumerate(progress):
+        if replace(one.recipe, regularization=one.recipe.regularization._replace(seed=0)) != replace(
+            first, regularization=first.regularization._replace(seed=0)
+        ):
+            raise ValueError(f"members are trained by one recipe; that of member {m} is another than that of member 0")
+    if type(first.optimizer) not in optimizers.OURS or interpreted():
+        runs = []
+        for m, net in enumerate(nets):
+            X, y, _ = own = parts.of(m)
+            runs.append(python_epochs(net, X, y, own.relative, progress[m].recipe, progress[m].state))
+
+        def one_by_one(begun: dict[int, Epoch]) -> None:
+            for m, epoch in begun.items():
+                runs[m](*epoch)
+
+        return one_by_one
+    largest = max(one.samples for one in progress)
+    group = Group(nets, first, [one.state for one in progress], parts.data(), largest)
+    seeds = [one.recipe.regularization.seed for one in progress]
+
+    def side_by_side(begun: dict[int, Epoch]) -> None:
+        placed = {}
+        for m, epoch in begun.items():
+            chosen = parts.chosen[m]
+            placed[m] = epoch if chosen is None else epoch._replace(samples=chosen[epoch.samples])
+        group.epochs(placed, seeds)
+
+    return side_by_side
+
+
+def _of_member(function: Any, m: int) -> Callable[[EpochRecord], Any]:
+    """A callback of a member's number and its record, as one of the record."""
+    return lambda record: function(m, record)
+
+
+def _train(courses: list[Course], run: Callable[[dict[int, Epoch]], None]) -> None:
+    """An epoch of each member that goes on, until none does."""
+    while active := {m: course for m, course in enumerate(courses) if course.goes_on}:
+        begun, failures = {m: course.begin() for m, course in active.items()}, []
+        try:
+            run(begun)
+        finally:
+            for course in active.values():
+                course.pause()
+        for m, course in active.items():
+            try:
+                course.end()
+            except FloatingPointError as error:
+                failures.append(f"member {m}: {error}")
+        if failures:
+            raise FloatingPointError(failures[0])
+    for course in courses:
+        course.bring_back()
+
+
+def _mean(predictions: Iterable[np.ndarray]) -> np.ndarray:
+    """The mean of arrays, in float64 and in their order, in their own dtype."""
+    each = list(predictions)
+    total = np.zeros(each[0].shape)
+    for one in each:
+        total += one
+    return (total / len(each)).astype(each[0].dtype)
