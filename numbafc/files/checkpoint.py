@@ -58,7 +58,7 @@ def content(net: MLP, training: bool = True) -> bytes:
 
 def _require_same(back: MLP, net: MLP) -> None:
     """Require that what is no array comes back as it was. Raises ValueError."""
-    for name in (*OF_THE_CONSTRUCTOR, "classes", "features"):
+    for name in (*OF_THE_CONSTRUCTOR, "classes", "features", "table"):
         was, would_be = getattr(net, name), getattr(back, name)
         if was != would_be:
             raise ValueError(f"{name} is {was!r:.80}, and would be {would_be!r:.80}")
@@ -81,7 +81,7 @@ def load(path: str | PathLike[str]) -> MLP:
     try:
         description = json.loads(metadata[ENTRY])  # RecursionError: brackets without end
         if description["format"] not in READABLE:
-            raise ValueError(f"format {description['format']!r}; this version reads {' and '.join(map(str, READABLE))}")
+            raise ValueError(f"format {description['format']!r}; this version reads {', '.join(map(str, READABLE))}")
         return restore(description, tensors)
     except CONTRADICTIONS as error:
         raise InvalidFile(path, f"the model's description and its contents disagree ({words(error)})") from None

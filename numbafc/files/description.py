@@ -17,10 +17,12 @@ from .. import checks
 from ..nn import MLP
 from ..nn.attributes import shuffles
 from ..nn.network import set_layers
+from ..tables import Table
 from . import progress
 
-FORMAT = 2  # one number up for whatever an older reader would misunderstand
-READABLE = 1, 2  # 1 had no targets' standardisation, training, label_smoothing and init
+FORMAT = 3  # one number up for whatever an older reader would misunderstand
+PLAIN = 2  # of a network that older versions read as it is
+READABLE = 1, 2, 3  # 1 had no targets' standardisation, training, label_smoothing and init; 2 had no table
 
 
 def contents(net: MLP, training: bool) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
@@ -30,7 +32,7 @@ def contents(net: MLP, training: bool) -> tuple[dict[str, np.ndarray], dict[str,
         if mean is not None and scale is not None:
             tensors |= {f"{name}.mean": mean, f"{name}.scale": scale}
     description: dict[str, Any] = {
-        "format": FORMAT,
+        "format": PLAIN if net.table is None else FORMAT,
         "sizes": net.sizes,
         "activation": net.activation,
         "loss": net.loss_name,
@@ -42,6 +44,8 @@ def contents(net: MLP, training: bool) -> tuple[dict[str, np.ndarray], dict[str,
         "classes": net.classes,
         "features": net.features,
     }
+    if net.table is not None:
+        description["table"] = net.table.to_dict()
     order = shuffles(net.seed).bit_generator.state
     if training and net.training is not None and progress.can_be_written(net.training):
         description["training"] = progress.describe(net.training)
@@ -74,6 +78,8 @@ def restore(description: dict[str, Any], tensors: dict[str, np.ndarray]) -> MLP:
         net.input_mean, net.input_scale = _standardisation(tensors, "input", net.sizes[:1], net.dtype)
     if "target.mean" in tensors:
         net.target_mean, net.target_scale = _standardisation(tensors, "target", net.sizes[-1:], net.dtype)
+    if "table" in description:  # since format 3
+        net.table = Table.from_dict(description["table"])
     net.classes = _names("classes", description["classes"], net.sizes[-1], "outputs")
     net.features = _names("features", description.get("features"), net.sizes[0], "inputs")  # younger than format 2
     if "training" in description:

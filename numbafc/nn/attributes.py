@@ -102,6 +102,46 @@ class Names(Attribute):
         return str(name)
 
 
+class TableOf(Attribute):
+    """What a network's inputs and targets are in a table (a Table of the room tables/), or None.
+
+    Its inputs and its classes, or its targets, must be as many as the network has; classes go with the loss
+    "cross_entropy" alone. The network's features and classes become the table's where they are None.
+    """
+
+    NEEDED = "encode", "as_targets", "features", "classes", "target_names", "to_dict"
+
+    @overload
+    def __get__(self, net: None, owner: type) -> TableOf: ...
+    @overload
+    def __get__(self, net: Any, owner: type) -> Any: ...
+    def __get__(self, net: Any, owner: type) -> Any:
+        return self if net is None else net.__dict__.get(self.name)
+
+    def __set__(self, net: Any, value: Any) -> None:
+        if value is not None:
+            self._require(net, value)
+            if net.features is None:
+                net.features = value.features
+            if net.classes is None:
+                net.classes = value.classes
+        net.__dict__[self.name] = value
+
+    def _require(self, net: Any, table: Any) -> None:
+        if not all(hasattr(table, name) for name in self.NEEDED):
+            raise TypeError(f"table must be a Table, as Table.fit(frame) makes it, or None, got {_kind(table)}")
+        inputs, outputs = len(table.features), len(table.target_names if table.classes is None else table.classes)
+        if (inputs, outputs) != (net.sizes[0], net.sizes[-1]):
+            raise ValueError(
+                f"table must have {net.sizes[0]} inputs and {net.sizes[-1]} outputs, as the network has, got {inputs} and "
+                f"{outputs}; make the network for its table, MLP([len(table.features), …, outputs])"
+            )
+        if table.classes is not None and net.loss_name != "cross_entropy":
+            raise ValueError(f"a table of classes goes with the loss 'cross_entropy', got {net.loss_name!r}")
+        if table.classes is None and net.loss_name == "cross_entropy":
+            raise ValueError("a table of real targets goes with a loss such as 'mse', got 'cross_entropy'")
+
+
 class Order(Attribute):
     """The generator of the order of samples."""
 

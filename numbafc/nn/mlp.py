@@ -54,6 +54,8 @@ class MLP(Network):
     input_mean, input_scale: (features,) or None; inputs are standardised with them first (see standardize).
     target_mean, target_scale: (T,) or None; likewise for real targets.
     classes, features: names of the outputs and of the inputs, for people and files, or None.
+    table: what inputs and targets are in a table (fc.Table), or None; data frames are encoded by it in every method, and
+    y may then be labels, or a frame with the target's columns.
     training: how far the last fit has come (see training.py), or None; fit(resume=True) goes on from there.
     What is set later is checked and converted then (attributes.py). Raises TypeError or ValueError.
     """

@@ -14,7 +14,7 @@ import numpy as np
 from .. import checks
 from . import initializers
 from .activations import ACTIVATIONS
-from .attributes import Names, Order, Seed, Standardisation, shuffles
+from .attributes import Names, Order, Seed, Standardisation, TableOf, shuffles
 from .losses import LOSSES
 from .names import ActivationName, InitializerName, LossName
 from .views import Views
@@ -28,6 +28,7 @@ class Network:
     input_mean, input_scale = Standardisation("input", "mean"), Standardisation("input", "scale")
     target_mean, target_scale = Standardisation("target", "mean"), Standardisation("target", "scale")
     classes, features = Names("output"), Names("input")
+    table = TableOf()
     order = Order()
 
     def __init__(
@@ -52,7 +53,7 @@ class Network:
         self.dtype = checks.real_dtype(dtype)
         self.seed = seed
         self.input_mean = self.target_mean = None
-        self.classes = self.features = None
+        self.classes = self.features = self.table = None
         self.label_smoothing = checks.fraction("label_smoothing", label_smoothing)
         if label_smoothing and not LOSSES[loss].classifies:
             raise ValueError(f"label_smoothing goes with the loss 'cross_entropy', got it with {loss!r}; leave it out")

@@ -103,7 +103,12 @@ def held_out(net: Network, validation: Any) -> HeldOut | None:
 
 
 def rows(net: Network, X: Any, name: str = "X") -> np.ndarray:
-    """The rows X, (samples, N), in the network's dtype. Raises TypeError or ValueError."""
+    """The rows X, (samples, N), in the network's dtype; a frame as the network's table encodes it, if it has one.
+
+    Raises TypeError or ValueError.
+    """
+    if net.table is not None and frames.is_frame(X):
+        X = net.table.encode(X, net.dtype)
     X = checks.real_values(name, frames.by_name(X, net.features), net.dtype)
     if X.ndim != 2 or X.shape[1] != net.sizes[0]:
         raise ValueError(
@@ -115,6 +120,8 @@ def rows(net: Network, X: Any, name: str = "X") -> np.ndarray:
 
 def targets(net: Network, y: Any, samples: int) -> np.ndarray:
     """The targets, one for each sample, in their own units. Raises TypeError or ValueError."""
+    if net.table is not None:
+        y = net.table.as_targets(y, net.dtype)
     found = LOSSES[net.loss_name].targets(y, net.sizes[-1], net.dtype)
     if len(found) != samples:
         raise ValueError(f"y has {len(found)} samples but X has {samples}; give one target per row of X")

@@ -13,6 +13,7 @@ from .refusal import bare, quoted
 from .spelling import CODE, EXACT, number, spelled, without_signs
 
 NONE = -1  # the code of a missing cell
+FEW = 5000  # cells of another library's that polars is not imported for
 
 
 class Words(NamedTuple):
@@ -238,12 +239,15 @@ def _number(value: Any) -> float:
 def _cast(series: Any, decimal: str) -> tuple[np.ndarray, np.ndarray]:
     """Text as float64, NaN where it is no plain number, and the rows of such cells that are not missing."""
     null = np.array(series.is_null().to_numpy(), bool)
+    one_by_one = np.full(len(null), np.nan), np.flatnonzero(~null)
+    if not series.implementation.is_polars() and len(null) < FEW:
+        return one_by_one
     try:
         import polars
 
         text = series.to_polars()
-    except ImportError:  # then each cell is read by itself
-        return np.full(len(null), np.nan), np.flatnonzero(~null)
+    except (ImportError, UnicodeEncodeError):
+        return one_by_one
     if decimal != ".":
         point = text.str.contains(".", literal=True)
         text = text.str.replace(decimal, ".", literal=True)

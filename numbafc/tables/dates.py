@@ -33,13 +33,17 @@ def reader(texts: Sequence[str]) -> Reading:
     """The reader of all these texts, or of most of them. Raises ValueError where day and month cannot be told apart."""
     if not any(_may_be(text) for text in texts[:TRIED]):
         return Reading(None)
-    read = {order: [moment(text, order) is not None for text in texts] for order in _READERS}
+    read: dict[str, list[bool]] = {}
+    for order in _READERS:
+        read[order] = [moment(text, order) is not None for text in texts]
+        if all(read[order]):
+            break
     best = max(read, key=lambda order: sum(read[order]))
     if 2 * sum(read[best]) < len(texts):
         return Reading(None)
     if not all(read[best]):
         return Reading(best, read[best].index(False))
-    if best == DAY_FIRST and all(read[MONTH_FIRST]):
+    if best == DAY_FIRST and all(moment(text, MONTH_FIRST) is not None for text in texts):
         doubtful = next((text for text in texts if moment(text, DAY_FIRST) != moment(text, MONTH_FIRST)), None)
         if doubtful is not None:
             raise ValueError(f"the first of day and month is not clear in dates such as {doubtful!r:.20}")
@@ -64,6 +68,8 @@ def moment(text: str, order: str) -> int | None:
 
 
 def _iso(text: str) -> datetime | None:
+    if text[4:5] == "-" == text[7:8] and (len(text) == 10 or text[10] in "T "):
+        return datetime.fromisoformat(text)
     if not _YEAR_FIRST.fullmatch(text):
         return None
     date, *rest = re.split("[T ]", text, maxsplit=1)

@@ -13,7 +13,7 @@ from .dropped import Dropped
 from .encoder import Encoder, Fitting, ranged
 from .frames import Frame
 from .reading import fitted
-from .refusal import bare, plural
+from .refusal import bare, called, plural
 from .target import Target
 
 
@@ -21,7 +21,6 @@ def fit(given: Frame, choices: Choices, rows: Any, header: bool) -> dict[str, An
     """The fields of the Table of a frame. Raises ValueError."""
     if not given.names or given.rows == 0:
         raise ValueError(f"expected a table with rows and columns, got {given.rows} and {len(given.names)} of them")
-    _require_text(given.names)
     found = choices.found_in(given.names)
     how = Fitting(_training_part(rows, given.rows), choices.scaling, choices.most_categories, "")
     encoders: list[Encoder] = []
@@ -47,17 +46,6 @@ def fit(given: Frame, choices: Choices, rows: Any, header: bool) -> dict[str, An
         "dropped": tuple(dropped),
         "target": Target.fit([given[position] for position in found.targets], choices.task),
     }
-
-
-def _require_text(names: tuple[str, ...]) -> None:
-    """Require names of columns that can be written. Raises ValueError."""
-    for position, name in enumerate(names):
-        try:
-            name.encode()
-        except UnicodeEncodeError:
-            raise ValueError(
-                f"expected names that can be written, got half a character in {name!r:.60} at position {position}; mend it"
-            ) from None
 
 
 def _training_part(rows: Any, count: int) -> np.ndarray | None:
@@ -89,6 +77,6 @@ def _nothing_left(dropped: list[Dropped], names: tuple[str, ...], targets: tuple
     target = bare(names[targets[0]])
     if not dropped:
         return f"expected at least one column beside the target {target}, got none"
-    reasons = ", ".join(f"{bare(one.name)} ({one.kind})" for one in dropped[:3])
+    reasons = ", ".join(f"{called(one.name)} ({one.kind})" for one in dropped[:3])
     more = "" if len(dropped) <= 3 else f", and {plural(len(dropped) - 3, 'more column')}"
     return f"no column is left beside the target {target}: {reasons}{more}; keep some with --keep, or name the --target"

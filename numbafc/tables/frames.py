@@ -20,6 +20,8 @@ class Frame:
     def __init__(self, frame: Any, decimal: str = ".") -> None:
         self.decimal = decimal
         native = getattr(frame, "to_native", lambda: frame)()
+        if hasattr(native, "collect"):
+            raise TypeError(f"expected a data frame in memory, got {type(native).__name__}; pass frame.collect()")
         own = getattr(native, "column_names", None)
         own = list(getattr(native, "columns", ()) if own is None else own)
         self.names = tuple(str(name) for name in own)
@@ -30,12 +32,17 @@ class Frame:
                     f"expected columns of different names, got {quoted(name, 40)} at positions {self._places[name]} and "
                     f"{position} (from 0); rename one of them"
                 )
+        _require_text(self.names)
         self._frame = _eager(native if all(isinstance(name, str) for name in own) else native.set_axis(self.names, axis=1))
         self.rows = len(self._frame)
 
     def __getitem__(self, position: int) -> Column:
         name = self.names[position]
         return Column(name, position, self._frame.get_column(name), self.decimal)
+
+    def of(self, wanted: Sequence[str], what: str) -> list[Column]:
+        """The columns of these names."""
+        return [self[position] for position in self.find(wanted, what)]
 
     def find(self, wanted: Sequence[str], what: str) -> list[int]:
         """The positions of the columns of these names. Raises ValueError that names those that are missing."""
@@ -49,6 +56,17 @@ class Frame:
         return [self._places[name] for name in wanted]
 
 
+def _require_text(names: tuple[str, ...]) -> None:
+    """Require names of columns that can be written. Raises ValueError."""
+    for position, name in enumerate(names):
+        try:
+            name.encode()
+        except UnicodeEncodeError:
+            raise ValueError(
+                f"expected names that can be written, got half a character in {name!r:.60} at position {position}; mend it"
+            ) from None
+
+
 def _eager(native: Any) -> Any:
     """A data frame that narwhals knows, in memory."""
     try:
@@ -58,6 +76,5 @@ def _eager(native: Any) -> Any:
     try:
         return narwhals.from_native(native, eager_only=True)
     except TypeError:
-        lazy = " that is not computed yet; pass frame.collect()" if hasattr(native, "collect") else ""
-        fix = lazy or "; pass one of pandas, polars or pyarrow"
-        raise TypeError(f"expected a data frame, got {type(native).__name__}{fix}") from None
+        got = type(native).__name__
+        raise TypeError(f"expected a data frame, got {got}; pass one of pandas, polars or pyarrow") from None

@@ -20,8 +20,10 @@ TRUTHS |= {"n": False, "off": False}
 PAIRS = {"true", "false"}, {"yes", "no"}, {"t", "f"}, {"y", "n"}, {"on", "off"}
 REPEATED = 20  # different texts such as "36 months" that are still categories, where each is there twice on average
 UNNAMED = re.compile(r"|unnamed:? *_?\d*|_duplicated_\d+|column_1|index|(row)?_?(id|names?|numbers?|no\.?|nr)|#", re.I)
+IDENTIFIER = re.compile(r"(.*[\W_])?(id|no|nr)|.*[a-z](Id|ID|No|Nr)")
 FREE = 0.9  # the share of different words above which they are free text, where they are many
 LONGEST = 1000  # characters of a category
+TRIED = 1000  # different texts that are looked at before all are
 COUNTED = 10  # rows that a column without name must count to be an index
 
 
@@ -107,6 +109,8 @@ def _date(column: Column, required: bool) -> Kind | None:
 def _require_no_signs(column: Column, known: int) -> None:
     """Refuse a column of $3.20, 35% or 12.5 kg, unless it is a few of them again and again. Raises ValueError."""
     texts = column.words.texts
+    if len(texts) > TRIED and not any(without_signs(text, column.decimal) for text in texts[:TRIED]):
+        return
     plain = np.array([without_signs(text, column.decimal) is not None for text in texts])
     numeric = plain | [number(text, column.decimal) is not None for text in texts]
     counts = column.words.counts
@@ -141,8 +145,9 @@ def _useless(column: Column, found: Kind, most: int, header: bool) -> Kind | Non
 
 def _counts(column: Column, values: np.ndarray, header: bool) -> bool:
     """Tell whether a first column is the rows' own numbers, 0…n−1 or 1…n, and has no name that says something else."""
-    if header and not UNNAMED.fullmatch(column.name.strip()) and not column.name.lower().endswith(("id", "_no")):
+    name = column.name.strip()
+    if header and not (UNNAMED.fullmatch(name) or IDENTIFIER.fullmatch(name)):
         return False
-    if len(values) < (2 if header else COUNTED) or values[0] not in (0, 1):
+    if len(values) < (3 if header else COUNTED) or values[0] not in (0, 1):
         return False
     return bool((values == np.arange(len(values)) + values[0]).all())

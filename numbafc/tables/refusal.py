@@ -31,3 +31,8 @@ def bare(text: str, most: int = MOST) -> str:
 def plural(count: int, noun: str, nouns: str | None = None) -> str:
     """A number and its noun: "1 row", "2 rows"."""
     return f"{count} {noun if count == 1 else nouns or f'{noun}s'}"
+
+
+def called(name: str) -> str:
+    """A column's name in a line for people; one may have none."""
+    return bare(name) or "(no name)"

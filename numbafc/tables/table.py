@@ -96,13 +96,30 @@ class Table:
         return X
 
     def targets(self, frame: Any, dtype: checks.RealDtype = "float32") -> np.ndarray:
-        """The targets: class indices, (rows,), or reals in their own units, (rows,), or (rows, targets) if they are several.
+        """The targets: class indices, (rows,), or reals in their own units, (rows,), or (rows, targets).
 
         Raises ValueError for a missing column, a missing cell, an unknown label.
         """
         given, what = Frame(frame, self.decimal), "target" if len(self.target_names) == 1 else "targets"
         positions = self._positions(given, self.target_names, what)
         return self.target.values([given[position] for position in positions], checks.real_dtype(dtype))
+
+    def as_targets(self, y: Any, dtype: checks.RealDtype = "float32") -> Any:
+        """Targets as people have them: a frame with the target's columns, the target's column itself, or labels in words.
+
+        Anything else is returned as it is: an array of whole numbers is class indices already.
+        """
+        if hasattr(y, "to_frame") and getattr(y, "name", None) == self.target_names[0] and len(self.target_names) == 1:
+            y = y.to_frame()
+        if hasattr(y, "columns") and not isinstance(y, np.ndarray):
+            return self.target.values(Frame(y, self.decimal).of(self.target_names, "target"), checks.real_dtype(dtype))
+        if self.classes is None or isinstance(y, np.ma.MaskedArray) or hasattr(y, "toarray"):
+            return y
+        try:
+            array = np.asarray(y)
+        except ValueError:  # rows of different lengths
+            return y
+        return self.target.indices_of(array) if array.ndim == 1 and array.dtype.kind in "OUT" else y
 
     def has_targets(self, frame: Any) -> bool:
         """Tell whether a frame has the target's columns, too."""

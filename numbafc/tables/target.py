@@ -13,7 +13,7 @@ from .categories import by_value, code
 from .column import NONE, Column
 from .encoder import ranged
 from .kinds import LONGEST
-from .refusal import bare, plural, short
+from .refusal import bare, plural, quoted, short
 from .spelling import in_order, number
 from .task import MOST_CLASSES, decide
 
@@ -78,6 +78,18 @@ class Target:
                 f"expected one of the classes {classes} at {column.place(row)}, got {column.cell(row)}; mend it"
             )
         return own[codes]
+
+    def indices_of(self, labels: np.ndarray) -> np.ndarray:
+        """The class indices of labels, (rows,); the array as it is where it has other things than words in it."""
+        texts = labels.tolist()
+        if not all(isinstance(text, str) for text in texts):
+            return labels
+        found = {text: self.code_of(text.strip()) for text in set(texts)}
+        unknown = next((row for row, text in enumerate(texts) if found[text] == NONE), None)
+        if unknown is not None:
+            classes = short(self.classes or (), 16)
+            raise ValueError(f"expected labels of the classes {classes}, got {quoted(texts[unknown], 40)} at row {unknown}")
+        return np.array([found[text] for text in texts], np.intp)
 
     def describe(self, place: int = 0) -> str:
         """The values of one target, for people."""
@@ -177,9 +189,9 @@ def _labels(column: Column, task: str) -> tuple[str, ...]:
     if len(texts) > MOST_CLASSES or different:
         odd = next((place for place, text in enumerate(texts) if number(text, column.decimal) is None), 0)
         row = column.row_of(odd)
-        got = "all of them different" if different else f"{len(texts)} different ones"
+        got = f"{len(texts)} labels, all different," if different else f"{len(texts)} different labels,"
         raise ValueError(
-            f"expected a target of at most {MOST_CLASSES} classes, got {got}, {column.cell(row)} at {column.place(row)} "
-            "among them; name another --target, or mend this one"
+            f"expected at most {MOST_CLASSES} classes, got {got} such as {column.cell(row)} at {column.place(row)}; name "
+            "another --target, or mend this one"
         )
     return tuple(in_order(texts))

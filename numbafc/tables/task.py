@@ -6,8 +6,6 @@ from typing import NamedTuple
 
 import numpy as np
 
-from .refusal import plural
-
 FEW = 20  # different whole numbers that may be classes without being 0, 1, 2, …
 MOST_CLASSES = 1000
 SAMPLES = 10  # of each class on average, where there are more than FEW
@@ -42,19 +40,19 @@ def decide(values: np.ndarray, task: str = "auto") -> Task:
     whole = bool((different == np.rint(different)).all())
     if task == "regression" or not whole:
         return Task(False, "")
-    got = f"{plural(count, 'different whole number')} in {plural(samples, 'row')}"
+    if count <= 2:
+        return Task(True, "")
+    got = f"{count} different whole numbers"
     if _are_classes(different, samples):
-        return Task(True, f"{got}: taken as classes; for a quantity pass --task regression")
-    return Task(False, f"{got}: taken as a quantity; for classes pass --task classification")
+        return Task(True, f"{got}: classes; for a quantity pass --task regression")
+    return Task(False, f"{got}: a quantity; for classes pass --task classification")
 
 
 def _are_classes(different: np.ndarray, samples: int) -> bool:
     """Tell whether these whole numbers, in order, are few enough to be classes."""
     count = len(different)
-    first, last = (float(different[0]), float(different[-1])) if count else (0.0, 0.0)
+    first, last = float(different[0]), float(different[-1])
     without_gap = last - first == count - 1 and first in (0, 1)
-    if count <= 2:
-        return True
     if count <= FEW:
         return 2 * count <= samples or (without_gap and count < samples)
     return without_gap and first == 0 and count <= MOST_CLASSES and SAMPLES * count <= samples
