@@ -37,7 +37,7 @@ def of_library(frame, library):
     if library == "pandas":
         return frame
     if library == "polars":
-        return pytest.importorskip("polars").DataFrame(frame.to_dict("list"), nan_to_null=True)
+        return pytest.importorskip("polars").from_pandas(frame)
     pyarrow = pytest.importorskip("pyarrow")
     return pyarrow.Table.from_pandas(frame, preserve_index=False)
 

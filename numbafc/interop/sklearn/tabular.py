@@ -76,20 +76,18 @@ class Tabular(Base):
         frame = inputs.frame(self, X, reset=True)
         columns = self._begin(y, len(frame))
         weight = self._weights(sample_weight, y, len(frame))
-        seed, share = self._seed(), checks.fraction("validation_fraction", self.validation_fraction)
+        share = checks.fraction("validation_fraction", self.validation_fraction)
         outside = X_val is not None or y_val is not None
-        strata = self._strata(columns) if not outside else None
-        rows, held = splits.held_out(len(frame), 0.0 if outside else share, seed, strata)
+        strata, count = self._strata(columns), checks.count("members", self.members, 1)
+        seeds = [self._seed()]
+        seeds += [seeds[0] + n for n in range(1, count)]
+        parts = [splits.held_out(len(frame), 0.0 if outside else share, seed, strata) for seed in seeds]
         with self._threads():
-            self.table_ = self._table(frame, columns, rows)
-            encoded, targets = self.table_.encode(frame, np.float32), self._numbers(columns)
-            part = training.Part(encoded[rows], targets[rows], None if weight is None else weight[rows])
-            validation = None
-            if outside:
-                validation = self._outside(X_val, y_val, sample_weight_val)
-            elif len(held):
-                validation = training.Part(encoded[held], targets[held], None if weight is None else weight[held])
-            self.nets_, self.histories_, self.best_epochs_ = training.train(self, seed, part, validation)
+            self.table_ = self._table(frame, columns, np.unique(np.concatenate([rows for rows, _ in parts])))
+            everything = training.Part(self.table_.encode(frame, np.float32), self._numbers(columns), weight)
+            validation = self._outside(X_val, y_val, sample_weight_val) if outside else None
+            trained = training.train(self, seeds, everything, parts, validation)
+        self.nets_, self.histories_, self.best_epochs_ = map(list, zip(*trained, strict=True))
         return self
 
     def _begin(self, y: Any, samples: int) -> dict[str, np.ndarray]:

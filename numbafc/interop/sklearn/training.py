@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from ... import checks
 from ...nn import MLP, EpochRecord, History, realmlp
+from ...nn.members import Members
 
 LINES = 10  # of a training that is watched
 
@@ -19,22 +21,59 @@ class Part(NamedTuple):
     targets: np.ndarray
     weight: np.ndarray | None
 
+    def of(self, rows: np.ndarray) -> Part:
+        """The samples of these rows."""
+        return Part(self.X[rows], self.targets[rows], None if self.weight is None else self.weight[rows])
 
-def train(of: Any, seed: int, part: Part, validation: Part | None) -> tuple[list[MLP], list[History], list[int]]:
-    """The trained networks of an estimator, their histories, and their best epochs."""
-    count = checks.count("members", of.members, 1)
-    nets = [network(of, seed + n, part) for n in range(count)]
-    asked = settings(of, len(part.X), validation is not None)
-    held_out = None if validation is None else tuple(a for a in validation if a is not None)
-    histories, best = [], []
-    for net in nets:
-        watch = [*asked["callbacks"], *([Lines(asked["epochs"])] if of.verbose else [])]
-        histories.append(
-            net.fit(part.X, part.targets, sample_weight=part.weight, validation=held_out, **asked | {"callbacks": watch})
+    @property
+    def given(self) -> tuple[Any, ...]:
+        """Validation data as fit takes them."""
+        return tuple(a for a in self if a is not None)
+
+
+def train(
+    of: Any, seeds: list[int], everything: Part, parts: list[tuple[np.ndarray, np.ndarray]], outside: Part | None
+) -> list[tuple[MLP, History, int]]:
+    """The trained networks of an estimator, each with its history and its best epoch.
+
+    seeds: of the networks; parts: for each the rows to train on, and those held out; outside: the validation data that fit
+    was given, if it was.
+    """
+    nets = [network(of, seed, everything.of(rows)) for seed, (rows, _) in zip(seeds, parts, strict=True)]
+    asked = settings(of, len(parts[0][0]), outside is not None or len(parts[0][1]) > 0)
+    watching = [watch(of, asked["epochs"]) for _ in nets]
+    if len(nets) == 1:
+        rows, held = parts[0]
+        X, y, weight = everything.of(rows)
+        validation = outside if outside is not None else everything.of(held) if len(held) else None
+        histories = [
+            nets[0].fit(
+                X, y, sample_weight=weight, validation=None if validation is None else validation.given,
+                callbacks=watching[0], time_limit=of.time_limit, **asked,
+            )
+        ]  # fmt: skip
+    else:
+        histories = Members(nets).fit(
+            everything.X,
+            everything.targets,
+            rows=[rows for rows, _ in parts],
+            validation=None if outside is None else outside.given,
+            validation_rows=[held for _, held in parts] if len(parts[0][1]) else None,
+            sample_weight=everything.weight,
+            callbacks=[lambda m, record: any(function(record) for function in watching[m])],
+            time_limit=of.time_limit,
+            **asked,
         )
-        best.append((net.training.best_at if net.training else 0) or len(histories[-1]))
+    best = [net.training.best_at if net.training is not None else 0 for net in nets]
+    for net in nets:
         net.training = None  # which nothing goes on from, and a pickle need not hold
-    return nets, histories, best
+    return [(net, history, at or len(history)) for net, history, at in zip(nets, histories, best, strict=True)]
+
+
+def watch(of: Any, epochs: int) -> list[Callable[[EpochRecord], Any]]:
+    """What looks at each epoch of a network."""
+    stops = of.early_stopping and _auto(of.epochs)
+    return [*([Lines(epochs)] if of.verbose else []), *([realmlp.Patience()] if stops else [])]
 
 
 def network(of: Any, seed: int, part: Part) -> MLP:
@@ -68,8 +107,7 @@ def settings(of: Any, samples: int, validated: bool) -> dict[str, Any]:
         asked["epochs"] = checks.count("epochs", of.epochs, 1)
     if not validated:
         asked["best_epoch"] = None
-    stop = of.early_stopping and validated and _auto(of.epochs)
-    return asked | {"time_limit": of.time_limit, "callbacks": [realmlp.Patience()] if stop else []}
+    return asked
 
 
 def _auto(value: Any) -> bool:
