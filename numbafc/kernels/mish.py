@@ -57,13 +57,16 @@ def short_mish_slope(x):
 
 @inner
 def mish(x):
-    """x·τ."""
+    """x·τ, with what u and w lose in rounding put back: dτ = 2·dw/(w + 2)², dw = 2·(1 + u)·du."""
     low = _within(x, LOWEST)
     n, r = reduced(low)
-    e = 1.0 + expm1_series(r)
-    u = scaled(e, n)
+    part = expm1_series(r)
+    e = 1.0 + part
+    u, lost = scaled(e, n), scaled((1.0 - e) + part, n)
     w = fma(u, u, u + u)
-    y = (x if not x < 0.0 else low) * quotient(w, np.float64(2), w)
+    lost_w = fma(u, u, (u + u) - w) + 2.0 * (1.0 + u) * lost
+    inverse, near = 1.0 / (2.0 + w), x if not x < 0.0 else low
+    y = fma(near, quotient(w, np.float64(2), w), 2.0 * low * inverse * (inverse * lost_w))
     return scaled(low * e, n) if x < FAR else y
 
 
