@@ -1,6 +1,8 @@
 """The numbers that a network gets of a table, against the same by hand: a row of Python's values after the other."""
 
+import json
 import sys
+from decimal import Decimal
 
 import numpy as np
 import polars as pl
@@ -149,6 +151,41 @@ def test_the_fast_way_reads_what_the_slow_one_reads(cells, decimal):
         assert (plain is None or np.isinf(plain)) if np.isnan(value) else value == plain
 
 
+ANY_CELL = st.one_of(
+    CELL,
+    st.sampled_from(["yes", "no", "a", "b", "2024-01-31", "31/01/2024", "1/2/2024", "9:30", "$3", "5 kg", "007", "NaN"]),
+    st.text(max_size=5),
+)
+
+
+@st.composite
+def columns_of_anything(draw, rows):
+    """Cells that are a few of anything, over and over, or all drawn by themselves."""
+    few = draw(st.lists(ANY_CELL, min_size=1, max_size=4))
+    return draw(st.lists(st.sampled_from(few) if draw(st.booleans()) else ANY_CELL, min_size=rows, max_size=rows))
+
+
+@given(st.integers(1, 12), st.data())
+def test_a_table_of_anything_is_encoded_or_refused_in_a_sentence(rows, data):
+    names = data.draw(st.lists(st.text(max_size=8) | st.text(min_size=200), min_size=2, max_size=5, unique=True))
+    frame = text(**{name: data.draw(columns_of_anything(rows)) for name in names})
+    names_of_some = st.lists(st.sampled_from(names), max_size=2, unique=True).map(tuple)
+    choices = {name: data.draw(names_of_some) for name in ("categorical", "numeric", "dates", "drop", "keep")}
+    how = data.draw(st.sampled_from(["robust", "standard"]))
+    try:
+        table = Table.fit(frame, Choices(scaling=how, **(choices if data.draw(st.booleans()) else {})))
+    except ValueError as error:
+        refused = str(error)
+    else:
+        refused = ""
+        assert np.isfinite(table.encode(frame)).all()
+        assert Table.from_dict(json.loads(json.dumps(table.to_dict()))) == table
+        assert all(len(line) <= 100 and line.isprintable() for line in table.describe())
+        assert all((row.values + row.becomes).isprintable() for row in table.report())
+    assert len(refused) <= 300
+    assert refused.isprintable()
+
+
 def test_spellings():
     for value, spelt in (
         (3, "3"),
@@ -160,6 +197,9 @@ def test_spellings():
         (1e20, "1e+20"),
         (-0.0, "0"),
         (np.int64(7), "7"),
+        (Decimal("1.50"), "1.5"),
+        (Decimal("1" * 38), "1" * 38),
+        (Decimal("100.00"), "100"),
     ):
         assert spelled(value) == spelt
     assert in_order(["10", "9", "1.5", "-2", "1e1"]) == ["-2", "1.5", "9", "10", "1e1"]

@@ -1,6 +1,8 @@
 """Frames of pandas, polars, pyarrow and narwhals: columns by name, in any order; one table has the same bits in each."""
 
 import datetime
+from decimal import Decimal
+from fractions import Fraction
 
 import narwhals as nw
 import numpy as np
@@ -9,7 +11,7 @@ import pytest
 from helpers import assert_same_bits
 from hypothesis import given
 from hypothesis import strategies as st
-from tables_at_random import tables, text
+from tables_at_random import row_of, tables, text
 
 import numbafc as fc
 from numbafc.tables import Choices, Table
@@ -122,7 +124,8 @@ def test_two_columns_of_one_name_are_refused_with_both_positions(frame):
 
 
 @pytest.mark.parametrize(
-    ("cell", "kind"), [([1], "list"), ({"a": 1}, "dict"), (b"1", "bytes"), (np.zeros(2), "list"), (object(), "object")]
+    ("cell", "kind"),
+    [([1], "list"), ({"a": 1}, "dict"), (b"1", "bytes"), (np.zeros(2), "list"), (object(), "object"), (1j, "complex")],
 )
 def test_cells_that_are_nothing_of_all_this_are_refused_by_their_place(cell, kind):
     for frame in (pandas.DataFrame, pl.DataFrame):
@@ -146,6 +149,15 @@ def test_half_a_character_is_refused_by_its_place():
 @pytest.mark.parametrize("frame", [{"a": [1]}, np.zeros((2, 2)), [[1, 2]], None, FRAME.lazy()])
 def test_what_is_no_data_frame_is_refused(frame):
     with pytest.raises(TypeError, match="expected a data frame"):
+        Table.fit(frame)
+
+
+def test_objects_that_are_numbers():
+    cells = [1, 2.5, np.int8(3), Decimal("4.5"), Fraction(1, 4), True, None, 10**300]
+    frame = pandas.DataFrame({"a": pandas.Series(cells, dtype=object), "y": [1, 2] * 4})
+    assert row_of(Table.fit(frame), "a")[1:4] == ("number", "0.25 … 1e+300", 1)
+    frame.loc[0, "a"] = 10**5000
+    with pytest.raises(ValueError, match=r"a finite number, got 'an integer of 16610 bits' at row 0"):
         Table.fit(frame)
 
 

@@ -74,7 +74,7 @@ def test_ids_are_no_classes_and_no_numbers():
         ([3 * k for k in range(21)] * 50, False, True),
         (list(range(100)) * 10, True, True),
         (list(range(100)) * 9, False, True),
-        (list(range(1001)) * 10, False, True),
+        (list(range(1001)) * 10, False, False),
         ([200_000 + 500 * (k % 200) for k in range(1000)], False, True),  # prices
         ([25 + k % 214 for k in range(442)], False, True),  # as in the diabetes table
     ],
@@ -120,6 +120,35 @@ def test_several_targets_are_reals_in_their_order():
     ):
         with pytest.raises(ValueError, match=message):
             Table.fit(frame.with_columns(w=pl.lit("u")), wrong)
+
+
+def test_targets_that_float32_does_not_tell_apart_are_refused():
+    frame = text(a=NUMBERS * 15, y=[1.7e9 + 0.1 * k for k in range(600)])
+    table = Table.fit(frame)
+    with pytest.raises(
+        ValueError, match=r"float32 tells apart, got 600 different numbers in column 1 'y' \(from 0\), of which"
+    ):
+        table.targets(frame)
+    assert len(np.unique(table.targets(frame, "float64"))) == 600
+    assert len(table.targets(frame[:1])) == 1
+
+
+def test_prices_and_dates_are_no_classes():
+    for cells, message in (
+        (
+            [f"${k % 200}.50" for k in range(1000)],
+            r"plain numbers, got '\$0.50' at row 0, column 1 'y' .*; write 0.50; for cl",
+        ),
+        ([f"{k % 30} %" for k in range(1000)], r"plain numbers, got '0 %' at row 0"),
+        ([f"{1 + k % 12}/{1 + k % 7}/2024" for k in range(1000)], r"got dates such as '1/1/2024' at row 0, column 1 'y'"),
+        ([f"2024-01-{1 + k % 30:02}" for k in range(1000)], r"got dates such as '2024-01-01' at row 0, column 1 'y'"),
+    ):
+        frame = text(a=[k / 7 for k in range(1000)], y=cells)
+        with pytest.raises(ValueError, match=message):
+            Table.fit(frame)
+        assert len(Table.fit(frame, Choices(task="classification")).classes) == len(set(cells))
+    assert table_of([f"{36 + 24 * (k % 2)} months" for k in range(N)]).classes == ("36 months", "60 months")
+    assert table_of([f"2024-01-0{1 + k % 2}" for k in range(N)]).classes == ("2024-01-01", "2024-01-02")
 
 
 def test_missing_targets_dates_and_huge_labels_are_refused():

@@ -14,11 +14,9 @@ import numpy as np
 from . import kinds, scaling, stored
 from .column import NONE, Column
 from .encoder import Fitting, write
-from .refusal import bare, plural
+from .refusal import bare, plural, some
 from .scaling import Scale
 from .spelling import in_order, spelled, value_of
-
-SHOWN = 60  # characters of the categories in a report
 
 
 @dataclass(frozen=True)
@@ -60,7 +58,7 @@ class Categories:
     def values(self) -> str:
         """The number of categories, and some of them."""
         count = len(self.categories) + self.rare
-        return f"{count}: " + bare(", ".join(bare(one, 20) for one in self.categories[:8]), SHOWN) if count else ""
+        return f"{count}: {some(self.categories)}" if count else ""
 
     @property
     def becomes(self) -> str:

@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import re
+from datetime import date, time
+from decimal import Decimal
+from fractions import Fraction
 from functools import cached_property
 from typing import Any, NamedTuple
 
@@ -40,6 +43,7 @@ class Column:
 
     def __init__(self, name: str, position: int, series: Any, decimal: str = ".") -> None:
         self.name, self.position, self.decimal, self._series = name, position, decimal, series
+        self._moments: dict[str, Read] = {}
 
     @cached_property
     def form(self) -> str:
@@ -67,13 +71,15 @@ class Column:
             return "text"
         if kinds and all(issubclass(kind, bool | np.bool_) for kind in kinds):
             return "truth"
-        if names <= {"int", "float", "bool", "Decimal", "Fraction"} or all(issubclass(kind, np.number) for kind in kinds):
+        real = {"int", "float", "bool", "Decimal", "Fraction"}
+        if all(kind.__name__ in real or issubclass(kind, np.integer | np.floating) for kind in kinds):
             return "number"
         if names <= {"timedelta", "Timedelta"}:
             return "number"
         if names <= {"date", "datetime", "time", "Timestamp"}:
             return "mixed"
-        wrong = [kind for kind in kinds if not issubclass(kind, str | int | float | np.generic)]
+        usual = str | int | float | Decimal | Fraction | np.integer | np.floating | np.bool_ | np.datetime64 | date | time
+        wrong = [kind for kind in kinds if not issubclass(kind, usual)]
         if wrong:
             row = next(n for n, value in enumerate(self._cells) if type(value) in wrong)
             raise ValueError(
@@ -179,6 +185,11 @@ class Column:
 
     def moments(self, order: str) -> Read:
         """The cells as microseconds since 1970, text and times by that reader of dates."""
+        if order not in self._moments:
+            self._moments[order] = self._read_moments(order)
+        return self._moments[order]
+
+    def _read_moments(self, order: str) -> Read:
         if self.form == "date":
             values = np.array(self._series.dt.timestamp("us").to_numpy(), np.float64)
             values[self.missing] = np.nan

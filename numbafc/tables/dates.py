@@ -22,17 +22,17 @@ _CLOCK = re.compile(r"(\d{1,2}):(\d{2})(?::(\d{2})(?:\.(\d{1,9}))?)?\s*([AaPp][M
 _MONTHS = {name: n for n, name in enumerate(re.findall("...", "janfebmaraprmayjunjulaugsepoctnovdec"), 1)}
 
 
-class Reading(NamedTuple):
+class Reader(NamedTuple):
     """What the texts of a column are as dates: the reader that suits them, or None, and the first that it does not read."""
 
     order: str | None
     bad: int | None = None
 
 
-def reader(texts: Sequence[str]) -> Reading:
+def reader(texts: Sequence[str]) -> Reader:
     """The reader of all these texts, or of most of them. Raises ValueError where day and month cannot be told apart."""
     if not any(_may_be(text) for text in texts[:TRIED]):
-        return Reading(None)
+        return Reader(None)
     read: dict[str, list[bool]] = {}
     for order in _READERS:
         read[order] = [moment(text, order) is not None for text in texts]
@@ -40,14 +40,14 @@ def reader(texts: Sequence[str]) -> Reading:
             break
     best = max(read, key=lambda order: sum(read[order]))
     if 2 * sum(read[best]) < len(texts):
-        return Reading(None)
+        return Reader(None)
     if not all(read[best]):
-        return Reading(best, read[best].index(False))
+        return Reader(best, read[best].index(False))
     if best == DAY_FIRST and all(moment(text, MONTH_FIRST) is not None for text in texts):
         doubtful = next((text for text in texts if moment(text, DAY_FIRST) != moment(text, MONTH_FIRST)), None)
         if doubtful is not None:
             raise ValueError(f"the first of day and month is not clear in dates such as {doubtful!r:.20}")
-    return Reading(best)
+    return Reader(best)
 
 
 def _may_be(text: str) -> bool:

@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 
 from . import kinds
+from .by_kind import fitted
 from .choices import Choices
 from .column import Column
 from .dropped import Dropped
 from .encoder import Encoder, Fitting, ranged
 from .frames import Frame
-from .reading import fitted
 from .refusal import bare, called, plural
 from .target import Target
 

@@ -79,7 +79,9 @@ def _found(column: Column) -> Kind:
     date = _date(column, required=False)
     if date is not None:
         return date
-    _require_no_signs(column, known)
+    row = signed_row(column, known)
+    if row is not None:
+        raise column.refused(row)
     return Kind(CATEGORY)
 
 
@@ -106,17 +108,17 @@ def _date(column: Column, required: bool) -> Kind | None:
     return None if order is None else Kind(DATE, "", order)
 
 
-def _require_no_signs(column: Column, known: int) -> None:
-    """Refuse a column of $3.20, 35% or 12.5 kg, unless it is a few of them again and again. Raises ValueError."""
+def signed_row(column: Column, known: int) -> int | None:
+    """The first row of a column of $3.20, 35% or 12.5 kg; None where it is none, or a few of them again and again."""
     texts = column.words.texts
     if len(texts) > TRIED and not any(without_signs(text, column.decimal) for text in texts[:TRIED]):
-        return
+        return None
     plain = np.array([without_signs(text, column.decimal) is not None for text in texts])
     numeric = plain | [number(text, column.decimal) is not None for text in texts]
-    counts = column.words.counts
     few = len(texts) <= REPEATED and 2 * len(texts) <= known and plain.all()
-    if plain.any() and not few and 2 * counts[numeric].sum() >= known:
-        raise column.refused(column.row_of(int(np.flatnonzero(plain)[0])))
+    if not plain.any() or few or 2 * column.words.counts[numeric].sum() < known:
+        return None
+    return column.row_of(int(np.flatnonzero(plain)[0]))
 
 
 def _useless(column: Column, found: Kind, most: int, header: bool) -> Kind | None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from itertools import islice
 
 from .._startup import printable
@@ -26,6 +26,12 @@ def bare(text: str, most: int = MOST) -> str:
     """A text without quotes, on one line, in at most so many characters."""
     shown = printable(text[: most + 1])
     return shown if len(shown) <= most else f"{shown[: most - 1]}…"
+
+
+def some(names: Sequence[str], most: int = 60) -> str:
+    """The first names, in at most so many characters, and … for what is left out."""
+    first = ", ".join(bare(name, 20) for name in names[:8])
+    return bare(f"{first}, …" if len(names) > 8 and len(first) < most - 2 else first, most)
 
 
 def plural(count: int, noun: str, nouns: str | None = None) -> str:

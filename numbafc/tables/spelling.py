@@ -9,7 +9,10 @@ from typing import Any
 
 import numpy as np
 
+from .. import checks
+
 POINT, COMMA = ".", ","
+WRITTEN = 10_000  # bits; Python writes no number of 4300 digits
 EXACT = 2.0**53  # whole numbers above it are no longer told apart in float64
 _EXPONENT = r"(?:[eE][+-]?\d+)?"
 _BLANKS = " \u00a0\u202f\u2009"
@@ -53,11 +56,14 @@ def spelled(value: Any) -> str:
         return value.strip()
     if isinstance(value, bool | np.bool_):
         return str(bool(value))
+    if isinstance(value, int):
+        return str(value) if value.bit_length() < WRITTEN else checks.shown(value)
     if isinstance(value, float | np.floating):
         whole = abs(float(value)) < EXACT and value == int(value)
         return str(int(value)) if whole else str(value)
     if isinstance(value, Decimal):
-        return format(value.normalize() if value != value.to_integral_value() else value.quantize(Decimal(1)), "f")
+        text = format(value, "f")
+        return text.rstrip("0").rstrip(".") if "." in text else text
     return value.isoformat() if hasattr(value, "isoformat") else str(value)
 
 

@@ -11,19 +11,19 @@ import numpy as np
 
 from .. import checks
 from . import fitting, report, stored
+from .by_kind import encoder_of
 from .choices import SCALINGS, Choices
 from .dropped import Dropped
 from .encoder import Encoder
 from .frames import Frame
-from .reading import encoder_of
-from .refusal import plural
+from .refusal import plural, short
 from .target import Target
 
 VERSION = 1
 DECIMALS = ".", ","
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, repr=False)
 class Table:
     """The columns of a table, each with its encoder: made by Table.fit, kept in a model's file, and asked by predict.
 
@@ -60,6 +60,10 @@ class Table:
         """
         given = Frame(frame, stored.one_of(decimal, DECIMALS, "decimal"))
         return cls(**fitting.fit(given, choices or Choices(), rows, checks.flag("header", header)))
+
+    def __repr__(self) -> str:
+        what = f"{plural(len(self.columns), 'column')}, {plural(len(self.features), 'input')}"
+        return f"Table({what}, {'classes' if self.classes else 'real'}: {short(self.target_names)})"
 
     @property
     def classes(self) -> tuple[str, ...] | None:

@@ -11,10 +11,11 @@ import numpy as np
 from . import stored
 from .categories import by_value, code
 from .column import NONE, Column
+from .dates import reader
 from .encoder import ranged
-from .kinds import LONGEST
-from .refusal import bare, plural, quoted, short
-from .spelling import in_order, number
+from .kinds import LONGEST, REPEATED, signed_row
+from .refusal import bare, plural, quoted, short, some
+from .spelling import in_order, number, without_signs
 from .task import MOST_CLASSES, decide
 
 ALL_DIFFERENT = 20  # labels, all of them different, that are no classes any more
@@ -95,8 +96,7 @@ class Target:
         """The values of one target, for people."""
         if self.classes is None:
             return ranged(*self.ranges[place])
-        some = ", ".join(bare(label, 20) for label in self.classes[:8])
-        return f"{plural(len(self.classes), 'class', 'classes')}: {bare(some, 60)}"
+        return f"{plural(len(self.classes), 'class', 'classes')}: {some(self.classes)}"
 
     def to_dict(self) -> dict[str, Any]:
         """All of it, as JSON has it."""
@@ -153,12 +153,18 @@ def _in_dtype(column: Column, values: np.ndarray, dtype: np.dtype) -> np.ndarray
     if len(wrong):
         row = int(wrong[0])
         raise ValueError(f"expected a target that {dtype} holds at {column.place(row)}, got {column.cell(row)}; mend it")
+    before, after = len(np.unique(values)), len(np.unique(found))
+    if 2 * after < before:  # times of a minute in seconds since 1970
+        raise ValueError(
+            f"expected a target that {dtype} tells apart, got {before} different numbers in {column}, of which it leaves "
+            f"{after}, such as {column.cell(0)}; pass --dtype float64, or take a number away from all of them"
+        )
     return found
 
 
-def _refused(column: Column, row: int, otherwise: str) -> ValueError:
-    sentence = f"expected a number, as in other rows, got {column.cell(row)} at {column.place(row)}"
-    return ValueError(f"{sentence}; mend it, or remove the row; {otherwise}")
+def _refused(column: Column, row: int, otherwise: str, fix: str = "mend it, or remove the row; ") -> ValueError:
+    expected = "a number, as in other rows" if fix else "plain numbers"
+    return ValueError(f"expected {expected}, got {column.cell(row)} at {column.place(row)}; {fix}{otherwise}")
 
 
 def _classes(column: Column, task: str) -> tuple[tuple[str, ...] | None, str]:
@@ -171,11 +177,35 @@ def _classes(column: Column, task: str) -> tuple[tuple[str, ...] | None, str]:
         raise column.refused(int(bad[0]), "a finite number")
     if task == "auto" and len(bad) and column.form in ("text", "mixed") and 2 * len(bad) <= len(values):
         raise _refused(column, int(bad[0]), "name it with --na if it means missing; for classes pass --task classification")
+    if task == "auto" and len(bad):
+        _require_words(column)
     if not words:
         classes, said = decide(values, task)
         if not classes:
             return None, said
     return _labels(column, task), said
+
+
+def _require_words(column: Column) -> None:
+    """Refuse prices, shares, lengths and dates as classes, unless they are a few again and again. Raises ValueError."""
+    row, texts = signed_row(column, len(column.words.codes)), column.words.texts
+    if row is not None:
+        plain = without_signs(texts[column.words.codes[row]], column.decimal) or ""
+        raise _refused(column, row, f"write {bare(plain)}; for classes pass --task classification", "")
+    if len(texts) > REPEATED and _are_dates(texts):
+        row = column.row_of(0)
+        raise ValueError(
+            f"expected numbers or classes as the target, got dates such as {column.cell(row)} at {column.place(row)}; "
+            "name another --target; for classes pass --task classification"
+        )
+
+
+def _are_dates(texts: list[str]) -> bool:
+    """Tell whether the words are dates, be it that day and month cannot be told apart."""
+    try:
+        return reader(texts).order is not None
+    except ValueError:
+        return True
 
 
 def _labels(column: Column, task: str) -> tuple[str, ...]:

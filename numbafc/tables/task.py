@@ -40,8 +40,8 @@ def decide(values: np.ndarray, task: str = "auto") -> Task:
     whole = bool((different == np.rint(different)).all())
     if task == "regression" or not whole:
         return Task(False, "")
-    if count <= 2:
-        return Task(True, "")
+    if count <= 2 or count > MOST_CLASSES:
+        return Task(count <= 2, "")
     got = f"{count} different whole numbers"
     if _are_classes(different, samples):
         return Task(True, f"{got}: classes; for a quantity pass --task regression")
@@ -55,4 +55,4 @@ def _are_classes(different: np.ndarray, samples: int) -> bool:
     without_gap = last - first == count - 1 and first in (0, 1)
     if count <= FEW:
         return 2 * count <= samples or (without_gap and count < samples)
-    return without_gap and first == 0 and count <= MOST_CLASSES and SAMPLES * count <= samples
+    return without_gap and first == 0 and SAMPLES * count <= samples
