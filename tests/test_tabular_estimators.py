@@ -1,10 +1,13 @@
 """TabularClassifier and TabularRegressor: frames with words and gaps in, labels and reals in their own units out."""
 
+import re
 import subprocess
 import sys
+from pathlib import Path
 
 import numpy as np
 import pytest
+from helpers import run_python
 
 pd = pytest.importorskip("pandas", reason="frames of pandas")
 pytest.importorskip("sklearn", reason="the estimators are scikit-learn's")
@@ -235,6 +238,15 @@ def test_a_missing_library_is_one_clear_sentence(missing):
         "ImportError: numbafc.interop.sklearn needs scikit-learn 1.6 or later, and narwhals: pip install"
     )
     assert done.stderr.count("Traceback") == 1
+
+
+def test_the_example_of_readme_runs(tmp_path):
+    code = re.findall(
+        r"```python\n(.*?)```", (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8"), re.S
+    )[2]
+    ends = "print(model.score(frame, ['ripe', 'green', 'green', 'ripe'] * 20))"
+    done = run_python(f"import os; os.chdir({str(tmp_path)!r})\n{code}\n{ends}")
+    assert done.stdout == "1.0\n", done.stderr
 
 
 @given(st.lists(st.integers(0, 4), min_size=1, max_size=60), st.sampled_from([0.0, 0.1, 0.2, 0.5, 0.9]), st.integers(0, 9))

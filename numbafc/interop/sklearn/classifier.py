@@ -117,8 +117,9 @@ class TabularClassifier(ClassifierMixin, Tabular):
         known = {word: n for n, word in enumerate(self.table_.classes or ())}
         order = [known[word] for word in _words(self.classes_)]
         with self._threads():
-            mean = np.mean([net.predict_proba(encoded) for net in self.nets_], axis=0, dtype=np.float64)
-        return mean[:, order]
+            each = [net.predict_proba(encoded) for net in self.nets_]
+            mean = np.asarray(np.mean(each, axis=0, dtype=np.float64))
+        return (mean / mean.sum(axis=1, keepdims=True))[:, order]  # float32's do not sum to 1 in float64
 
     def predict(self, X: Any) -> np.ndarray:
         """The likeliest class of each row, a label of classes_."""

@@ -9,13 +9,17 @@ from __future__ import annotations
 import importlib.util
 import warnings
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, Literal
 
 import narwhals as nw
 import numpy as np
 from sklearn.utils.validation import validate_data
 
-BACKENDS = "polars", "pandas", "pyarrow"  # in which a matrix becomes a frame: the first that is installed
+BACKENDS: tuple[Literal["polars", "pandas", "pyarrow"], ...] = (
+    "polars",
+    "pandas",
+    "pyarrow",
+)  # in which a matrix becomes a frame: the first that is installed
 SHOWN = 5  # names in a message
 
 

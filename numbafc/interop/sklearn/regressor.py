@@ -76,7 +76,7 @@ def _names(y: Any, count: int) -> list[str]:
     """The targets' names: the columns of a frame, the name of a series, or "target", with a number where there are more."""
     columns = getattr(y, "columns", None)
     columns = getattr(y, "column_names", None) if columns is None else columns
-    found = list(columns) if columns is not None else [getattr(y, "name", None)]
+    found: list[Any] = list(columns) if columns is not None else [getattr(y, "name", None)]
     if len(found) == count and all(isinstance(name, str) and name for name in found) and len(set(found)) == count:
         return found
     return ["target"] if count == 1 else [f"target{n}" for n in range(count)]
