@@ -1,8 +1,8 @@
 """A process that trains on real tables with one library: `python -m perf.learners NAME THREADS`, for the study `tables`.
 
 A job (table, model) trains on the training part, predicts the test part, writes the predictions to `save`, and answers with
-the seconds of fit and of predict, from a frame each time. The first of each kind is trained on some rows before, for few
-epochs where it has any: what compiles or loads then is `first_seconds`, and in no sample.
+the seconds that the processor took for fit and for predict, from a frame each time. The first of each kind is trained on
+some rows before, for few epochs where it has any: what compiles or loads then is `first_seconds`, and in no sample.
 """
 
 from __future__ import annotations
@@ -113,11 +113,11 @@ class Learner:
     def train(model: Any, table: real_tables.Split, some: Any = slice(None)) -> tuple[float, float, Any]:
         """The seconds of fit and of predict, and what it predicts."""
         X, y = table.X.iloc[some], table.y[some]
-        start = time.perf_counter()
+        start = time.process_time()
         model.fit(X, y)
-        fitted = time.perf_counter()
+        fitted = time.process_time()
         answers = model.predict(table.X_test)
-        return fitted - start, time.perf_counter() - fitted, answers
+        return fitted - start, time.process_time() - fitted, answers
 
 
 if __name__ == "__main__":
