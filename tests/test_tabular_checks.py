@@ -22,7 +22,6 @@ from numbafc.interop.sklearn import TabularClassifier, TabularRegressor
 
 SMALL = {"hidden_layer_sizes": (16,), "epochs": 60, "n_threads": 1}
 FAILING = {
-    "check_dataframe_column_names_consistency": "columns in another order are taken by their names, not refused",
     "check_sample_weight_equivalence_on_dense_data": "in minibatches a weight of 2 is not a sample twice, nor in their MLP",
 }
 
@@ -90,11 +89,12 @@ def test_weights_are_routed():
     weight = np.where(y == 2, 0.0, 1.0)
     with config_context(enable_metadata_routing=True):
         model = TabularClassifier(**SMALL, random_state=0).set_fit_request(sample_weight=True)
+        model.set_score_request(sample_weight=False)
         found = cross_validate(model, X, y, cv=3, params={"sample_weight": weight}, return_estimator=True)
     assert all(2 not in one.predict(X) for one in found["estimator"])  # a class without weight is never learnt
 
 
-def test_what_the_suite_leaves_out_is_refused_in_its_words():
+def test_frames_with_other_columns_are_refused_in_scikit_learn_s_words():
     import pandas as pd
 
     X, y = data(True)

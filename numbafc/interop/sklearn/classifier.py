@@ -123,7 +123,8 @@ class TabularClassifier(ClassifierMixin, Tabular):
 
     def predict(self, X: Any) -> np.ndarray:
         """The likeliest class of each row, a label of classes_."""
-        return self.classes_[self.predict_proba(X).argmax(axis=1)]
+        probabilities = self.predict_proba(X)
+        return self.classes_[probabilities.argmax(axis=1)]
 
 
 def _labels(y: Any, samples: int) -> np.ndarray:

@@ -74,6 +74,8 @@ class Tabular(Base):
         if y is None:
             raise ValueError(f"{type(self).__name__} requires y to be passed, but the target y is None")
         frame = inputs.frame(self, X, reset=True)
+        if len(frame) < 2:
+            raise ValueError("training needs at least two samples, got 1 sample; give more rows")
         columns = self._begin(y, len(frame))
         weight = self._weights(sample_weight, y, len(frame))
         share = checks.fraction("validation_fraction", self.validation_fraction)
