@@ -57,6 +57,13 @@ def parse() -> argparse.ArgumentParser:
         choices=("avx2", "avx512"),
         help="hold everybody to this instruction set, rows go to DIR/ISA; usually the widest",
     )
+    parser.add_argument(
+        "--table",
+        action="append",
+        metavar="FILE:TARGET[:TEST_FILE]",
+        type=table,
+        help="of the study tables, instead of its own: a csv file and its target, a name, or without a header a number",
+    )
     parser.add_argument("--rounds", type=positive, help="how often everybody is timed; usually 7, or 4 with --quick")
     parser.add_argument("--out", type=Path, metavar="DIR", help=f"where rows, pictures and report.html go: {DEFAULT_OUT}")
     return parser
@@ -67,6 +74,21 @@ def positive(text: str) -> int:
     if not text.isdecimal() or int(text) < 1:
         raise argparse.ArgumentTypeError(f"expected a whole number from 1, got {text!r}")
     return int(text)
+
+
+def table(text: str) -> str:
+    """Read the name of a table of the study, or a file and its target."""
+    from .real_tables import TABLES
+
+    file, *rest = text.split(":")
+    if text not in TABLES and (len(rest) not in (1, 2) or not all(rest)):
+        raise argparse.ArgumentTypeError(
+            f"expected FILE:TARGET, FILE:TARGET:TEST_FILE, or one of {', '.join(TABLES)}, got {text!r}"
+        )
+    for path in () if text in TABLES else (file, *rest[1:]):
+        if not Path(path).is_file():
+            raise argparse.ArgumentTypeError(f"expected a csv file, found none at {path!r}")
+    return text
 
 
 def numbers(text: str) -> tuple[int, ...]:
@@ -128,7 +150,7 @@ def execute(parser: argparse.ArgumentParser, names: list[str], asked: Any) -> No
 
     out = (asked.out or DEFAULT_OUT) / (asked.isa or "")
     writable(parser, out)
-    options = Options(asked.quick, out, asked.threads, asked.dtype, asked.rounds, asked.optimizer)
+    options = Options(asked.quick, out, asked.threads, asked.dtype, asked.rounds, asked.optimizer, tuple(asked.table or ()))
     seconds = {name: STUDIES[name].SECONDS[asked.quick] for name in names}
     try:
         with progress.shown(sum(seconds.values())) as bar:

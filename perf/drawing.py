@@ -28,12 +28,16 @@ STYLES = {
     "torch": ("#e6550d", "^", "--"),
     "jax": ("#74c476", "D", "-."),
     "sklearn": ("#9e9ac8", "v", ":"),
+    "sklearn MLP": ("#9e9ac8", "v", ":"),
+    "sklearn boosting": ("#31a354", "D", "-."),
+    "pytabkit": ("#e6550d", "^", "--"),
     "libxsmm": ("#a50f15", "P", "--"),
     "onednn": ("#dd3497", "X", "-."),
     "onnxruntime": ("#41b6c4", "<", "--"),
 }
 NAMES = {"numpy, OPENBLAS": "NumPy, best OpenBLAS", "numpy": "NumPy as installed", "torch": "PyTorch", "jax": "JAX"}
 NAMES |= {"sklearn": "scikit-learn", "libxsmm": "LIBXSMM", "onednn": "oneDNN", "onnxruntime": "ONNX Runtime"}
+NAMES |= {"sklearn MLP": "scikit-learn's MLP", "sklearn boosting": "HistGradientBoosting", "pytabkit": "pytabkit's RealMLP"}
 
 
 def _kind(label: str) -> str:

@@ -115,6 +115,7 @@ WORDS: dict[str, Callable[[], tuple[str, bool] | None]] = {
     "numpy": _numpy,
     "sklearn": _numpy,
     "torch": _torch,
+    "pytabkit": _torch,
     "libxsmm": functools.partial(_c, "libxsmm"),
     "onednn": functools.partial(_c, "onednn"),
 }

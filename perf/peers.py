@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import importlib
+import importlib.metadata
 import importlib.util
 import json
 import os
@@ -146,7 +147,8 @@ def serve(answer: Callable[[str, dict[str, Any]], dict[str, Any]]) -> None:
     module = c.load(name) if name in c.SOURCES else importlib.import_module(name)
     if name in (OURS, "torch"):
         module.set_num_threads(threads)
-    print(json.dumps({"version": module.__version__} | still_held(name)), flush=True)
+    version = getattr(module, "__version__", None) or importlib.metadata.version(name)
+    print(json.dumps({"version": version} | still_held(name)), flush=True)
     with contextlib.suppress(KeyboardInterrupt):  # Ctrl-C goes to all: who asks says what it means
         for line in sys.stdin:
             job = json.loads(line)

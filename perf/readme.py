@@ -9,14 +9,14 @@ import textwrap
 from pathlib import Path
 from typing import Any
 
-from . import drawing, isa, jacobian, layer, predict, products, rows, size, steps, storage
+from . import drawing, isa, jacobian, layer, predict, products, rows, size, steps, storage, tables
 from .peers import OURS
 
 ROOT = Path(__file__).parent.parent
 RESULTS = Path(__file__).parent / "results"
 BEGIN, END = "<!-- made by: python -m perf readme -->", "<!-- until here -->"
-STUDIES = ("layer", "steps", "size", "jacobian", "predict")
-NEEDED = STUDIES[:-1]
+NEEDED = ("layer", "steps", "size", "jacobian")
+STUDIES = (*NEEDED, "predict", "tables")
 SHAPES = (
     (10, 64, 32), (48, 48, 128), (128, 784, 32), (128, 784, 128), (512, 512, 128), (784, 784, 64), (1024, 1024, 64),
     (2048, 2048, 512), (1024, 1024, 8), (1024, 1024, 1), (10, 64, 1),
@@ -26,6 +26,11 @@ NETWORKS = (
     ((1024, 1024, 1024, 1024), 256),
 )  # fmt: skip
 
+TABLES = (
+    "Real tables that packages on PyPI carry, a fifth of the rows as the test, one thread: accuracy, or the RMSE, "
+    "error, with the seconds of fit; bold: the best score. numbafc is TabularClassifier and TabularRegressor with their "
+    "defaults, without a pipeline; pytabkit the same recipe by its authors in PyTorch."
+)
 
 Found = dict[str, list[rows.Row]]  # by study
 
@@ -69,6 +74,8 @@ def section(found: list[Found]) -> str:
     for one in found:
         said = [textwrap.fill(f"- {text}", 124, subsequent_indent="  ") for text in findings(one)]
         lines += [textwrap.fill(machine(one), 124), "", *table(one), "", *said, ""]
+        if one["tables"]:
+            lines += [textwrap.fill(TABLES, 124), "", *tables.table(one["tables"]), ""]
     return "\n".join([*lines, "![GFLOP/s and microseconds a step, next to peers](perf/results/readme.png)", END])
 
 
@@ -92,6 +99,7 @@ def findings(found: Found) -> list[str]:
     if len(steps.frameworks(mine)) < len(mine) and (text := steps.against_peers(steps.frameworks(mine))):
         said.append(f"Training steps, {steps.FRAMEWORKS}: {text}")
     said += [f"One row, {text}" for text in predict.findings(rows.where(found["predict"], threads=1))]
+    said += [f"Real tables, {text}" for text in tables.findings(found["tables"])]
     said += size.findings(found["size"])[:1] if found["size"] else []
     return said + (jacobian.findings(found["jacobian"])[:1] if found["jacobian"] else [])
 

@@ -13,6 +13,7 @@ from .studies import STUDIES, topic
 COLUMNS = {  # of the tables: field, heading, factor, format
     "op": ("what", 1, "{}"), "form": ("form", 1, "{}"),
     "T": ("T", 1, "{}"), "N": ("N", 1, "{}"), "B": ("B", 1, "{}"), "dtype": ("dtype", 1, "{}"),
+    "metric": ("score is", 1, "{}"), "score": ("score", 1, "{:.4g}"),
     "threads": ("threads", 1, "{}"), "peer": ("who", 1, "{}"), "kernel": ("kernel", 1, "{}"),
     "best": ("best, µs", 1e6, "{:.4g}"), "median": ("median, µs", 1e6, "{:.4g}"), "gflops": ("GFLOP/s", 1, "{:.4g}"),
     "share_of_peak": ("share of the FMA peak", 100, "{:.1f} %"), "error_over_bound": ("error / bound", 1, "{:.2g}"),

@@ -13,7 +13,7 @@ from .progress import Plain
 
 
 class Options(NamedTuple):
-    """What a run was asked for. threads and dtypes: None for what each study is about."""
+    """What a run was asked for. threads and dtypes: None for what each study is about; tables: for those of `tables`."""
 
     quick: bool
     out: Path
@@ -21,6 +21,7 @@ class Options(NamedTuple):
     dtypes: tuple[str, ...] | None = None
     rounds: int | None = None
     optimizers: tuple[str, ...] = ("sgd",)
+    tables: tuple[str, ...] = ()
 
 
 class Session:

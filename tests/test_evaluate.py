@@ -154,3 +154,13 @@ def test_a_narrow_terminal_has_names_on_lines_of_their_own(here, monkeypatch):
     assert all(len(line) <= 60 for line in lines[1:] if not line.startswith(("ROC", "probability")))
     at = lines.index(long)
     assert lines[at + 1].split() == ["1.0000", "1.0000", "1.0000", "1"]
+
+
+@pytest.mark.parametrize("weight", [(), ("--class-weight", "balanced")])
+@pytest.mark.parametrize("share", [0.05, 0.35, 0.7])
+def test_the_line_about_samples_that_were_held_out_is_there(here, share, weight):
+    """Case 34: with weights too, of which a file says nothing, and whatever share was held out."""
+    (here.folder / "t.csv").write_text("".join(f"{n % 7},{n % 3},{'ab'[n % 5 == 0]}\n" for n in range(41)))
+    ok(here("train", "t.csv", "--epochs", "1", "--validation-split", str(share), *weight))
+    told = ok(here("evaluate", "t.safetensors", "t.csv"))
+    assert f"trained on {41 - round(share * 41)} of these 41 samples; on the {round(share * 41)} others: loss " in told

@@ -98,12 +98,13 @@ def test_without_a_name_the_studies_are_listed(capsys):
         "steps",
         "epoch",
         "predict",
+        "tables",
         "start",
         "accuracy",
         "all",
     ):
         assert f"\n  {name} " in output
-    assert list(studies.STUDIES) == [line.split()[0] for line in output.split("studies (")[1].splitlines()[1:12]]
+    assert list(studies.STUDIES) == [line.split()[0] for line in output.split("studies (")[1].splitlines()[1:13]]
     assert sum(module.SECONDS[1] for module in studies.STUDIES.values()) < 240
     assert sum(module.SECONDS[0] for module in studies.STUDIES.values()) < 2400
 
@@ -117,6 +118,8 @@ def test_without_a_name_the_studies_are_listed(capsys):
         (["size", "--dtype", "float16"], "expected float32 or float64, or several with commas, got 'float16'"),
         (["size", "--rounds", "-1"], "expected a whole number from 1"),
         (["steps", "--optimizer", "rmsprop"], "expected sgd or adam"),
+        (["tables", "--table", "rows.csv"], "expected FILE:TARGET, FILE:TARGET:TEST_FILE, or one of titanic"),
+        (["tables", "--table", "no_such.csv:y"], "expected a csv file, found none at 'no_such.csv'"),
         (["report", "size"], "expected report and readme by themselves, got report size"),
         (["size", "--out", "/dev/null/rows"], "expected a folder that can be written to, got /dev/null/rows"),
     ],

@@ -305,9 +305,14 @@ def test_a_private_name_of_another_file_is_seen(code):
     assert list(foreign_names(ast.parse(code), PACKAGE / "nn" / "passes.py", OWNERS))
 
 
-# What may be longer than the rest: the public signature of fit, and that of the command, which has an option for each.
+# What may be longer than the rest: public signatures, of fit, of the command, which has an option for each, of estimators.
 MOST_LINES, MOST_PARAMETERS = 45, 14
-LONG_SIGNATURES = {"nn/mlp.py: fit", "cli/train.py: train"}
+LONG_SIGNATURES = {
+    "nn/mlp.py: fit",
+    "cli/train.py: train",
+    "interop/sklearn/tabular.py: __init__",  # scikit-learn has an estimator's settings in its signature
+    "interop/sklearn/classifier.py: __init__",
+}
 
 
 def long_functions(tree):

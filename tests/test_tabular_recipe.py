@@ -415,6 +415,17 @@ def test_mish_where_it_ends(dtype):
     assert np.signbit(H[3])
 
 
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_mish_makes_no_subnormal_numbers(dtype):
+    """Where a hundredth of the activations were, a step took ten times as long."""
+    H = np.linspace(-800, 0, 100_000).astype(dtype)
+    S = ACTIVATIONS["mish"].slopes(H)
+    for numbers in (H, S):
+        small = np.abs(numbers[numbers != 0]).min()
+        assert small > 1e-18
+    assert np.abs(H[np.linspace(-800, 0, 100_000) < -40]).max() == 0
+
+
 @given(st.floats(-30, 30))
 def test_the_slope_of_mish_is_that_of_differences(x):
     """With h = 1e-5 the error is h²·|φ'''|/6 + ε·|φ|/h, below 1e-9."""

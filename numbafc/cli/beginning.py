@@ -27,7 +27,7 @@ def begin(source: Source, context: typer.Context, out: Path | None) -> Run:
     if recipe == "realmlp" and not source.is_table:
         raise ValueError("--recipe realmlp is for tables, whose columns it scales; these are arrays: leave it out")
     dataset = source.read(
-        settings.task(given["loss"]),
+        settings.task(given["loss"], given["task"]),
         given["dtype"],
         recipes.SCALING[recipe],
         lambda rows: datasets.parts(rows, share, given["seed"])[0],

@@ -4,19 +4,24 @@ from __future__ import annotations
 
 from typing import Any
 
+import typer
+
 from ..files import datasets
 from ..files.checkpoint import load
 from ..nn import LOSSES, MLP
-from . import aligned, measures, options, screen
+from . import aligned, measures, options, reports, screen
+from .outputs import check_writable
 from .sources import class_names, score_name, source_for
 
 EXAMPLES = """
 numbafc evaluate digits.safetensors digits
 numbafc evaluate iris.safetensors iris.csv --target species --json
+numbafc evaluate iris.safetensors iris.csv --report iris.html
 """
 
 
 def evaluate(
+    context: typer.Context,
     model: options.Model,
     data: options.Data,
     target: options.Target = None,
@@ -26,6 +31,7 @@ def evaluate(
     encoding: options.Encoding = None,
     header: options.Header = None,
     na: options.Missing = None,
+    report: options.Report = None,
     as_json: options.Json = False,
 ) -> None:
     """Print how good a model is on a data set.
@@ -34,12 +40,16 @@ def evaluate(
     mean what they say; of real targets R², and the errors in their own units with their quantiles. If these are the
     samples that the model was trained and validated on, also loss and score of the latter.
     """
+    reports.check(report)
     net = load(model)
-    written = options.dialect(delimiter, decimal, encoding, header, na)
-    source = source_for(net, data, target, written, labels)
+    source = source_for(net, data, target, options.dialect(delimiter, decimal, encoding, header, na), labels)
+    if report is not None:
+        check_writable("--report", report, *source.files, model)
     dataset = source.read_for(net)
     whole, others = _measured(net, dataset), _others(net, dataset)
     found = measures.of(net, dataset.X, dataset.y, class_names(net))
+    if report is not None:
+        reports.of_evaluation(report, net, source, (dataset, others), context)
     if as_json:
         rest = None if others is None else _measured(net, others)
         result = {"model": str(model), "data": source.name, "score_is": score_name(net), **whole, "others": rest}
@@ -56,6 +66,8 @@ def evaluate(
             f"trained on {seen} of these {whole['samples']} samples; on the {rest['samples']} others: "
             f"loss {screen.decimal(rest['loss'])}, {score_name(net)} {screen.decimal(rest['score'])}"
         )
+    if report is not None:
+        lines.append(f"wrote {report}")
     screen.say(*lines, *aligned.lines(found, aligned.width()))
 
 

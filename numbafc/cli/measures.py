@@ -25,13 +25,14 @@ def of(net: MLP, X: Any, y: np.ndarray, names: Sequence[str]) -> dict[str, Any]:
 
     The first entry is the table of outputs, as records, under the word for them: classes, labels or outputs.
     """
-    predicted = net.predict(X)
-    if LOSSES[net.loss_name].classifies:
-        return _of_classes(y, predicted, net.predict_proba(X), names)
-    y, predicted = y.reshape(len(y), -1), predicted.reshape(len(y), -1)
-    if net.loss_name == "binary_cross_entropy":
-        return _of_labels(y > 0.5, predicted > 0, net.predict_proba(X), names)
-    return _of_reals(y, predicted, names)
+    with np.errstate(all="ignore"):  # of a network that diverged: what it says may be infinite, and is shown as such
+        predicted = net.predict(X)
+        if LOSSES[net.loss_name].classifies:
+            return _of_classes(y, predicted, net.predict_proba(X), names)
+        y, predicted = y.reshape(len(y), -1), predicted.reshape(len(y), -1)
+        if net.loss_name == "binary_cross_entropy":
+            return _of_labels(y > 0.5, predicted > 0, net.predict_proba(X), names)
+        return _of_reals(y, predicted, names)
 
 
 def _of_classes(y: np.ndarray, predicted: np.ndarray, p: np.ndarray, names: Sequence[str]) -> dict[str, Any]:

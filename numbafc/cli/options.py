@@ -12,6 +12,7 @@ from ..nn import ACTIVATIONS, LOSSES, OPTIMIZERS, SCHEDULES
 from ..nn.initializers import INITIALIZERS
 from ..nn.recipe import SETTINGS
 from ..tables import Choices
+from ..tables.choices import TASKS
 from .curves import SUFFIXES
 
 
@@ -54,6 +55,7 @@ Dates = Annotated[str | None, typer.Option(help="Columns whose values are dates 
 Drop = Annotated[str | None, typer.Option(help="Columns to leave out.")]
 Keep = Annotated[str | None, typer.Option(help="Columns to use that would be left out.")]
 
+Task = Annotated[str, typer.Option(help=f"What the target is: {_one_of(TASKS)} Auto: decided from all of it.")]
 RecipeName = Annotated[
     str,
     typer.Option(
@@ -94,6 +96,8 @@ Threads = Annotated[int | None, typer.Option(help="[default: all cores]")]
 Out = Annotated[Path | None, typer.Option(help="The model's file. [default: NAME.safetensors, here]")]
 Resume = Annotated[Path | None, typer.Option(help="Go on with the training in this model's file, on the same data.")]
 Plot = Annotated[Path | None, typer.Option(help=f"Draw loss and score over the epochs: {', '.join(SUFFIXES)}.")]
+Report = Annotated[Path | None, typer.Option(help="Write a page about the model to this .html file.")]
+FindRate = Annotated[bool, typer.Option("--find-rate", help="Look for a good --learning-rate, and end; --plot draws it.")]
 
 
 def names(text: str | None) -> tuple[str, ...]:

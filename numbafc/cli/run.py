@@ -14,7 +14,7 @@ from ..files import datasets
 from ..nn import MLP
 from ..nn.results import DONE, SAMPLES
 from ..nn.weights import class_weights
-from . import curves, endings, screen, settings
+from . import curves, decided, endings, screen, settings
 from .display import Display, minibatches
 from .interrupts import one_stop
 from .outputs import Saver
@@ -50,7 +50,7 @@ class Run:
         lines = [
             self.dataset.describe(),
             *self.dataset.said,
-            *([] if self.net.table is None or self.net.training is not None else self.net.table.describe()),
+            *([] if self.net.table is None or self.net.training is not None else decided.lines(self.net.table)),
             screen.sentence(
                 f"layers {layers}, {self.net.activation}, {self.net.loss_name}, {self.net.parameters.size} parameters"
             ),

@@ -20,10 +20,12 @@ from ..nn import ACTIVATIONS, LOSSES, MLP, OPTIMIZERS
 from ..nn.initializers import INITIALIZERS
 from ..nn.progress import Progress
 from ..nn.recipe import OF_OPTIMIZER, SETTINGS
+from ..tables.choices import TASKS
 from .recipes import RECIPES
 
 OF_NETWORK = ("hidden", "activation", "init", "loss", "label_smoothing", "dtype", "seed")
-NO_OPTIONS = ("epochs", "shuffle", "drop_last", "best_epoch", "rate_factors", "ntp")  # epochs is one of the run
+# epochs are a run's, the others are set in Python alone
+NO_OPTIONS = ("epochs", "shuffle", "drop_last", "best_epoch", "rate_factors", "ntp")
 OF_TRAINING = (*(name for name in SETTINGS if name not in NO_OPTIONS), "weight_decay")
 OF_DATA: dict[str, Any] = {"validation_split": 0.2, "class_weight": None}  # what no file remembers, and its default
 COPIES = 2  # of the parameters: these, and those before the epoch
@@ -42,6 +44,7 @@ CHECKS: dict[str, Callable[[str, Any], Any]] = {
     "seed": checks.count,
     "class_weight": partial(checks.choice, known=("balanced",)),
     "validation_split": partial(checks.number, least=0, below=1),
+    "task": partial(checks.choice, known=TASKS),
     "recipe": partial(checks.choice, known=RECIPES),
     "members": partial(checks.count, least=1),
     "time_limit": checks.positive,
@@ -74,9 +77,14 @@ def hidden_sizes(text: str) -> list[int]:
     return [checks.count("--hidden", size, 1) for size in sizes]
 
 
-def task(loss: str) -> str:
-    """The kind of targets that a loss needs, in the words of datasets.load."""
-    return "auto" if loss == "auto" else "classification" if LOSSES[loss].classifies else "regression"
+def task(loss: str, said: str = "auto") -> str:
+    """The kind of targets that a loss needs, in the words of datasets.load; of --loss auto what --task says."""
+    if loss == "auto":
+        return said
+    found = "classification" if LOSSES[loss].classifies else "regression"
+    if said not in ("auto", found):
+        raise ValueError(f"--loss {loss} is for {found}, got --task {said}; leave one of them out")
+    return found
 
 
 def network(dataset: datasets.Dataset, given: dict[str, Any]) -> MLP:

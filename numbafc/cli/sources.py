@@ -185,6 +185,8 @@ def is_digits(data: Path) -> bool:
 
 def class_names(net: MLP) -> tuple[str, ...]:
     """The names of the outputs: those of the classes, or numbers."""
+    if net.table is not None and net.classes is None:
+        return net.table.target_names
     return net.classes or tuple(map(str, range(net.sizes[-1])))
 
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import nullcontext
+from functools import partial
 from pathlib import Path
 
 import typer
 
 from .. import _numba
-from . import curves, options, screen, settings, waiting
+from . import curves, options, rates, reports, screen, settings, waiting
 from .beginning import begin, go_on
 from .exit_codes import NOBODY_READS
 from .options import USUAL
@@ -21,6 +23,8 @@ numbafc train
 numbafc train houses.csv --target price --drop id
 numbafc train iris.csv --target species --recipe plain --epochs 100
 numbafc train data.npz --hidden 256,128 --early-stopping 5 --plot curves.png
+numbafc train iris.csv --find-rate
+numbafc train iris.csv --report iris.html
 numbafc train --resume digits.safetensors --epochs 40
 """
 
@@ -40,6 +44,7 @@ def train(
     dates: options.Dates = None,
     drop: options.Drop = None,
     keep: options.Keep = None,
+    task: options.Task = "auto",
     recipe: options.RecipeName = "auto",
     members: options.Members = 1,
     validation_split: options.Split = settings.OF_DATA["validation_split"],
@@ -67,6 +72,8 @@ def train(
     resume: options.Resume = None,
     force: options.Force = False,
     plot: options.Plot = None,
+    report: options.Report = None,
+    find_rate: options.FindRate = False,
     as_json: options.Json = False,
 ) -> None:
     """Train a network, by default on the digits.
@@ -78,6 +85,7 @@ def train(
     of another training is replaced: the new one is NAME-2 then.
     """
     settings.check(context.params)
+    reports.check(report, find_rate, resume)
     choices = options.choices(categorical, numeric, dates, drop, keep)
     written = options.dialect(delimiter, decimal, encoding, header, na)
     source, show = Source(given_files(data), target, labels, written, choices), screen.Lines(as_json)
@@ -90,15 +98,20 @@ def train(
             if plot is not None:
                 curves.check(plot)
                 check_writable("--plot", plot, *source.files, resume, run.path)
+            if report is not None:
+                check_writable("--report", report, *source.files, resume, run.path, plot)
             if threads is not None:
                 _numba.set_num_threads(threads)
             show.say(*run.describe())
+            if find_rate:
+                rates.show(run, show, plot, as_json)
+                return
             run.fit(show)
     except KeyboardInterrupt as error:
         error.args = ("interrupted before the first step; nothing is saved",)
         raise
     try:
-        _tell(run, show, plot, as_json)
+        _tell(run, show, plot, as_json, None if report is None else partial(reports.of_run, report, run, context))
     except (KeyboardInterrupt, OSError) as error:
         error.add_note(f"the model is saved in {run.path}")
         raise
@@ -108,7 +121,7 @@ def train(
         raise typer.Exit(run.stopped)
 
 
-def _tell(run: Run, show: screen.Lines, plot: Path | None, as_json: bool) -> None:
+def _tell(run: Run, show: screen.Lines, plot: Path | None, as_json: bool, report: Callable[[], str] | None = None) -> None:
     """Say what came of a training, and what can be done with it."""
     if run.stopped == NOBODY_READS:
         screen.say(f"numbafc: nobody reads the output any more; saved {run.path}; resume with: {run.again}", err=True)
@@ -123,6 +136,11 @@ def _tell(run: Run, show: screen.Lines, plot: Path | None, as_json: bool) -> Non
             if run.draw(plot):
                 show.say(f"drew {plot}")
         except Exception as error:  # when all else is told
+            troubles.append(error)
+    if report is not None:
+        try:
+            show.say(report())
+        except Exception as error:  # likewise
             troubles.append(error)
     result = run.result()
     if done and result["validation_score"] is not None:

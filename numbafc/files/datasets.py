@@ -113,6 +113,8 @@ def _load(
     if y.ndim == 0 or len(y) != len(X):
         raise InvalidFile(path, f"X has shape {X.shape} but y has {y.shape}; expected one target per row of X")
     numbers = _numbers(path, "X", X, dtype, columns)
+    if reader.option == "labels" and y.dtype.kind in "iu" and task == "auto":
+        task = "classification"  # what an IDX file of whole numbers is called for: labels
     targets, classes, said = _targets(path, y, task, dtype, columns)
     return Dataset(name, numbers, targets, classes, said=said)
 

@@ -34,7 +34,7 @@ def read(path: Path, file: BinaryIO, dialect: Dialect) -> tuple[Any, bool, str |
         title, others, rows = _sheet(path, file, GIVEN + nbytes)
     said = [f"read the sheet {title!r:.40}" + (f", the first of {others + 1}" if others else "")]
     rows, above = _without_titles(rows)
-    said += [f"left out {above} lines above the table"] if above else []
+    said += [f"left out {above} line{'s' * (above > 1)} above the table"] if above else []
     if not rows:
         raise InvalidFile(path, f"expected a table in its first sheet, {title!r:.40}, got an empty one")
     width = max(map(len, rows))
@@ -59,12 +59,11 @@ def _sheet(path: Path, file: BinaryIO, most: int) -> tuple[str, int, list[tuple[
         if not sheets:
             raise InvalidFile(path, "expected a workbook with a sheet, got one without")
         sheets[0].reset_dimensions()  # which may claim anything
-        rows, cells, last = [], 0, 0
+        rows, width, last = [], 0, 0
         for number, row in enumerate(sheets[0].iter_rows(values_only=True), 1):
             rows.append(_trimmed(row))
-            cells += len(rows[-1])
-            last = number if rows[-1] else last
-            if number > MOST_ROWS or cells > most:
+            width, last = max(width, len(rows[-1])), number if rows[-1] else last
+            if number > MOST_ROWS or last * width > most:
                 raise InvalidFile(path, "its first sheet has cells far from the others, or too many; save the table as csv")
         return sheets[0].title, len(sheets) - 1, rows[:last]
     finally:

@@ -34,7 +34,7 @@ def is_header(path: Path, first: Sequence[str], rows: Sequence[Sequence[str]]) -
     if not rows:
         return bool(words) and not numbers
     if named:
-        odd = [n for n in numbers if first[n] not in (str(n), str(n - 1), str(n + 1))]
+        odd = [n for n in numbers if first[n] not in (str(n), str(n - 1))]
         if odd and not _are_years([first[n] for n in numbers]):
             raise InvalidFile(path, _doubt(first, named[0], odd[0]))
         return True
@@ -54,7 +54,7 @@ def _count(first: Sequence[str], numbers: Sequence[int], named: int) -> bool:
 
 
 def _is_no_whole(cell: str) -> bool:
-    return not re.fullmatch(r"[-+]?\d+", cell, re.A)
+    return is_value(cell) and not re.fullmatch(r"[-+]?\d+", cell, re.A)
 
 
 def _are_years(cells: Sequence[str], form: str = r"\d{1,4}") -> bool:

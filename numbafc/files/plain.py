@@ -108,8 +108,8 @@ def _numbers(path: Path, given: Frame, columns: Columns, features: int) -> np.nd
         column = given[columns.numbers[place]]
         expected = f"expected a number at {columns.place(row, place)}, got"
         if column.missing[row]:
-            raise InvalidFile(path, f"{expected} an empty cell; fill it or remove the row")
-        if features < len(columns.numbers) and len(column.numbers.bad) == given.rows:
+            raise InvalidFile(path, f"{expected} a missing value; fill it or remove the row")
+        if features < len(columns.numbers) and len(column.numbers.bad) == given.rows - column.missing.sum():
             number = columns.numbers[place]
             fix = f"if it is the target, pass --target {number}, else write it as numbers or remove it"
             raise InvalidFile(path, f"{expected} {column.cell(row)}, and the whole column is words; {fix}")

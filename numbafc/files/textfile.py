@@ -25,6 +25,7 @@ from .opening import require_memory
 from .unpacking import CHUNK, Progress, chunks
 from .whatitis import HEAD, require_text
 
+PART = 1 << 18  # bytes that are counted in one go
 CELLS = 1 << 18  # that are collected before they become columns
 LONGEST_LINE = 1 << 26
 MOST_HEAD = 1 << 18  # bytes from which the layout is found, more where lines are long
@@ -173,18 +174,24 @@ def _frames(path: Path, text: _Text, found: Layout, missing: Sequence[str]) -> I
 
 def _fast(piece: bytes, found: Layout) -> Any:
     """The rows of a piece as polars reads them, or None where it may read them wrongly."""
-    pl, mark = polars(), found.delimiter.encode()
+    mark = found.delimiter.encode()
     quoted = b'"' in piece
     if found.width < 2 or len(mark) != 1 or b"\0" in piece or (quoted and found.delimiter == " "):
         return None
     if found.delimiter == " ":
         piece = BLANKS.sub(b" ", piece).replace(b" \r\n", b"\n").replace(b" \n", b"\n").replace(b"\n ", b"\n").strip(b" ")
-    if piece.startswith((b"\n", b"\r\n")) or b"\n\n" in piece or b"\n\r\n" in piece:
-        if quoted:
-            return None
-        piece = BLANK_LINES.sub(b"\n", piece).lstrip(b"\r\n")
     if not piece or (quoted and not _are_regular(piece, mark)):
         return None
+    frame = _parsed(piece, found, quoted)
+    if frame is None and not quoted and (b"\n\n" in piece or b"\n\r\n" in piece or piece[:1] in b"\r\n"):
+        # they were read as rows; looked for only now, for that takes as long as reading
+        frame = _parsed(BLANK_LINES.sub(b"\n", piece).lstrip(b"\r\n"), found, quoted)
+    return frame
+
+
+def _parsed(piece: bytes, found: Layout, quoted: bool) -> Any:
+    """The rows of a piece by polars, or None where they have not all as many cells."""
+    pl = polars()
     try:
         frame = pl.read_csv(
             piece,
@@ -196,7 +203,7 @@ def _fast(piece: bytes, found: Layout) -> Any:
         )
     except pl.exceptions.PolarsError:
         return None
-    marks = _count(piece, mark[0])
+    marks = _count(piece, ord(found.delimiter))
     if quoted:
         inside = frame.select(pl.all().str.count_matches(found.delimiter, literal=True).sum())
         marks -= inside.sum_horizontal().item()
@@ -204,8 +211,9 @@ def _fast(piece: bytes, found: Layout) -> Any:
 
 
 def _count(piece: bytes, code: int) -> int:
-    """How often a byte is there; NumPy counts twice as fast as bytes do."""
-    return int(np.count_nonzero(np.frombuffer(piece, np.uint8) == code))
+    """How often a byte is there; NumPy counts twice as fast as bytes do, and in parts no new memory is needed."""
+    codes = np.frombuffer(piece, np.uint8)
+    return sum(int(np.count_nonzero(codes[at : at + PART] == code)) for at in range(0, len(codes), PART))
 
 
 def _are_regular(piece: bytes, mark: bytes) -> bool:
@@ -287,7 +295,9 @@ def _without_empty(frame: Any, found: Layout) -> tuple[Any, list[str]]:
 
 
 def _sample(frame: Any, cells: int = 20_000) -> Iterator[str]:
-    """Cells from all over a frame."""
-    rows = max(20, cells // max(frame.width, 1))
-    for row in frame.gather_every(max(len(frame) // rows, 1)).iter_rows():
+    """Cells from all over a frame, if any of them has a comma: else nothing in them can be a decimal comma."""
+    rows, pl = max(20, cells // max(frame.width, 1)), polars()
+    some = frame.gather_every(max(len(frame) // rows, 1))
+    commas = some.select(pl.any_horizontal(pl.all().str.contains(",", literal=True).any()))
+    for row in some.iter_rows() if commas.item() else ():
         yield from (cell for cell in row if cell is not None)

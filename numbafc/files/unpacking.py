@@ -18,7 +18,7 @@ from typing import IO, Any, BinaryIO
 from .invalid import InvalidFile
 from .opening import regular
 
-CHUNK = 1 << 25  # bytes read at a time
+CHUNK = 1 << 23  # bytes read at a time
 SPOOLED = 1 << 26  # bytes of standard input that are kept in memory; more go to a file that has no name
 STANDARD_INPUT = "-"
 Progress = Callable[[int, int], object]  # bytes of the file that are read, and of all of it
@@ -51,9 +51,10 @@ def length(file: BinaryIO) -> int:
 def chunks(path: Path, file: BinaryIO, kind: str, progress: Progress | None) -> Iterator[bytes]:
     """The unpacked bytes of a file, some at a time. kind: how it is packed, or "text". Raises InvalidFile."""
     size = length(file)
+    step = min(CHUNK, max(8 * size, 1 << 16))  # no buffer of 32 MiB for a small file
     try:
         stream = _unpacker(path, kind, file)
-        while chunk := stream.read(CHUNK):
+        while chunk := stream.read(step):
             yield chunk
             if progress is not None:
                 progress(min(file.tell(), size), size)
@@ -67,7 +68,7 @@ def chunks(path: Path, file: BinaryIO, kind: str, progress: Progress | None) -> 
 
 def _unpacker(path: Path, kind: str, file: BinaryIO) -> IO[bytes] | Any:
     if kind == "gzip":
-        return gzip.GzipFile(fileobj=file)
+        return gzip.GzipFile(fileobj=file, mode="rb")
     if kind == "bzip2":
         return bz2.BZ2File(file)
     if kind == "xz":

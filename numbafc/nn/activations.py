@@ -24,6 +24,9 @@ from ..kernels.epilogue import Epilogue, relu, relu_slope
 LEAK = 0.01  # the slope of leaky_relu below 0 (A. Maas et al., ICML 2013)
 # With these, activations of mean 0 and variance 1 stay so (G. Klambauer et al., NeurIPS 2017).
 SELU_SCALE, SELU_ALPHA = 1.0507009873554805, 1.6732632423543772
+# Below it mish is less than 2⁻⁵², beside other units nothing. Further down it would be subnormal, and one such number in a
+# hundred makes products ten times as slow: units of a network that has learnt for long are there.
+MISH_END = -40.0
 SELU_SLOPE = SELU_SCALE * SELU_ALPHA  # at 0, from below
 
 
@@ -132,6 +135,16 @@ def _silu_slope(y):  # σ(y)·(1 + y·(1 − σ(y)))
     return sigma * (one + y * (one - sigma))
 
 
+@inner
+def _mish(y):  # y·tanh(log(1 + e^y)) (D. Misra, BMVC 2020); 0 below −40 (see MISH_END)
+    return select(y < constant(y, MISH_END), constant(y, 0), elementwise.mish(y))
+
+
+@inner
+def _mish_slope(y):
+    return select(y < constant(y, MISH_END), constant(y, 0), elementwise.mish_slope(y))
+
+
 # ---- over arrays ----------------------------------------------------------------------------------------------------
 
 APPLY, SLOPES, CHAIN, MULTIPLY = range(4)
@@ -196,6 +209,6 @@ ACTIVATIONS = {
         # gelu: y·Φ(y), Φ of the standard normal distribution (D. Hendrycks, K. Gimpel, 2016); φ' = Φ(y) + y·e^{−y²/2}/√(2π)
         _activation("gelu", elementwise.gelu, elementwise.gelu_slope, gain=2, in_h=False),
         _activation("silu", _silu, _silu_slope, gain=2, in_h=False),
-        _activation("mish", elementwise.mish, elementwise.mish_slope, gain=2, in_h=False),
+        _activation("mish", _mish, _mish_slope, gain=2, in_h=False),
     )
 }

@@ -9,13 +9,14 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .. import checks
-from . import evaluation, passes, recipe, samples, summary
+from . import evaluation, passes, rate_finder, recipe, samples, summary
 from .attributes import REAL_LOSSES
 from .course import Callback, moment_after
 from .names import EpochMeasure, OptimizerName, ScheduleName
 from .network import Network
 from .optimizers import Optimizer
 from .progress import History, Progress, begin, resumed
+from .rate_finder import RateCurve
 from .recipe import SETTINGS, Regularization, usual
 from .schedules import Schedule
 from .training import callback_functions, train
@@ -191,6 +192,26 @@ class MLP(Network):
         else:
             progress = begin(self, asked, SETTINGS["epochs"].default if wanted is None else wanted, given, held_out)
         return train(self, given, progress, keep=self._keep, validation=held_out, callbacks=functions, until=until)
+
+    def find_rate(
+        self,
+        X: Any,
+        y: Any,
+        *,
+        lowest: float = 1e-6,
+        highest: float = 10.0,
+        steps: int = 200,
+        sample_weight: Any = None,
+        class_weight: Any = None,
+        **settings: Any,
+    ) -> RateCurve:
+        """Look for a learning rate: train on one minibatch after the other with growing rates (rate_finder.py).
+
+        The network stays as it is. settings: those of fit that matter to a step, optimizer, batch_size, dropout and so on;
+        of an optimizer's instance all but its learning rate. Returns a RateCurve: rates, losses, smoothed, suggestion, and
+        plot(). Raises TypeError or ValueError.
+        """
+        return rate_finder.find(self, X, y, (lowest, highest, steps), (sample_weight, class_weight), settings)
 
     def was_trained_on(self, X: Any, y: Any, sample_weight: Any = None, class_weight: Any = None) -> bool:
         """Tell whether these are, all, in this order and with these weights, the samples of the training in `training`."""

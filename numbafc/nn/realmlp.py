@@ -7,14 +7,19 @@ What is ours: how many epochs, where a table is so small that 256 of them are fe
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
+import numpy as np
+
+from . import portable
+from .network import Network
 from .optimizers import Adam
+from .progress import EpochRecord
 
 HIDDEN = 256, 256, 256
 EPOCHS = 256
 BATCH = 256
-FEWEST_STEPS = 1024  # 150 flowers are one minibatch: 256 steps leave the loss falling
 MOST_STEPS = 1 << 16  # 256 epochs of 65 536 samples
 PATIENCE = 3, 40  # of early stopping, as in the authors' package: it ends at epoch 40 + 3·(the best one)
 
@@ -50,6 +55,34 @@ def training(classifies: bool, samples: int, rate: float | None = None) -> dict[
 
 
 def epochs(samples: int, batch: int) -> int:
-    """256 epochs, more where they are fewer steps than FEWEST_STEPS, fewer where they are more than MOST_STEPS."""
+    """256 epochs, fewer where they are more than MOST_STEPS.
+
+    Small tables need no more: a minibatch of all of them is a step for each epoch, and 256 steps are as good as 1024.
+    Accuracy on iris (96 samples to train on) after 64, 256, 512, 1024 steps: .970, .960, .953, .957; wine (113): .983,
+    .980, .977, .974; after 64, 128, 256, 512 breast cancer (364): .973, .978, .975, .973, and the RMSE of diabetes (282):
+    56.7, 56.3, 56.4, 56.1. Each is the mean of two times five folds, the best epoch by a fifth of the training part.
+    """
     steps = max(samples // batch, 1)  # in an epoch
-    return max(min(max(EPOCHS, -(-FEWEST_STEPS // steps)), MOST_STEPS // steps), 1)
+    return max(min(EPOCHS, MOST_STEPS // steps), 1)
+
+
+def standardize_targets(net: Network, targets: np.ndarray) -> None:
+    """Have a network learn (y − mean)/deviation of real targets (samples, T), those it is trained on."""
+    mean, deviation = portable.mean_and_deviation(targets)
+    net.target_mean, net.target_scale = mean, np.where(deviation > 0, deviation, 1)
+
+
+class Patience:
+    """Early stopping as in the authors' package: a training ends where the best epoch so far lies behind it by PATIENCE.
+
+    The value is a callback for fit.
+    """
+
+    def __init__(self) -> None:
+        self.best, self.epoch = -math.inf, 0
+
+    def __call__(self, record: EpochRecord) -> bool:
+        if record.validation_score >= self.best:  # NaN is not
+            self.best, self.epoch = record.validation_score, record.epoch
+        times, more = PATIENCE
+        return record.epoch > times * self.epoch + more

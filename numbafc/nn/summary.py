@@ -117,7 +117,8 @@ def _of_training(training: Progress | None, loss: str) -> list[tuple[str, str]]:
         waited = f", stopped after {training.waited} that were no better" if training.stopped else ""
         facts.append(("", f"early stopping after {recipe.early_stopping} epochs{waited}"))
     if history:
-        facts.append(("", f"last epoch: {_of_epoch(history[-1], 'accuracy' if LOSSES[loss].classifies else 'score')}"))
+        score = "accuracy" if LOSSES[loss].classifies or loss == "binary_cross_entropy" else "R²"
+        facts.append(("", f"last epoch: {_of_epoch(history[-1], score)}"))
     if training.digest is not None:
         facts.append(("", f"fingerprint of the samples {training.digest:08x}"))
     state = sum(value.nbytes for value in training.state.values() if isinstance(value, np.ndarray))
