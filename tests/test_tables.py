@@ -247,5 +247,7 @@ def test_lines_stay_short_however_wide_the_table_is_and_hostile_its_names():
         with pytest.raises(ValueError) as error:
             table.encode(wrong)
         assert len(str(error.value)) <= 300
+    unprintable = text(**{"\U000df586" * 300: ["1", "2", "x"] * 2, "y": ["u", "v"] * 3})
+    assert refusal(unprintable).isprintable()
     for choice in ({"target": "nothing"}, {"drop": names[-1], "target": (names[-1],)}, {"dates": (names[1],)}):
         refusal(frame, Choices(**choice))

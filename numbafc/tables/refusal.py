@@ -19,7 +19,8 @@ def short(names: Iterable[str], most: int = MOST, shown: int = SHOWN) -> str:
 
 def quoted(text: str, most: int = MOST) -> str:
     """A text in quotes, in at most about so many characters."""
-    return repr(text if len(text) <= most else f"{text[: most - 1]}…")
+    shown = repr(text[: most + 1])  # which writes up to ten characters for one that cannot be printed
+    return shown if len(shown) <= most + 2 else f"{shown[: most - 1]}…{shown[0]}"
 
 
 def bare(text: str, most: int = MOST) -> str:
