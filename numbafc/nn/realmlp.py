@@ -8,6 +8,7 @@ What is ours: how many epochs, where a table is so small that 256 of them are fe
 from __future__ import annotations
 
 import math
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,8 @@ from . import portable
 from .network import Network
 from .optimizers import Adam
 from .progress import EpochRecord
+from .recipe import Recipe
+from .schedules import CosLog4
 
 HIDDEN = 256, 256, 256
 EPOCHS = 256
@@ -54,6 +57,12 @@ def training(classifies: bool, samples: int, rate: float | None = None) -> dict[
     }
 
 
+def is_of(recipe: Recipe) -> bool:
+    """Tell whether a training is by these settings, in which Patience may end it."""
+    kept = recipe.best_epoch == "score" and recipe.early_stopping is None
+    return kept and recipe.ntp and recipe.drop_last and isinstance(recipe.schedule, CosLog4)
+
+
 def epochs(samples: int, batch: int) -> int:
     """256 epochs, fewer where they are more than MOST_STEPS.
 
@@ -78,8 +87,10 @@ class Patience:
     The value is a callback for fit.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, history: Iterable[EpochRecord] = ()) -> None:
         self.best, self.epoch = -math.inf, 0
+        for record in history:  # of a training that goes on
+            self(record)
 
     def __call__(self, record: EpochRecord) -> bool:
         if record.validation_score >= self.best:  # NaN is not
