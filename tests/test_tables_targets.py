@@ -23,6 +23,7 @@ def table_of(target, **choices):
         ([10, 9, 2, 1] * 10, ("1", "2", "9", "10")),
         (["10", "9", "b", "a"] * 5 + ["c"] * 20, ("10", "9", "a", "b", "c")),
         ([str(10**19 + k % 3) for k in range(N)], tuple(str(10**19 + k) for k in range(3))),
+        ([f"{k % 30:03}" for k in range(N)], tuple(f"{k:03}" for k in range(30))),
         (["yes", "No"] * 20, ("No", "yes")),
         ([True, False] * 20, ("False", "True")),
         ([k % 20 for k in range(N)], tuple(map(str, range(20)))),
