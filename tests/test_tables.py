@@ -204,6 +204,13 @@ def test_dates_that_may_be_two_things_and_bad_ones_are_refused(dates):
         assert "got 'u' at row 0" in refusal(text(b=NUMBERS, a=Y, y=Y), Choices(dates="a"))
 
 
+def test_what_a_person_says_of_an_empty_column_stands():
+    for choices, kind in (({"dates": "a"}, "date"), ({"categorical": "a"}, "category"), ({"numeric": "a"}, "number")):
+        table = fit([None] * N, **choices)
+        assert row_of(table, "a")[1:4:2] == (kind, N)
+        assert np.isfinite(table.encode(text(a=[None], b=["0.5"]))).all()
+
+
 # ---- names ------------------------------------------------------------------------------------------------------------
 
 

@@ -207,6 +207,7 @@ def test_moments():
         ("2024-02-29 and more", None),
         ("13:00 PM", None),
         ("24:00", None),
+        ("0000-00-", None),
         ("29/13/2024", None),
     ):
         found = {dates.moment(written, order) for order in dates.ORDERS} - {None}

@@ -68,7 +68,7 @@ def moment(text: str, order: str) -> int | None:
 
 
 def _iso(text: str) -> datetime | None:
-    if text[4:5] == "-" == text[7:8] and (len(text) == 10 or text[10] in "T "):
+    if text[4:5] == "-" == text[7:8] and (len(text) == 10 or text[10:11] in ("T", " ")):
         return datetime.fromisoformat(text)
     if not _YEAR_FIRST.fullmatch(text):
         return None

@@ -96,7 +96,7 @@ def _number(column: Column) -> Kind:
 
 def _date(column: Column, required: bool) -> Kind | None:
     """The kind of dates, if that is what the words are. Raises ValueError for one bad date among others."""
-    if column.form == "date":
+    if column.form == "date" or (required and not column.words.texts):
         return Kind(DATE)
     try:
         order, bad = dates.reader(column.words.texts)
