@@ -63,7 +63,7 @@ NO_SETTINGS = {"self", "X", "y", "callbacks", "time_limit", "resume"}
 
 def interrupted():
     net = fc.MLP([4, 6, 3])
-    assert not fit_for(net, 12, X, Y, **RUN)  # within the third epoch
+    assert not fit_for(net, 10, X, Y, **RUN)  # within the third epoch
     return net
 
 

@@ -22,7 +22,8 @@ from ..nn.progress import Progress
 from ..nn.recipe import OF_OPTIMIZER, SETTINGS
 
 OF_NETWORK = ("hidden", "activation", "init", "loss", "label_smoothing", "dtype", "seed")
-NO_OPTIONS = ("epochs", "shuffle", "drop_last", "best_epoch", "rate_factors", "ntp")  # epochs is one of the run
+# epochs are a run's, the others are set in Python alone
+NO_OPTIONS = ("epochs", "shuffle", "drop_last", "best_epoch", "rate_factors", "ntp")
 OF_TRAINING = (*(name for name in SETTINGS if name not in NO_OPTIONS), "weight_decay")
 OF_DATA: dict[str, Any] = {"validation_split": 0.2, "class_weight": None}  # what no file remembers, and its default
 COPIES = 2  # of the parameters: these, and those before the epoch
