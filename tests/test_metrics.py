@@ -12,6 +12,7 @@ def test_precision_and_recall_of_classes():
     found = metrics.of_classes(y, predicted, 4)
     np.testing.assert_array_equal(found.precision, [3 / 4, 1 / 3, np.nan, np.nan])  # nothing was said to be of 2 or 3
     np.testing.assert_array_equal(found.recall, [3 / 4, 1 / 2, 0, np.nan])  # nothing is of 3
+    np.testing.assert_array_equal(found.f1, [3 / 4, 2 / 5, 0, np.nan])
     np.testing.assert_array_equal(found.samples, [4, 2, 1, 0])
 
 
@@ -21,6 +22,7 @@ def test_precision_and_recall_of_labels():
     found = metrics.of_labels(y, predicted)
     np.testing.assert_array_equal(found.precision, [2 / 3, 1 / 2, np.nan])
     np.testing.assert_array_equal(found.recall, [1, 1 / 2, np.nan])
+    np.testing.assert_array_equal(found.f1, [4 / 5, 2 / 4, np.nan])
     np.testing.assert_array_equal(found.samples, [2, 2, 0])
 
 

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import numbafc as fc
-from numbafc.files import InvalidFile, datasets, naming, tables
+from numbafc.files import InvalidFile, datasets, naming
 
 
 def written(tmp_path, text, name="x.csv"):
@@ -33,9 +33,10 @@ def test_any_column_of_a_matrix_may_be_the_target(tmp_path, rows, target):
 def test_the_first_of_several_bad_cells_is_named(tmp_path):
     """Neither the last one, nor the worst."""
     cases = {
-        "1,2,0\n3,nan,1\n4,5,0\ninf,6,1\n": r"X must be finite in float32, got nan at row 1, column 1 \(from 0; line 2\)",
-        "1,2,0.5\n3,4,inf\n4,5,nan\n": r"y must be finite in float32, got inf at row 1, column 2",
-        "1,2,a\n3,4,\n4,5,\n": r"expected a target at row 1, column 2 .*, got an empty one",
+        "1,2,0\n3,nan,1\n4,5,0\ninf,6,1\n": r"expected a number at row 1, column 1 \(from 0\), got a missing value",
+        "1,2,0\n3,1e99,1\n4,5,0\n1e99,6,1\n": r"X must be finite in float32, got 1e\+99 at row 1, column 1 \(from 0\)",
+        "1,2,0.5\n3,4,1e99\n4,5,1e98\n": r"expected a target that float32 holds at row 1, column 2",
+        "1,2,a\n3,4,\n4,5,\n": r"expected a target at row 1, column 2 .*, got a missing one",
         "1,2,a\n3,x,b\n4,y,a\n": r"expected a number at row 1, column 1 .*, got 'x'",
         "1,2,a\n3,x,b\ny,4,a\n": r"expected a number at row 1, column 1 .*, got 'x'",
         "1,2,a\n3,4\n5\n": r"expected 3 columns, as in the first line, got 2 at row 1",
@@ -55,16 +56,18 @@ def test_the_first_of_several_bad_cells_is_named(tmp_path):
 
 @pytest.mark.parametrize("classes", [1, 2, datasets.MAX_CLASSES, datasets.MAX_CLASSES + 1])
 def test_as_many_classes_as_there_may_be(tmp_path, classes):
-    y = np.arange(classes)
-    np.savez(tmp_path / "x.npz", X=np.ones((classes, 1)), y=y)
+    y = np.repeat(np.arange(classes), 10)
+    np.savez(tmp_path / "x.npz", X=np.ones((len(y), 1)), y=y)
     if classes <= 1000:
         assert len(datasets.load(tmp_path / "x.npz").classes) == classes
     else:
-        with pytest.raises(InvalidFile, match="at most 1000 classes, got 1001 different values"):
-            datasets.load(tmp_path / "x.npz")
+        assert datasets.load(tmp_path / "x.npz").classes is None
+        assert "1001 different whole numbers: a quantity" in datasets.load(tmp_path / "x.npz").said[0]
+        with pytest.raises(InvalidFile, match="at most 1000 classes, got 1001 different numbers"):
+            datasets.load(tmp_path / "x.npz", task="classification")
 
 
-@pytest.mark.parametrize("length", [tables.LONGEST_LABEL, tables.LONGEST_LABEL + 1])
+@pytest.mark.parametrize("length", [1000, 1001])
 def test_a_label_may_be_as_long_as_it_may(tmp_path, length):
     path = written(tmp_path, f"1,a\n2,{'b' * length}\n")
     if length <= 1000:
@@ -72,15 +75,6 @@ def test_a_label_may_be_as_long_as_it_may(tmp_path, length):
     else:
         with pytest.raises(InvalidFile, match=r"at most 1000 characters at row 1, column 1 .*, got 1001"):
             datasets.load(path)
-
-
-NUMBERS = ["0", "-0", "7", "10", "1.", ".5", "0.5", "1e5", "1E+05", "-1.5e-3", "nan", "-INF", "infinity"]
-WORDS = ["007", "00", "01.5", "", ".", "-", "e5", "1e", "1_0", "0x1", "1,5", "٣", "nano", "1 2"]
-
-
-@pytest.mark.parametrize("cell", [*NUMBERS, *WORDS])
-def test_a_number_is_what_people_write_as_one(cell):
-    assert bool(tables.NUMBER.fullmatch(cell)) == (cell in NUMBERS)
 
 
 def test_whole_labels_are_integers_as_far_as_they_go(tmp_path):
@@ -112,7 +106,7 @@ def test_a_header_is_known_by_a_word_above_a_number(tmp_path, header, rows, name
 
 
 def test_a_first_line_that_may_be_both_is_refused(tmp_path):
-    for first in ("a,7,y", "a,2,y", "5,b,y"):
+    for first in ("a,7,y", "5,b,y"):
         with pytest.raises(InvalidFile, match="the first line may be a header or a bad row"):
             datasets.load(written(tmp_path, f"{first}\n1,2,0.5\n3,4,1.5\n"))
 

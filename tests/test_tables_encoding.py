@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tables_at_random import START, tables, text
 
-from numbafc.tables import Choices, Table, column, scaling
+from numbafc.tables import Choices, Table, column, dates, scaling
 from numbafc.tables.spelling import in_order, number, spelled, without_signs
 
 
@@ -146,6 +146,8 @@ def test_the_fast_way_reads_what_the_slow_one_reads(cells, decimal):
         slow = read()
     assert_same_bits(fast.values, slow.values, "values")
     assert fast.bad.tolist() == slow.bad.tolist()
+    blank = [cell is None or not cell.strip() for cell in cells]
+    assert fast.bad.tolist() == [row for row, value in enumerate(fast.values) if np.isnan(value) and not blank[row]]
     for cell, value in zip(cells, fast.values, strict=True):
         plain = None if cell is None else number(cell.strip(), decimal)
         assert (plain is None or np.isinf(plain)) if np.isnan(value) else value == plain
@@ -184,6 +186,32 @@ def test_a_table_of_anything_is_encoded_or_refused_in_a_sentence(rows, data):
         assert all((row.values + row.becomes).isprintable() for row in table.report())
     assert len(refused) <= 300
     assert refused.isprintable()
+
+
+def test_moments():
+    for written, iso in (
+        ("2024-02-29", "2024-02-29"),
+        ("2024/2/9 7:05", None),
+        ("2024/2/9 07:05", "2024-02-09T07:05"),
+        ("2024-02-29T10:30:00+02:00", "2024-02-29T08:30"),
+        ("29.2.2024", "2024-02-29"),
+        ("29/02/2024 23:59:59.25", "2024-02-29T23:59:59.250000"),
+        ("Feb 29, 2024 12:30 AM", "2024-02-29T00:30"),
+        ("29 February 2024 12:30 pm", "2024-02-29T12:30"),
+        ("29-Feb-2024 1:30 PM", "2024-02-29T13:30"),
+        ("2/29/2024", "2024-02-29"),
+        ("10:30", "1970-01-01T10:30"),
+        ("30.2.2024", None),
+        ("29.2.24", None),
+        ("20240229", None),
+        ("2024-02-29 and more", None),
+        ("13:00 PM", None),
+        ("24:00", None),
+        ("29/13/2024", None),
+    ):
+        found = {dates.moment(written, order) for order in dates.ORDERS} - {None}
+        expected = set() if iso is None else {int(np.datetime64(iso, "us").astype(np.int64))}
+        assert found == expected, written
 
 
 def test_spellings():

@@ -71,6 +71,14 @@ def test_a_network_is_saved_with_its_table_and_without_one_as_before(tmp_path):
     assert description.restore(json.loads(json.dumps(described)), tensors).table is None
 
 
+def test_a_table_that_would_come_back_as_another_is_not_saved(tmp_path, monkeypatch):
+    net, other = network_of(TABLE), Table.fit(FRAME, Choices(most_categories=4), rows=range(12)).to_dict()
+    monkeypatch.setattr(Table, "to_dict", lambda self: other)
+    with pytest.raises(ValueError, match="this network cannot be saved"):
+        net.save(tmp_path / "m")
+    assert not (tmp_path / "m").exists()
+
+
 def test_old_pickles_have_no_table():
     net = fc.MLP([2, 1], loss="mse")
     del net.__dict__["table"]

@@ -23,6 +23,7 @@ def table_of(target, **choices):
         ([10, 9, 2, 1] * 10, ("1", "2", "9", "10")),
         (["10", "9", "b", "a"] * 5 + ["c"] * 20, ("10", "9", "a", "b", "c")),
         ([str(10**19 + k % 3) for k in range(N)], tuple(str(10**19 + k) for k in range(3))),
+        ([f"{k % 30:03}" for k in range(N)], tuple(f"{k:03}" for k in range(30))),
         (["yes", "No"] * 20, ("No", "yes")),
         ([True, False] * 20, ("False", "True")),
         ([k % 20 for k in range(N)], tuple(map(str, range(20)))),
@@ -49,6 +50,16 @@ def test_a_label_of_a_typed_frame_is_found_by_its_number():
     assert twice.targets(text(y=["1.0", "1"])).tolist() == [1, 0]
     with pytest.raises(ValueError, match=r"got '1\.00'"):
         twice.targets(text(y=["1.00"]))
+
+
+@pytest.mark.parametrize(("others", "refused"), [(1, True), (10, True), (20, True), (21, False)])
+def test_words_among_numbers_are_bad_cells_up_to_the_half(others, refused):
+    target = ["unknown", "none"] * (others // 2) + ["unknown"] * (others % 2) + ["1.0", "2.0"] * N
+    if refused:
+        with pytest.raises(ValueError, match=r"got 'unknown' at row 0, column 1 'y' .* pass --task classification"):
+            table_of(target[:N])
+    else:
+        assert table_of(target[:N]).classes == ("1.0", "2.0", "none", "unknown")
 
 
 def test_ids_are_no_classes_and_no_numbers():

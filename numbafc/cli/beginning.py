@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -12,21 +13,34 @@ from ..files.checkpoint import load
 from ..files.invalid import InvalidFile
 from ..nn import MLP
 from ..nn.attributes import REAL_LOSSES
-from . import resuming, settings
+from . import recipes, resuming, settings
 from .outputs import check_writable
 from .places import Place
 from .run import Run
-from .sources import Source, require_targets
+from .sources import Source, require_targets, source_for
 
 
-def begin(source: Source, given: dict[str, Any], out: Path | None) -> Run:
-    """A training of a new network. given: the options by their names."""
-    dataset = source.read(settings.task(given["loss"]), given["dtype"])
+def begin(source: Source, context: typer.Context, out: Path | None) -> Run:
+    """A training of a new network."""
+    given = context.params
+    recipe, share = recipes.named(given["recipe"], source.is_table), given["validation_split"]
+    if recipe == "realmlp" and not source.is_table:
+        raise ValueError("--recipe realmlp is for tables, whose columns it scales; these are arrays: leave it out")
+    dataset = source.read(
+        settings.task(given["loss"], given["task"]),
+        given["dtype"],
+        recipes.SCALING[recipe],
+        lambda rows: datasets.parts(rows, share, given["seed"])[0],
+    )
+    samples = len(datasets.parts(len(dataset.X), share, given["seed"])[0])
+    given = recipes.settled(given, recipe, dataset, samples, partial(settings.is_given, context))
     net = settings.network(dataset, given)
-    require_targets(dataset, net, source.data)
+    require_targets(dataset, net, source.first)
     given = given | {"batch_size": min(given["batch_size"], max(len(dataset.X), 1))}  # which is one batch
     run = _run(source, net, dataset, given, {**settings.training(given), "epochs": given["epochs"]}, out)
-    run.net.standardize(run.training.X, run.training.y if net.loss_name in REAL_LOSSES else None)
+    scaled_targets = run.training.y if net.loss_name in REAL_LOSSES else None
+    if dataset.table is None or scaled_targets is not None:
+        run.net.standardize(run.training.X if dataset.table is None else None, scaled_targets)
     return run
 
 
@@ -34,6 +48,7 @@ def go_on(source: Source, context: typer.Context, resume: Path, epochs: int | No
     """The training in a model's file, to so many epochs in all, or to where it was to go."""
     given = context.params
     net = settings.resumed(resume, epochs)
+    source = source_for(net, source.data, source.target, source.dialect, source.labels)
     settings.refuse_for_reals(given, net.loss_name)
     resuming.require_equal(context, net, resume)
     if settings.is_given(context, "loss") and given["loss"] == "auto":
@@ -51,20 +66,50 @@ def go_on(source: Source, context: typer.Context, resume: Path, epochs: int | No
 def _run(
     source: Source, net: MLP, dataset: datasets.Dataset, given: dict[str, Any], of_fit: dict[str, Any], out: Path | None
 ) -> Run:
-    if len(dataset.X) < 2:
-        raise InvalidFile(source.data, "training needs at least 2 samples, one of them to validate on")
+    if len(dataset.X) < 2 and given["validation_split"]:
+        raise InvalidFile(source.first, "training needs at least 2 samples, one of them to validate on")
     repeated = {name: given[name] for name, usual in settings.OF_DATA.items() if given[name] != usual}
     words = [word for name, value in repeated.items() for word in (settings.option(name), str(value))]
     parts = dataset.split(given["validation_split"], net.seed)
     of_fit["class_weight"] = given["class_weight"]
+    if not len(parts[1].X) and of_fit.get("best_epoch"):
+        of_fit["best_epoch"] = None
     place = Place(
-        out or Path(f"{Path(dataset.name).stem}.safetensors"),
+        out or Path(f"{_stem(dataset.name)}.safetensors"),
         out is not None,
         lambda path: _is_same(path, net, parts[0], of_fit),
     )
     path = place.whole()
     check_writable("--out", path, *source.files, model=True)
-    return Run(source, net, dataset, *parts, of_fit, place, ["numbafc", "train", *source.arguments, *words], path)
+    run = Run(source, net, dataset, *parts, of_fit, place, ["numbafc", "train", *source.arguments, *words], path)
+    run.force = given["force"]
+    return run
+
+
+SUFFIXES = {
+    ".npz",
+    ".npy",
+    ".csv",
+    ".tsv",
+    ".txt",
+    ".tab",
+    ".data",
+    ".parquet",
+    ".xlsx",
+    ".xls",
+    ".gz",
+    ".bz2",
+    ".xz",
+    ".zst",
+}
+
+
+def _stem(name: str) -> str:
+    """The name of a data set's file without what says its kind: houses of houses.csv.gz."""
+    stem = Path(name).name
+    while Path(stem).suffix.lower() in SUFFIXES:
+        stem = Path(stem).stem
+    return stem
 
 
 def _is_same(path: Path, net: MLP, training: datasets.Dataset, of_fit: dict[str, Any]) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import importlib.util
 import io
 from pathlib import Path
+from typing import Any
 
 from ..files.replacing import write_whole
 from ..nn import History
@@ -23,26 +24,15 @@ def check(path: Path) -> None:
 def draw(path: Path, history: History, score: str, title: str) -> None:
     """Write the picture, whole or not at all. score: the name of it. Without a display, and without pyplot's state."""
     from matplotlib.figure import Figure
-    from matplotlib.ticker import MaxNLocator
 
     figure = Figure(figsize=(9, 3.6), layout="constrained")
     figure.suptitle(title, parse_math=False)  # a file's name may have $ in it
-    curves = {
-        "loss": (history.loss, history.validation_loss),
-        score: (history.score, history.validation_score),
-    }
-    marker = "o" if len(history) < 30 else None
-    for axes, (name, (training, validation)) in zip(figure.subplots(1, 2), curves.items(), strict=True):
-        # told apart by their dashes and by how dark they are: in grey, too
-        axes.plot(history.epoch, validation, color="black", marker=marker, markersize=3, label="validation")
-        if training[0] == training[0]:  # a running R² is not measured
-            style = {"color": "tab:orange", "linestyle": "--", "markersize": 3}
-            axes.plot(history.epoch, training, marker=marker, label="training", **style)
-        axes.set_xlabel("epoch")
-        axes.set_ylabel(name)
-        axes.xaxis.set_major_locator(MaxNLocator(integer=True))
-        axes.grid(alpha=0.3)
-        axes.legend()
+    history.plot(figure.subplots(1, 2), score=score)
+    write(path, figure)
+
+
+def write(path: Path, figure: Any) -> None:
+    """Write a figure of matplotlib to a file of the kind that its name says."""
     picture = io.BytesIO()
     figure.savefig(picture, format=path.suffix[1:].lower(), dpi=150)
     write_whole(path, picture.getvalue())

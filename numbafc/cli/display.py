@@ -1,13 +1,20 @@
-"""The display of a training: a bar on a terminal, plain lines elsewhere."""
+"""The display of a training: a bar on a terminal, plain lines elsewhere.
+
+It costs next to nothing however short epochs are: what moves is drawn a few times a second by a thread, from what
+the last epoch left; and a log has at most some hundred lines, and one a minute where epochs take long.
+"""
 
 from __future__ import annotations
 
+import contextlib
 import signal
+import time
 from collections.abc import Callable, Iterable, Sequence
+from typing import Any
 
 import numpy as np
 from rich.console import Console, RenderableType
-from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, Progress, TextColumn
 from rich.table import Column
 
 from .. import _numba
@@ -20,7 +27,8 @@ from .sources import score_name
 
 BAR, WIDE = 12, 100  # columns of the bar, and of a terminal that has room for one
 TIME, SPEED = 7, 17  # columns of the time left, 1:23:45, and of 1234567 samples/s
-NARROW, NARROWER = 60, 30  # columns of a terminal that has room for the speed, and for the time
+A_SECOND = 4  # times that the bar is drawn
+LINES, SECONDS = 100, 60  # of a log: about so many, and at least one in so long
 WAITING = "numbafc compiles {} for some seconds{}"
 KEPT = "; the next run has them in its cache"
 
@@ -28,7 +36,7 @@ KEPT = "; the next run has them in its cache"
 def minibatches(net: MLP) -> int:
     """The number of minibatches of a training that are done."""
     training = net.training
-    return 0 if training is None else len(training.history) * training.batches + int(training.results[DONE])
+    return 0 if training is None else training.done * training.batches + int(training.results[DONE])
 
 
 class Display(Progress):
@@ -47,25 +55,19 @@ class Display(Progress):
         self.say, self.heard = say, True
         self.first = minibatches(net)
         self.record: EpochRecord | None = None
+        self.every, self.told, self.told_at = -(-epochs // LINES), True, time.monotonic()
         width, has = 2 * len(str(epochs)) + 1, console.width
         done = TextColumn(
             "{task.fields[done]}/{task.fields[epochs]}", markup=False, table_column=Column(no_wrap=True, min_width=width)
         )
         bar = [BarColumn(bar_width=BAR)] if has >= WIDE else []
-        time = (
-            [TimeRemainingColumn(compact=True, table_column=Column(no_wrap=True, min_width=TIME))]
-            if has >= NARROWER
-            else []
-        )
-        speed = [TextColumn("{task.fields[speed]}", table_column=Column(no_wrap=True))] if has >= NARROW else []
-        # what is left to the line when the others are as wide as they get, and a space is between each two
-        others = (BAR + 1) * len(bar) + (TIME + 1) * len(time) + (SPEED + 1) * len(speed)
-        self.left = max(has - width - others - 1, 0)
-        line = TextColumn("{task.description}", table_column=Column(no_wrap=True))
-        super().__init__(done, *bar, *time, *speed, line, console=console, disable=not self.moves)
+        self.left = max(has - width - (BAR + 1) * len(bar) - 1, 0)  # a space is between each two
+        line = TextColumn("{task.description}", markup=False, table_column=Column(no_wrap=True))
+        columns = done, *bar, line
+        super().__init__(*columns, console=console, disable=not self.moves, refresh_per_second=A_SECOND)
         history = [] if net.training is None else net.training.history
         self.needed = len(needed)
-        self.task = self.add_task("", total=self.needed or None, epochs=epochs, done=len(history), speed="")
+        self.task = self.add_task("", total=self.needed or None, epochs=epochs, done=len(history))
         if self.needed and not self.moves:
             kernels = "1 kernel" if self.needed == 1 else f"{self.needed} kernels"
             say(WAITING.format(kernels, KEPT if _numba.cache_folder() is not None else ""))
@@ -77,27 +79,52 @@ class Display(Progress):
 
     def get_renderables(self) -> Iterable[RenderableType]:
         """The parts of the bar, several times a second: how far the network is now, in the middle of an epoch too."""
-        training, done = self.net.training, minibatches(self.net)
+        training, done, record = self.net.training, minibatches(self.net), self.record
         if training is not None and done > self.first:
             self.update(self.task, total=self.epochs * training.batches, completed=done)
-            if self.record is None:
+            if record is None:
                 speed = (self.tasks[0].speed or 0) * training.recipe.batch_size
-                self.update(self.task, description="", speed=f"{speed:.0f} samples/s" if speed else "")
+                self.update(self.task, description=self._fitted([""], speed))
+        if record is not None:
+            speed = record.samples / record.seconds
+            self.update(self.task, description=self._fitted(_lines(record, self.score), speed), done=record.epoch)
         return super().get_renderables()
 
+    def _fitted(self, lines: Sequence[str], speed: float) -> str:
+        """The first of the lines that there is room for, behind the time left and the speed if they fit."""
+        line = next((line for line in lines if len(line) <= self.left), lines[-1])
+        seconds = self.tasks[0].time_remaining
+        others = [_clock(seconds).rjust(TIME), (f"{speed:.0f} samples/s" if speed else "").rjust(SPEED)]
+        for n in (2, 1):
+            if len(text := " ".join([*others[:n], line])) <= self.left:
+                return text
+        return line[: self.left]
+
     def __call__(self, record: EpochRecord) -> None:
-        self.record = record
-        loss, validation = f"loss {decimal(record.loss)}", f"validation {decimal(record.validation_score, 3)}"
+        self.record, self.told = record, False
+        if not self.moves and self.heard and self._is_due(record.epoch):
+            self._say(self._line(record))
+
+    def _is_due(self, epoch: int) -> bool:
+        """Tell whether an epoch has a line of a log: the first, each hundredth part, the last, one a minute."""
+        ends = epoch == 1 or epoch % self.every == 0 or epoch == self.epochs
+        return ends or time.monotonic() - self.told_at >= SECONDS
+
+    def _line(self, record: EpochRecord) -> str:
+        known = f"train {record.score:.3f} " if np.isfinite(record.score) else ""
+        validation = f"validation {decimal(record.validation_score, 3)}"
         speed = f"{record.samples / record.seconds:.0f} samples/s"
-        known = np.isfinite(record.score)
-        short = f"{loss}, {self.score} " + (f"{record.score:.3f}, " if known else "") + validation
-        self.update(self.task, description=short[: self.left], speed=speed, done=record.epoch)
-        if not self.moves and self.heard:
-            line = f"{loss}, {self.score} " + (f"train {record.score:.3f} " if known else "") + validation
-            self._say(f"epoch {record.epoch}/{self.epochs}: {line}, {speed}")
+        return f"epoch {record.epoch}/{self.epochs}: loss {decimal(record.loss)}, {self.score} {known}{validation}, {speed}"
+
+    def __exit__(self, *raised: Any) -> None:
+        super().__exit__(*raised)
+        if self.record is not None and not (self.moves or self.told) and self.heard:  # the last epoch of fewer than asked
+            with contextlib.suppress(OSError):
+                self.say(self._line(self.record))
 
     def _say(self, line: str) -> None:
         """Print a line: if it cannot be written, the training goes on; if nobody reads it any more, it ends."""
+        self.told, self.told_at = True, time.monotonic()
         try:
             self.say(line)
         except BrokenPipeError:
@@ -105,3 +132,19 @@ class Display(Progress):
         except OSError as error:
             self.heard = False
             screen.say(f"numbafc: warning: the output cannot be written, {error.strerror}; the training goes on", err=True)
+
+
+def _lines(record: EpochRecord, score: str) -> list[str]:
+    """What the bar says of an epoch, from the longest to the shortest."""
+    loss, validation = f"loss {decimal(record.loss)}", f"validation {decimal(record.validation_score, 3)}"
+    known = f"{record.score:.3f}, " if np.isfinite(record.score) else ""
+    return [f"{loss}, {score} {known}{validation}", f"{loss}, {score} {validation}", f"{loss}, {validation}", validation]
+
+
+def _clock(seconds: float | None) -> str:
+    """The time left: 1:23:45, or 23:45."""
+    if seconds is None:
+        return "--:--"
+    minutes, rest = divmod(round(seconds), 60)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:{minutes:02}:{rest:02}" if hours else f"{minutes:02}:{rest:02}"

@@ -4,40 +4,56 @@ from __future__ import annotations
 
 from typing import Any
 
-import numpy as np
-from rich.cells import cell_len
+import typer
 
 from ..files import datasets
 from ..files.checkpoint import load
-from ..nn import LOSSES, MLP, metrics
-from . import options, screen
-from .sources import Source, class_names, score_name
+from ..nn import LOSSES, MLP
+from . import aligned, measures, options, reports, screen
+from .outputs import check_writable
+from .sources import class_names, score_name, source_for
 
 EXAMPLES = """
 numbafc evaluate digits.safetensors digits
 numbafc evaluate iris.safetensors iris.csv --target species --json
+numbafc evaluate iris.safetensors iris.csv --report iris.html
 """
 
 
 def evaluate(
+    context: typer.Context,
     model: options.Model,
     data: options.Data,
     target: options.Target = None,
     labels: options.Labels = None,
+    delimiter: options.Delimiter = None,
+    decimal: options.Decimal = None,
+    encoding: options.Encoding = None,
+    header: options.Header = None,
+    na: options.Missing = None,
+    report: options.Report = None,
     as_json: options.Json = False,
 ) -> None:
     """Print how good a model is on a data set.
 
-    Loss and accuracy, and the precision and recall of each class; of real targets R², and the errors in their own units.
-    If these are the samples that the model was trained and validated on, also loss and score of the latter.
+    Loss and accuracy, precision, recall and F1 of each class, which classes are taken for which, and whether probabilities
+    mean what they say; of real targets R², and the errors in their own units with their quantiles. If these are the
+    samples that the model was trained and validated on, also loss and score of the latter.
     """
+    reports.check(report)
     net = load(model)
-    dataset = Source(data, target, labels).read_for(net)
-    whole, others, (kind, table) = _measured(net, dataset), _others(net, dataset), _table(net, dataset)
+    source = source_for(net, data, target, options.dialect(delimiter, decimal, encoding, header, na), labels)
+    if report is not None:
+        check_writable("--report", report, *source.files, model)
+    dataset = source.read_for(net)
+    whole, others = _measured(net, dataset), _others(net, dataset)
+    found = measures.of(net, dataset.X, dataset.y, class_names(net))
+    if report is not None:
+        reports.of_evaluation(report, net, source, (dataset, others), context)
     if as_json:
         rest = None if others is None else _measured(net, others)
-        result = {"model": str(model), "data": str(data), "score_is": score_name(net), **whole, "others": rest}
-        screen.print_json({**result, kind: _records(table)})
+        result = {"model": str(model), "data": source.name, "score_is": score_name(net), **whole, "others": rest}
+        screen.print_json({**result, **found})
         return
     lines = [
         dataset.describe(),
@@ -50,7 +66,9 @@ def evaluate(
             f"trained on {seen} of these {whole['samples']} samples; on the {rest['samples']} others: "
             f"loss {screen.decimal(rest['loss'])}, {score_name(net)} {screen.decimal(rest['score'])}"
         )
-    screen.say(*lines, *_aligned(table))
+    if report is not None:
+        lines.append(f"wrote {report}")
+    screen.say(*lines, *aligned.lines(found, aligned.width()))
 
 
 def _measured(net: MLP, dataset: datasets.Dataset) -> dict[str, Any]:
@@ -68,35 +86,3 @@ def _others(net: MLP, dataset: datasets.Dataset) -> datasets.Dataset | None:
         (None, "balanced") if LOSSES[net.loss_name].classifies else (None,)
     )  # --class-weight, of which a file says nothing
     return others if any(net.was_trained_on(training.X, training.y, class_weight=weight) for weight in weights) else None
-
-
-def _table(net: MLP, dataset: datasets.Dataset) -> tuple[str, dict[str, Any]]:
-    """A word for the outputs, and a table of each one's name and measures: columns by their names."""
-    y, predicted, names = dataset.y, net.predict(dataset.X), class_names(net)
-    if LOSSES[net.loss_name].classifies:
-        return "classes", {"class": names, **metrics.of_classes(y, predicted, len(names))._asdict()}
-    y, predicted = y.reshape(len(y), -1), predicted.reshape(len(y), -1)
-    if net.loss_name == "binary_cross_entropy":
-        return "labels", {"label": names, **metrics.of_labels(y > 0.5, predicted > 0)._asdict()}
-    return "outputs", {"output": names, **metrics.of_reals(y, predicted)._asdict()}
-
-
-def _records(table: dict[str, Any]) -> list[dict[str, Any]]:
-    return [dict(zip(table, row, strict=True)) for row in zip(*table.values(), strict=True)]
-
-
-def _aligned(table: dict[str, Any]) -> list[str]:
-    """The table in lines: names to the left, numbers to the right."""
-    columns = [[HEADINGS.get(name, name), *map(_cell, column)] for name, column in table.items()]
-    widths = [max(map(cell_len, column)) for column in columns]
-    rows = zip(*columns, strict=True)
-    return ["  ".join([screen.padded(row[0], widths[0]), *map(str.rjust, row[1:], widths[1:])]) for row in rows]
-
-
-HEADINGS = {"r2": "R²", "rmse": "RMSE", "mae": "MAE"}
-
-
-def _cell(value: Any) -> str:
-    if isinstance(value, np.floating):
-        return "–" if np.isnan(value) else screen.decimal(float(value))
-    return screen.label(str(value))

@@ -35,6 +35,10 @@ class Place:
         """The file of a training that is not at its end."""
         return self._first(lambda path: path in self._mine)
 
+    def would_replace(self) -> bool:
+        """Tell whether the model of another run is where this one's goes."""
+        return self.path.exists() and self.path not in self._mine
+
     def spare(self) -> Path:
         """The file of a training that went wrong: a new one, the same all along."""
         if self._spare is None:

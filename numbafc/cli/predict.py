@@ -3,23 +3,27 @@
 from __future__ import annotations
 
 import csv
+from collections.abc import Sequence
 from pathlib import Path
 from types import SimpleNamespace
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
 from ..files import datasets
 from ..files.checkpoint import load
+from ..files.invalid import InvalidFile
 from ..files.replacing import write_whole
+from ..files.tables_of_files import refused_as
 from ..nn import LOSSES
 from . import options
 from .outputs import check_writable
 from .screen import encoded, print_data, say
-from .sources import class_names, is_digits, require_features, score_name
+from .sources import Source, class_names, columns_of, is_digits, require_features, score_name, source_for
 
 EXAMPLES = """
 numbafc predict iris.safetensors flowers.csv --out species.csv
+numbafc predict houses.safetensors new.csv --keep id --out prices.csv
 numbafc predict digits.safetensors digits --probabilities
 """
 
@@ -28,37 +32,66 @@ def predict(
     model: options.Model,
     data: options.Data,
     target: options.Target = None,
+    keep: Annotated[
+        str | None, typer.Option(help="Columns of the table to write beside the predictions, with commas between: id,name.")
+    ] = None,
     probabilities: Annotated[
         bool, typer.Option("--probabilities", help="Of each class, a column for each, below a header of their names.")
     ] = False,
+    delimiter: options.Delimiter = None,
+    decimal: options.Decimal = None,
+    encoding: options.Encoding = None,
+    header: options.Header = None,
+    na: options.Missing = None,
     out: Annotated[Path | None, typer.Option(help="Where to write the predictions. [default: the screen]")] = None,
 ) -> None:
     """Print a model's prediction for each sample.
 
-    One per line. A column with targets may be there; it is not used. In a file or a pipe these are a csv in UTF-8 with the
-    labels as they are; on a terminal what cannot be printed in a label is written as \\x1b is.
+    One per line, in real units or as labels; for a table below a header. The target's column may be there; it is not used.
+    Columns are found by their names, in any order, and others are left alone. In a file or a pipe this is a csv in UTF-8
+    with the labels as they are; on a terminal what cannot be printed in a label is written as \\x1b is.
     """
     net = load(model)
     if probabilities and score_name(net) != "accuracy":
         raise ValueError(f"--probabilities is for classes, but {model} was trained with the loss {net.loss_name!r}")
-    if is_digits(data):
-        X = datasets.digits(net.dtype).X
-        require_features(X, net, data)
-    else:
-        X = datasets.load_samples(data, net.sizes[0], target=target, dtype=net.dtype, names=net.features)
+    source = source_for(net, data, target, options.dialect(delimiter, decimal, encoding, header, na))
     if out is not None:
-        check_writable("--out", out, data, model)
+        check_writable("--out", out, *source.files, model)
+    X, beside = _samples(net, source, options.names(keep))
     rows = net.predict_proba(X) if probabilities else net.predict(X).reshape(len(X), -1)
     names = net.classes if LOSSES[net.loss_name].classifies and not probabilities else None
-    table: list[str] = []
-    # a label with any end of a line in it is quoted where the writer's own has both letters
-    writer = csv.writer(SimpleNamespace(write=lambda row: table.append(f"{row[:-2]}\n")), lineterminator="\r\n")
-    if probabilities:
-        writer.writerow(class_names(net))
     # a number of the dtype has in str as few digits as tell it from its neighbours
-    writer.writerows([str(number) if names is None else names[number] for number in row] for row in rows)
+    cells = [[str(number) if names is None else names[number] for number in row] for row in rows]
+    lines = [[*kept, *row] for kept, row in zip(beside or [[]] * len(cells), cells, strict=True)]
+    if probabilities or net.table is not None:
+        lines.insert(0, [*options.names(keep), *(class_names(net) if probabilities else net.table.target_names)])
     if out is None:
-        print_data(table)
+        print_data(_csv(lines))
     else:
-        write_whole(out, encoded(table))
+        write_whole(out, encoded(_csv(lines)))
         say(f"wrote {len(X)} predictions to {out}")
+
+
+def _samples(net: Any, source: Source, keep: Sequence[str]) -> tuple[Any, list[list[str]]]:
+    """The inputs of the network, and the cells of the columns to keep, row by row."""
+    if net.table is not None:
+        frame = source.frame()
+        beside = columns_of(source.first, frame, keep) if keep else []
+        with refused_as(source.first):
+            return net.table.encode(frame, net.dtype), beside
+    if keep:
+        raise InvalidFile(source.first, "--keep is for models of tables, whose columns have names; leave it out")
+    if is_digits(source.first):
+        X = datasets.digits(net.dtype).X
+        require_features(X, net, source.first)
+        return X, []
+    return datasets.load_samples(source.first, net.sizes[0], target=source.target, dtype=net.dtype, names=net.features), []
+
+
+def _csv(rows: Sequence[Sequence[str]]) -> list[str]:
+    """The rows of a csv file, each with its end."""
+    lines: list[str] = []
+    # a label with any end of a line in it is quoted where the writer's own has both letters
+    writer = csv.writer(SimpleNamespace(write=lambda row: lines.append(f"{row[:-2]}\n")), lineterminator="\r\n")
+    writer.writerows(rows)
+    return lines

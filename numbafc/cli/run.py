@@ -7,12 +7,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from .._startup import INTERRUPTED
 from ..files import datasets
 from ..nn import MLP
 from ..nn.results import DONE, SAMPLES
 from ..nn.weights import class_weights
-from . import curves, screen, settings
+from . import curves, decided, endings, screen, settings
 from .display import Display, minibatches
 from .interrupts import one_stop
 from .outputs import Saver
@@ -39,22 +41,31 @@ class Run:
     replaced: bool = False
     stopped: int = 0  # the exit code of a training that was asked to end before it did
     trouble: Exception | None = None  # with the model, which is saved all the same
+    force: bool = False  # replace the file whatever the model is like
+    poor: str | None = None  # a sentence, where a constant would be as good
 
     def describe(self) -> list[str]:
         """Lines about what is read, what is trained, on how many samples, and where the model goes unless that is plain."""
         layers = "-".join(map(str, self.net.sizes))
         lines = [
             self.dataset.describe(),
+            *self.dataset.said,
+            *([] if self.net.table is None or self.net.training is not None else decided.lines(self.net.table)),
             screen.sentence(
                 f"layers {layers}, {self.net.activation}, {self.net.loss_name}, {self.net.parameters.size} parameters"
             ),
-            f"{len(self.training.X)} samples to train on, {len(self.held_out.X)} for validation",
+            f"{len(self.training.X)} samples to train on, {len(self.held_out.X) or 'none'} for validation",
         ]
         if self.net.training is not None:
             lines.append(f"resumed after {_place(self.net)}")
         if self.stays is not None:
             lines.append(f"{self.stays} is of another training and stays; this model goes to {self.path}, or say --out")
         return lines
+
+    @property
+    def validation(self) -> tuple[np.ndarray, np.ndarray] | None:
+        """The samples held out, if there are any."""
+        return (self.held_out.X, self.held_out.y) if len(self.held_out.X) else None
 
     @property
     def stays(self) -> Path | None:
@@ -64,13 +75,13 @@ class Run:
     def fit(self, lines: screen.Lines) -> None:
         """Train with a display, and save. Ctrl-C before the first step is raised again."""
         before, ended = minibatches(self.net), False
-        validation = self.held_out.X, self.held_out.y
         needed = of_training(self.net, self.asked, len(self.training.X))
         show = Display(self.net, self.asked["epochs"], lines.console(), lines.say, needed)
         with one_stop(), told(show.wait_for), show as display:
             callbacks = display, Saver(lambda: self.place.save(self.net, self._of_a_part()), _aside)
             try:
-                self.net.fit(self.training.X, self.training.y, validation=validation, callbacks=callbacks, **self.asked)
+                X, y = self.training.X, self.training.y
+                self.net.fit(X, y, validation=self.validation, callbacks=callbacks, **self.asked)
                 ended = True
                 self._save_whole()
             except KeyboardInterrupt as stop:
@@ -94,7 +105,17 @@ class Run:
 
     def _save_whole(self) -> None:
         worse = self._worse()
-        if worse is None:
+        bad = None
+        if worse is None and self.validation is not None and not self.force:
+            bad = endings.worse_than_chance(self.net, self.training.y, *self.validation)
+        if bad is not None and self.place.would_replace():
+            self._save(self.place.spare())
+            self.trouble = self.trouble or FloatingPointError(
+                f"{bad}; {self.path} has that network, and {self.place.path} stays as it was; --force replaces it"
+            )
+            return
+        self.poor = bad
+        if worse is None or self.force:
             whole = self.place.whole()
             self._save(whole)
             if self.path == whole:
@@ -154,14 +175,13 @@ class Run:
     def result(self) -> dict[str, Any]:
         """The outcome, for programs."""
         net, history, samples, seconds = self.net, self.progress.history, *self._work()
-        validation = self.held_out.X, self.held_out.y
-        finished = not self.stopped
+        finished, held_out = not self.stopped, None if self.stopped else self.validation
         return {
             "model": str(self.path),
             "replaced": self.replaced,
             "stays": None if self.stays is None else str(self.stays),
             "trouble": None if self.trouble is None else str(self.trouble),
-            "data": str(self.source.data),
+            "data": self.source.name,
             "samples": len(self.dataset.X),
             "features": self.dataset.X.shape[1],
             "classes": net.classes,
@@ -176,8 +196,9 @@ class Run:
             "seconds": seconds,
             "samples_per_second": samples / seconds if seconds else None,
             "history": [record._asdict() for record in history],
-            "validation_loss": net.loss(*validation) if finished else None,
-            "validation_score": net.score(*validation) if finished else None,
+            "validation_loss": None if held_out is None else net.loss(*held_out),
+            "validation_score": None if held_out is None else net.score(*held_out),
+            "ended_by": endings.ended_by(self.progress),
             "score_is": score_name(net),
             "resume": self._on(),
         }
@@ -200,11 +221,9 @@ class Run:
         return sum(records.samples) + int(now.results[SAMPLES]), sum(records.seconds) + now.seconds
 
     def verdict(self) -> list[str]:
-        """A line about the epoch that was chosen, if one was."""
-        now = self.progress
-        if now.last is None:
-            return []
-        return [f"kept the parameters of epoch {now.best_at}, the best of {len(now.history)}"]
+        """Lines about which epoch was kept, and what limited the training."""
+        said = [] if self.stopped else endings.verdict(self.progress)
+        return said if self.poor is None else [*said, f"note: {self.poor}"]
 
 
 def _aside(line: str) -> None:

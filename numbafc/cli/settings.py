@@ -20,6 +20,8 @@ from ..nn import ACTIVATIONS, LOSSES, MLP, OPTIMIZERS
 from ..nn.initializers import INITIALIZERS
 from ..nn.progress import Progress
 from ..nn.recipe import OF_OPTIMIZER, SETTINGS
+from ..tables.choices import TASKS
+from .recipes import RECIPES
 
 OF_NETWORK = ("hidden", "activation", "init", "loss", "label_smoothing", "dtype", "seed")
 # epochs are a run's, the others are set in Python alone
@@ -41,7 +43,11 @@ CHECKS: dict[str, Callable[[str, Any], Any]] = {
     "dtype": partial(checks.choice, known=get_args(checks.DtypeName)),
     "seed": checks.count,
     "class_weight": partial(checks.choice, known=("balanced",)),
-    "validation_split": partial(checks.number, least=0, exclusive=True, below=1),
+    "validation_split": partial(checks.number, least=0, below=1),
+    "task": partial(checks.choice, known=TASKS),
+    "recipe": partial(checks.choice, known=RECIPES),
+    "members": partial(checks.count, least=1),
+    "time_limit": checks.positive,
     "threads": partial(checks.count, least=1),
 }
 
@@ -71,9 +77,14 @@ def hidden_sizes(text: str) -> list[int]:
     return [checks.count("--hidden", size, 1) for size in sizes]
 
 
-def task(loss: str) -> str:
-    """The kind of targets that a loss needs, in the words of datasets.load."""
-    return "auto" if loss == "auto" else "classification" if LOSSES[loss].classifies else "regression"
+def task(loss: str, said: str = "auto") -> str:
+    """The kind of targets that a loss needs, in the words of datasets.load; of --loss auto what --task says."""
+    if loss == "auto":
+        return said
+    found = "classification" if LOSSES[loss].classifies else "regression"
+    if said not in ("auto", found):
+        raise ValueError(f"--loss {loss} is for {found}, got --task {said}; leave one of them out")
+    return found
 
 
 def network(dataset: datasets.Dataset, given: dict[str, Any]) -> MLP:
@@ -85,16 +96,11 @@ def network(dataset: datasets.Dataset, given: dict[str, Any]) -> MLP:
     refuse_for_reals(given, loss)
     sizes = [dataset.X.shape[1], *hidden_sizes(given["hidden"]), outputs]
     require_memory(sizes, np.dtype(given["dtype"]).itemsize)
-    net = MLP(
-        sizes,
-        given["activation"],
-        loss,
-        given["dtype"],
-        given["seed"],
-        label_smoothing=given["label_smoothing"],
-        init=given["init"],
-    )
-    net.classes, net.features = dataset.classes, dataset.features
+    own = {name: given[name] for name in ("label_smoothing", "init", "scaling") if name in given}
+    if not LOSSES[loss].classifies:
+        own["label_smoothing"] = 0.0
+    net = MLP(sizes, given["activation"], loss, given["dtype"], given["seed"], **own)
+    net.classes, net.features, net.table = dataset.classes, dataset.features, dataset.table
     return net
 
 
@@ -125,8 +131,10 @@ def refuse_for_reals(given: dict[str, Any], loss: str) -> None:
 def training(given: dict[str, Any]) -> dict[str, Any]:
     """The settings as MLP.fit takes them."""
     own = {name: given[name] for name in OF_OPTIMIZER if given[name] is not None}
-    rest = {name: given[name] for name in OF_TRAINING if name not in ("optimizer", *OF_OPTIMIZER)}
-    return {"optimizer": OPTIMIZERS[given["optimizer"]](**own), **rest}
+    others = [name for name in (*OF_TRAINING, *NO_OPTIONS) if name not in ("epochs", "optimizer", *OF_OPTIMIZER)]
+    rest = {name: given[name] for name in others if name in given}
+    step = given["optimizer"]
+    return {"optimizer": OPTIMIZERS[step](**own) if isinstance(step, str) else step, **rest}
 
 
 def is_given(context: typer.Context, name: str) -> bool:

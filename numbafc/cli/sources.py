@@ -2,43 +2,78 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..files import datasets
+from ..files import datasets, readers, tables_of_files, tabular
+from ..files.dialect import Dialect
 from ..files.invalid import InvalidFile
 from ..nn import LOSSES, MLP
+from ..tables import Choices
+
+LearnFrom = Callable[[int], "np.ndarray | None"]
+OF_TABLES = "delimiter", "decimal", "encoding", "header", "na", "categorical", "numeric", "dates", "drop", "keep"
 
 DIGITS = Path("digits")  # the word for the embedded data set
+STANDARD_INPUT = Path("-")
+
+
+def all_rows(rows: int) -> None:
+    """No rows in particular: a table's encoders learn from all of them."""
 
 
 class Source(NamedTuple):
-    """The arguments that say where samples and their targets are."""
+    """The arguments that say where samples and their targets are, and what a person says of a table.
 
-    data: Path
-    target: str | None
-    labels: Path | None
+    data: files of one kind. dialect: how a text table is written; None: found. choices: of a table's columns.
+    """
+
+    data: tuple[Path, ...]
+    target: str | None = None
+    labels: Path | None = None
+    dialect: Dialect = Dialect()
+    choices: Choices = Choices()
 
     @property
     def files(self) -> list[Path]:
         """All files that are read."""
-        return [self.data] if self.labels is None else [self.data, self.labels]
+        files = [path for path in self.data if path != STANDARD_INPUT]
+        return files if self.labels is None else [*files, self.labels]
+
+    @property
+    def first(self) -> Path:
+        """The file that messages name."""
+        return self.data[0]
+
+    @property
+    def is_table(self) -> bool:
+        """Tell whether these are tables, not arrays."""
+        return not is_digits(self.first) and readers.find(self.first) is None
 
     @property
     def arguments(self) -> list[str]:
         """The arguments as they are given to a command."""
         target = [] if self.target is None else ["--target", self.target]
         labels = [] if self.labels is None else ["--labels", file_word(self.labels)]
-        return [file_word(self.data), *target, *labels]
+        return [*map(file_word, self.data), *target, *labels]
 
-    def read(self, task: str, dtype: Any, features: tuple[str, ...] | None = None) -> datasets.Dataset:
-        """The data set in a file, or the embedded one. features: a model's names of them."""
-        if not is_digits(self.data):
-            return datasets.load(
-                self.data, target=self.target, labels=self.labels, task=task, dtype=dtype, features=features
-            )
+    def read(self, task: str, dtype: Any, scaling: str = "standard", learn: LearnFrom = all_rows) -> datasets.Dataset:
+        """The data set in files, or the embedded one.
+
+        scaling: of a table's columns. learn: from the number of rows, those that a table's encoders learn from.
+        """
+        if self.is_table:
+            reading = self._reading()
+            choices = replace(self.choices, target=self.targets, task=task, scaling=scaling)
+            table = tables_of_files.fitted(self.first, reading, choices, self.dialect, learn(len(reading.frame)))
+            return tables_of_files.dataset(self.first, reading, table, dtype)
+        self._refuse_for_arrays()
+        if not is_digits(self.first):
+            return datasets.load(self.first, target=self.target, labels=self.labels, task=task, dtype=dtype)
         if self.target is not None or self.labels is not None or task == "regression":
             raise ValueError(
                 "the embedded digits are images and their classes: neither --target, nor --labels, nor a loss of real "
@@ -48,12 +83,70 @@ class Source(NamedTuple):
 
     def read_for(self, net: MLP) -> datasets.Dataset:
         """The data set, with a network's features in its order, and targets as it knows them. Raises InvalidFile."""
+        if net.table is not None:
+            return tables_of_files.dataset(self.first, self._reading(), net.table, net.dtype)
         task = "classification" if LOSSES[net.loss_name].classifies else "regression"
-        dataset = self.read(task, net.dtype, net.features)
-        require_features(dataset.X, net, self.data)
-        dataset = _encoded(dataset, net, self.data)
-        require_targets(dataset, net, self.data)
+        if self.is_table:  # a model of arrays, or of an older version
+            dataset = datasets.load(self.first, target=self.target, task=task, dtype=net.dtype, features=net.features)
+        else:
+            dataset = self.read(task, net.dtype)
+        require_features(dataset.X, net, self.first)
+        dataset = _encoded(dataset, net, self.first)
+        require_targets(dataset, net, self.first)
         return dataset
+
+    @property
+    def name(self) -> str:
+        """The files as they were given, for programs."""
+        return " ".join(map(str, self.data))
+
+    def frame(self) -> Any:
+        """The columns of a table, for a network that knows which of them it needs."""
+        if not self.is_table:
+            raise InvalidFile(self.first, "expected a table, whose columns have names, as the model was trained on one")
+        return self._reading().frame
+
+    @property
+    def targets(self) -> tuple[str, ...] | None:
+        """The names in --target."""
+        return None if self.target is None else tuple(word.strip() for word in self.target.split(","))
+
+    def _reading(self) -> tabular.Reading:
+        if self.labels is not None:
+            raise InvalidFile(self.first, "the target of a table is one of its columns; --labels is for IDX files")
+        return tabular.read(self.data, self.dialect)
+
+    def _refuse_for_arrays(self) -> None:
+        """Refuse options about tables beside arrays. Raises InvalidFile."""
+        said = self.dialect._asdict() | vars(self.choices)
+        given = [name for name in OF_TABLES if said[name] not in (None, ())]
+        if given:
+            raise InvalidFile(self.first, f"--{given[0]} is for tables, and these are arrays; leave it out")
+        if len(self.data) > 1:
+            raise InvalidFile(self.first, f"expected one file of arrays, got {len(self.data)}; several must be tables")
+
+
+def source_for(
+    net: MLP, data: Sequence[Path] | None, target: str | None, dialect: Dialect, labels: Path | None = None
+) -> Source:
+    """The files for a network: written as those it was trained on, but for what is said now."""
+    known = {} if net.table is None else dict(net.table.written)
+    return Source(given_files(data), target, labels, Dialect(**known | dialect.said))
+
+
+def given_files(data: Sequence[Path] | None) -> tuple[Path, ...]:
+    """The files of an argument, or the word for the embedded data set."""
+    return tuple(data) if data else (DIGITS,)
+
+
+def columns_of(path: Path, frame: Any, names: Sequence[str]) -> list[list[str]]:
+    """The cells of these columns as text, row by row. Raises InvalidFile for a name that no column has."""
+    for name in names:
+        if name not in frame.columns:
+            some = ", ".join(map(repr, frame.columns[:8])) + (", …" if len(frame.columns) > 8 else "")
+            raise InvalidFile(path, f"no column is named {name!r:.60}, as --keep says; expected one of {some:.150}")
+    columns = [["" if cell is None else str(cell) for cell in frame[name].to_list()] for name in names]
+    return [list(row) for row in zip(*columns, strict=True)]
 
 
 def file_word(path: Path) -> str:
@@ -92,6 +185,8 @@ def is_digits(data: Path) -> bool:
 
 def class_names(net: MLP) -> tuple[str, ...]:
     """The names of the outputs: those of the classes, or numbers."""
+    if net.table is not None and net.classes is None:
+        return net.table.target_names
     return net.classes or tuple(map(str, range(net.sizes[-1])))
 
 

@@ -1,16 +1,22 @@
 """Files: data sets in, networks in and out."""
 
-from .checkpoint import load, require_savable, save
+from .checkpoint import require_savable, save
 from .datasets import Dataset, digits
 from .elsewhere import save_elsewhere
 from .invalid import InvalidFile
+from .loading import load
 from .replacing import require_writable
+from .tables_of_files import load_table
+from .tabular import Dialect, Reading
 
 __all__ = [
     "Dataset",
+    "Dialect",
     "InvalidFile",
+    "Reading",
     "digits",
     "load",
+    "load_table",
     "require_savable",
     "require_writable",
     "save",

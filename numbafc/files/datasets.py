@@ -1,4 +1,4 @@
-"""Data sets: the digits that come with the package, and npz, npy, csv and IDX files.
+"""Data sets: the digits that come with the package, npz, npy and IDX files, and tables of numbers.
 
 Every reader gives a Dataset, one sample per row. Pickles are never loaded, and nothing is allocated that a file's own
 size does not justify.
@@ -14,14 +14,17 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .. import checks
-from . import readers
+from ..tables import Table, decide
+from ..tables.kinds import LONGEST
+from ..tables.spelling import number
+from . import plain, readers
 from .invalid import InvalidFile
 from .naming import in_order
 from .opening import enough_memory, require_memory
+from .plain import Columns
 from .shown import printable
-from .tables import LONGEST_LABEL, NUMBER, Columns
 
-MAX_CLASSES = 1000  # more different whole numbers than this are a quantity, not a label
+MAX_CLASSES = 1000  # more different words than this are no labels
 SHOWN = 20  # classes in a message
 ROWS = 4096  # that are looked at in one go
 
@@ -31,7 +34,8 @@ class Dataset(NamedTuple):
 
     X: (samples, features), float32 or float64. y: for classes their indices, (samples,); else reals, (samples,) or
     (samples, outputs). classes: the labels in the order of their indices, or None where y is real. features: the names of
-    X's columns, or None where the file has none.
+    X's columns, or None where the file has none. table: the Table that made X and y of a file's columns; None where these
+    are the file's own numbers. said: lines for people about how the file was read and what was decided.
     """
 
     name: str
@@ -39,6 +43,8 @@ class Dataset(NamedTuple):
     y: np.ndarray
     classes: tuple[str, ...] | None
     features: tuple[str, ...] | None = None
+    table: Table | None = None
+    said: tuple[str, ...] = ()
 
     def describe(self) -> str:
         """A line about what was read."""
@@ -46,14 +52,20 @@ class Dataset(NamedTuple):
         return f"{printable(self.name)}: {len(self.X)} samples, {self.X.shape[1]} features, {target}, {self.X.dtype}"
 
     def split(self, share: float, seed: int) -> tuple[Dataset, Dataset]:
-        """Two parts, the second with `share` of the samples (at least one each), drawn with the seed."""
-        order = np.random.default_rng([seed, 2]).permutation(len(self.X))
-        held_out = min(max(round(share * len(order)), 1), len(order) - 1)
-        return self.take(order[held_out:]), self.take(order[:held_out])
+        """Two parts, the second with `share` of the samples, drawn with the seed."""
+        first, second = parts(len(self.X), share, seed)
+        return self.take(first), self.take(second)
 
     def take(self, rows: np.ndarray) -> Dataset:
         """The part with these rows."""
         return self._replace(X=self.X[rows], y=self.y[rows])
+
+
+def parts(samples: int, share: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
+    """The indices of two parts, the second with that share of the samples: at least one each, but none of a share of 0."""
+    order = np.random.default_rng([seed, 2]).permutation(samples)
+    held_out = min(max(round(share * samples), 1), max(samples - 1, 0)) if share else 0
+    return order[held_out:], order[:held_out]
 
 
 def digits(dtype: Any = "float32") -> Dataset:
@@ -71,16 +83,17 @@ def load(
     name: str | None = None,
     features: Sequence[str] | None = None,
 ) -> Dataset:
-    """Read a data set.
+    """Read a data set of numbers as they are.
 
-    .npz: arrays X (samples, features) and y. .npy: a matrix, one column of which is the target. .csv: numbers, with or
-    without a header, one column of which is the target, a number or a word. IDX, known by its name or first bytes, also
-    in gzip: (samples, …), of which X has all axes but the first in one.
+    .npz: arrays X (samples, features) and y. .npy: a matrix, one column of which is the target. A table (csv and its kin,
+    parquet, Excel) of numbers, with or without a header, one column of which is the target, numbers or words; for all
+    other columns see load_table. IDX: (samples, …), of which X has all axes but the first in one. Kinds are known by their
+    first bytes.
 
     target: that column's name or number from 0 (negative from the end); the last one if not given. labels: the IDX or npy
     file, (samples,), of an IDX file's targets; if not given, the one beside it that MNIST's names pair with it. task:
-    "classification", "regression", or "auto": words and whole numbers are classes. dtype: of X and of real targets,
-    float32 or float64. features: a model's names of them, into whose order the columns of a csv with a header are put;
+    "classification", "regression", or "auto": words and few whole numbers are classes. dtype: of X and of real targets,
+    float32 or float64. features: a model's names of them, into whose order the columns of a table with a header are put;
     other names are refused. Raises InvalidFile, or OSError where the file cannot be read.
     """
     path, dtype = Path(path), checks.real_dtype(dtype)
@@ -91,16 +104,30 @@ def load(
 def _load(
     path: Path, dtype: np.dtype, name: str, task: str, features: Sequence[str] | None, options: dict[str, Any]
 ) -> Dataset:
-    X, y, columns = readers.find(path).read(path, **options)
+    reader = readers.find(path)
+    if reader is None:
+        return _of_table(path, dtype, name, task, features, readers.of_table(path, **options))
+    X, y, columns = reader.read(path, **options)
     if X.ndim != 2 or 0 in X.shape:
         raise InvalidFile(path, f"expected X of shape (samples, features), none of them 0, got {X.shape}")
     if y.ndim == 0 or len(y) != len(X):
         raise InvalidFile(path, f"X has shape {X.shape} but y has {y.shape}; expected one target per row of X")
     numbers = _numbers(path, "X", X, dtype, columns)
-    names = None if columns is None else columns.names(X.shape[1])
+    if reader.option == "labels" and y.dtype.kind in "iu" and task == "auto":
+        task = "classification"  # what an IDX file of whole numbers is called for: labels
+    targets, classes, said = _targets(path, y, task, dtype, columns)
+    return Dataset(name, numbers, targets, classes, said=said)
+
+
+def _of_table(
+    path: Path, dtype: np.dtype, name: str, task: str, features: Sequence[str] | None, target: str | None
+) -> Dataset:
+    """The data set of a table of numbers."""
+    X, y, found, columns = plain.read_table(path, target, task, dtype)
+    numbers, names = _numbers(path, "X", X, dtype, columns), columns.names(X.shape[1])
     if names is not None and features is not None and len(names) == len(features):
         numbers, names = in_order(path, numbers, names, features), tuple(features)
-    return Dataset(name, numbers, *_targets(path, y, task, dtype, columns), names)
+    return Dataset(name, numbers, y, found.classes, names, said=(found.said,) if found.said else ())
 
 
 def load_samples(
@@ -113,12 +140,15 @@ def load_samples(
 ) -> np.ndarray:
     """X alone, (samples, features), from a file of load's kinds.
 
-    A csv or npy file has `features` columns, or one more: the target's, named as in load, which is left out. names: the
+    A table or npy file has `features` columns, or one more: the target's, named as in load, which is left out. names: the
     model's, as features is in load.
     """
     path = Path(path)
     with enough_memory(path):
-        X, columns = readers.find(path).samples(path, features, target)
+        reader = readers.find(path)
+        X, columns = (
+            plain.read_features(path, features, target) if reader is None else reader.samples(path, features, target)
+        )
         if X.ndim != 2 or X.shape[1] != features:
             raise InvalidFile(path, f"expected {features} features, as the model has, got shape {X.shape}")
         numbers = _numbers(path, "X", X, checks.real_dtype(dtype), columns)
@@ -166,28 +196,38 @@ def _place(columns: Columns | None, *indices: int) -> str:
 
 def _targets(
     path: Path, y: np.ndarray, task: str, dtype: np.dtype, columns: Columns | None
-) -> tuple[np.ndarray, tuple[str, ...] | None]:
-    """y as class indices with their labels, or as reals."""
-    words = y.dtype.kind in "SUO"  # O: words of a table
+) -> tuple[np.ndarray, tuple[str, ...] | None, tuple[str, ...]]:
+    """y as class indices with their labels, or as reals; and what there is to say about the decision."""
+    words = y.dtype.kind in "SU"
     if words:
         y = _words(path, y, task, columns)
     elif y.dtype.kind not in "fiub":
         raise InvalidFile(path, f"expected y to hold numbers or words, got dtype {y.dtype}")
-    if task == "regression" or not (words or _are_whole(y)):
+    classes, said = words or (task != "regression" and _are_whole(y)), ""
+    if classes and not words and (task == "auto" or y.ndim == 1):
+        classes, said = _decided(path, y, task)
+    if not classes:
         if y.ndim > 2:
             raise InvalidFile(path, f"expected y of shape (samples,) or (samples, outputs), got {y.shape}")
         reals = _numbers(path, "y", y, dtype, columns)
         if task == "classification":
             raise InvalidFile(path, "expected classes, words or whole numbers, as targets, got fractions")
-        return reals, None
+        return reals, None, (said,) if said else ()
     if y.ndim != 1:
         raise InvalidFile(path, f"expected one class per sample, y of shape (samples,), got {y.shape}")
     found, indices = _distinct(y.astype(np.int64) if y.dtype.kind in "fb" else y)
     if len(found) > MAX_CLASSES:
-        fix = f"mend the word {_first_word(y, columns)} and " if words else ""
-        got = f"{len(found)} different values; for a quantity {fix}pass --loss mse"
+        got = f"{len(found)} different words, such as {_first_word(y, columns)}"
         raise InvalidFile(path, f"expected a target of at most {MAX_CLASSES} classes, got {got}")
-    return indices.astype(np.intp), tuple(str(label) for label in found)
+    return indices.astype(np.intp), tuple(str(label) for label in found), (said,) if said else ()
+
+
+def _decided(path: Path, y: np.ndarray, task: str) -> tuple[bool, str]:
+    """Whether whole numbers are classes, and what there is to say about it, decided as for the columns of tables."""
+    try:
+        return decide(y.astype(np.uint8) if y.dtype.kind == "b" else y.reshape(-1), task)
+    except ValueError as error:
+        raise InvalidFile(path, str(error)) from None
 
 
 def _distinct(y: np.ndarray) -> tuple[Sequence[Any], np.ndarray]:
@@ -226,15 +266,15 @@ def _text(path: Path, y: np.ndarray, columns: Columns | None) -> np.ndarray:
     except UnicodeDecodeError as error:
         raise InvalidFile(path, f"expected y to hold text in UTF-8 ({error})") from None
     for at, word in np.ndenumerate(text):
-        if len(word) > LONGEST_LABEL:
+        if len(word) > LONGEST:
             got = f"at {_place(columns, *at)}, got {len(word)}"
-            raise InvalidFile(path, f"expected a target of at most {LONGEST_LABEL} characters {got}")
+            raise InvalidFile(path, f"expected a target of at most {LONGEST} characters {got}")
     return text
 
 
 def _first_word(text: np.ndarray, columns: Columns | None) -> str:
     """The first element that is no number, if one is none, and its place."""
-    at = next((at for at, word in np.ndenumerate(text) if not NUMBER.fullmatch(word)), (0,) * text.ndim)
+    at = next((at for at, word in np.ndenumerate(text) if number(word) is None), (0,) * text.ndim)
     return f"{str(text[at])!r:.40} at {_place(columns, *at)}"
 
 

@@ -76,10 +76,11 @@ def restore(description: dict[str, Any], tensors: dict[str, np.ndarray]) -> MLP:
     set_layers(net, *_parameters(description["sizes"], tensors, net.dtype, net.scaling))
     if "input.mean" in tensors:
         net.input_mean, net.input_scale = _standardisation(tensors, "input", net.sizes[:1], net.dtype)
-    if "target.mean" in tensors:
-        net.target_mean, net.target_scale = _standardisation(tensors, "target", net.sizes[-1:], net.dtype)
     if "table" in description:  # since format 3
         net.table = Table.from_dict(description["table"])
+    if "target.mean" in tensors:
+        dtype = net.dtype if net.table is None else np.dtype(np.float64)
+        net.target_mean, net.target_scale = _standardisation(tensors, "target", net.sizes[-1:], dtype)
     net.classes = _names("classes", description["classes"], net.sizes[-1], "outputs")
     net.features = _names("features", description.get("features"), net.sizes[0], "inputs")  # younger than format 2
     if "training" in description:

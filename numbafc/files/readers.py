@@ -1,7 +1,8 @@
-"""The reader of a data file: by its suffix, or as IDX by its name or first bytes."""
+"""The reader of a file of arrays: by its suffix, or its first bytes; any other file is a table, or refused as none."""
 
 from __future__ import annotations
 
+import zipfile
 from collections.abc import Callable
 from os import PathLike
 from pathlib import Path
@@ -9,10 +10,10 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from . import arrays, idx, tables
+from . import arrays, idx, plain
 from .invalid import InvalidFile
-from .opening import NOT_REGULAR
-from .tables import Columns
+from .opening import NOT_REGULAR, regular
+from .plain import Columns
 
 
 class Reader(NamedTuple):
@@ -27,23 +28,46 @@ class Reader(NamedTuple):
         """X, y and their columns."""
         for option, value in options.items():
             if value is not None and option != self.option:
-                kinds = " and ".join(kind for kind, other in READERS.items() if other.option == option)
-                raise InvalidFile(path, f"{self.targets}; --{option} is for {kinds} files")
+                raise InvalidFile(path, f"{self.targets}; --{option} is for {OPTIONS[option]} files")
         return self.with_targets(path, options[self.option] if self.option else None)
 
 
-def find(path: Path) -> Reader:
-    """The reader of a file. Raises InvalidFile."""
-    kind = path.suffix.lower()
+def find(path: Path) -> Reader | None:
+    """The reader of a file of arrays, or None where it is a table, if anything. Raises InvalidFile."""
+    kind: str | None = path.suffix.lower()
     if path.exists() and not path.is_file() and not path.is_dir():
         raise InvalidFile(path, NOT_REGULAR)
     if kind not in READERS and idx.is_idx(path):
         kind = "IDX"
-    if kind not in READERS:
-        suffixes = ", ".join(known for known in READERS if known != "IDX")
-        got = repr(path.suffix or "no suffix")
-        raise InvalidFile(path, f"expected a file that ends in {suffixes}, or an IDX file, got {got}")
-    return READERS[kind]
+    if kind not in READERS and path.is_file():
+        kind = _by_content(path)
+    return READERS.get(kind or "")
+
+
+def _by_content(path: Path) -> str | None:
+    """The kind of arrays that a file has, whatever it is called."""
+    with regular(path) as file:
+        start = file.read(len(NPY))
+        if start == NPY:
+            return ".npy"
+        if start[:4] != b"PK\3\4":
+            return None
+        try:
+            names = zipfile.ZipFile(file).namelist()
+        except Exception:  # there is no end to what a damaged archive raises; the reader of tables says what it is
+            return None
+    return ".npz" if names and all(name.endswith(".npy") for name in names) else None
+
+
+def of_table(path: Path, target: str | None, labels: str | PathLike[str] | None) -> str | None:
+    """The option that says where the targets of a table are. Raises InvalidFile for the other one."""
+    if labels is not None:
+        raise InvalidFile(path, f"the target of a table is one of its columns; --labels is for {OPTIONS['labels']} files")
+    return target
+
+
+NPY = b"\x93NUMPY"
+OPTIONS = {"target": "tables and .npy", "labels": "IDX"}
 
 
 def _npz(path: Path, _: None) -> tuple[np.ndarray, np.ndarray, None]:
@@ -59,7 +83,7 @@ def _npy(path: Path, target: str | None) -> tuple[np.ndarray, np.ndarray, Column
     matrix = arrays.read_npy(path)
     if matrix.ndim != 2 or matrix.shape[1] < 2:
         raise InvalidFile(path, f"expected a matrix with at least one feature and the target, got shape {matrix.shape}")
-    columns = tables.features_first(matrix.shape[1], tables.find_column(path, target, None, matrix.shape[1]))
+    columns = plain.features_first(matrix.shape[1], plain.find_column(path, target, None, matrix.shape[1]))
     return matrix[:, columns.numbers[:-1]], matrix[:, columns.numbers[-1]], columns
 
 
@@ -67,7 +91,7 @@ def _npy_samples(path: Path, features: int, target: str | None) -> tuple[np.ndar
     matrix = arrays.read_npy(path)
     if matrix.ndim != 2 or matrix.shape[1] != features + 1:
         return matrix, None
-    columns = tables.features_first(features + 1, tables.find_column(path, target, None, features + 1))
+    columns = plain.features_first(features + 1, plain.find_column(path, target, None, features + 1))
     return matrix[:, columns.numbers[:-1]], columns
 
 
@@ -99,6 +123,5 @@ def _images(path: Path) -> np.ndarray:
 READERS = {
     ".npz": Reader(_npz, _npz_samples, None, "an npz file names its target, the array y"),
     ".npy": Reader(_npy, _npy_samples, "target", "the target of an npy file is one of its columns"),
-    ".csv": Reader(tables.read_table, tables.read_features, "target", "the target of a csv file is one of its columns"),
     "IDX": Reader(_idx, _idx_samples, "labels", "the targets of an IDX file are in a file of their own"),
 }

@@ -23,6 +23,8 @@ class Attribute:
 class Standardisation(Attribute):
     """A mean or a scale of the inputs or the targets: in the network's dtype, one number for each. Goes with the other one.
 
+    Of targets in a table it is in float64, in which they are read: a time in seconds is no number of float32.
+
     Where the other is not set yet, it becomes 0 for a mean and 1 for a scale; None takes away both.
     """
 
@@ -46,10 +48,11 @@ class Standardisation(Attribute):
             raise ValueError(f"{self.name} goes with the losses {losses}, not with {net.loss_name!r}; leave it None")
         length = net.sizes[0] if self.of == "input" else net.sizes[-1]
         given = checks.real_values(self.name, value, np.dtype(np.float64))
+        dtype = given.dtype if self.of == "target" and net.table is not None else net.dtype
         with np.errstate(over="ignore"):
-            numbers = given.astype(net.dtype)
+            numbers = given.astype(dtype)
         if not np.isfinite(numbers).all():
-            raise ValueError(f"{self.name} must be finite in {net.dtype}, got {given[~np.isfinite(numbers)][0]}")
+            raise ValueError(f"{self.name} must be finite in {dtype}, got {given[~np.isfinite(numbers)][0]}")
         if (numbers.size != 1 and numbers.shape != (length,)) or numbers.ndim > 1:
             raise ValueError(
                 f"{self.name} must have shape ({length},), one number for each {self.of}, or be one number for all, got "
@@ -59,7 +62,7 @@ class Standardisation(Attribute):
             raise ValueError(f"{self.name} must not be 0 anywhere, for {self.of}s are divided by it; use 1 for no scale")
         net.__dict__[self.name] = np.array(np.broadcast_to(numbers, (length,)))
         if net.__dict__.get(self.other) is None:
-            net.__dict__[self.other] = np.full(length, 0 if self.kind == "scale" else 1, net.dtype)
+            net.__dict__[self.other] = np.full(length, 0 if self.kind == "scale" else 1, dtype)
 
 
 class Names(Attribute):
@@ -126,6 +129,8 @@ class TableOf(Attribute):
             if net.classes is None:
                 net.classes = value.classes
         net.__dict__[self.name] = value
+        if net.target_mean is not None:  # whose dtype goes with a table
+            net.target_mean, net.target_scale = net.target_mean, net.target_scale
 
     def _require(self, net: Any, table: Any) -> None:
         if not all(hasattr(table, name) for name in self.NEEDED):

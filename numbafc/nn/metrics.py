@@ -1,22 +1,27 @@
 """Measures of how good predictions are: pure functions of what is so and what was said.
 
 A share of nothing is NaN: the precision of a class that was never predicted, the recall of one that has no sample.
+Those of probabilities are in calibration.py.
 """
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
 
 from .portable import column_sums
 
+QUANTILES = 0.0, 0.05, 0.25, 0.5, 0.75, 0.95, 1.0  # of residuals
+
 
 class Detection(NamedTuple):
-    """Precision and recall of each class, or label. One element per class, (T,)."""
+    """Precision, recall and F1 of each class, or label. One element per class, (T,)."""
 
     precision: np.ndarray  # of the samples that were said to be of it, the share that is
     recall: np.ndarray  # of the samples that are of it, the share that was found
+    f1: np.ndarray  # the harmonic mean of both
     samples: np.ndarray  # how many are of it
 
 
@@ -29,16 +34,17 @@ class Errors(NamedTuple):
 
 
 def of_classes(y: np.ndarray, predicted: np.ndarray, T: int) -> Detection:
-    """Precision and recall of class indices y and predicted, (samples,), from 0 to T − 1.
+    """Precision, recall and F1 of class indices y and predicted, (samples,), from 0 to T − 1.
 
     precision[c] = #(y = c and predicted = c)/#(predicted = c),  recall[c] = #(y = c and predicted = c)/#(y = c)
+    f1[c] = 2·#(y = c and predicted = c)/(#(predicted = c) + #(y = c))
     """
     found = np.bincount(y[y == predicted], minlength=T)
     return _detection(found, np.bincount(predicted, minlength=T), np.bincount(y, minlength=T))
 
 
 def of_labels(y: np.ndarray, predicted: np.ndarray) -> Detection:
-    """Precision and recall of independent labels y and predicted, (samples, T), where True stands for having the label.
+    """Precision, recall and F1 of independent labels y and predicted, (samples, T), where True stands for having the label.
 
     precision[t] = #(y[:,t] and predicted[:,t])/#predicted[:,t],  recall[t] = #(y[:,t] and predicted[:,t])/#y[:,t]
     """
@@ -60,6 +66,25 @@ def of_reals(y: np.ndarray, predicted: np.ndarray) -> Errors:
     return Errors(r2, np.sqrt(squares / len(y)), column_sums(np.abs(error)) / len(y))
 
 
+def confusion(y: np.ndarray, predicted: np.ndarray, T: int) -> np.ndarray:
+    """How many samples of class c were said to be of class k: (T, T), of class indices from 0 to T − 1, (samples,)."""
+    return np.bincount(y.astype(np.int64) * T + predicted, minlength=T * T).reshape(T, T)
+
+
+def most_confused(matrix: np.ndarray, most: int) -> list[tuple[int, int, int]]:
+    """The pairs of different classes with the most samples in a confusion matrix: (is, said, samples), most first."""
+    errors = matrix.copy()
+    np.fill_diagonal(errors, 0)
+    order = np.argsort(-errors, axis=None, kind="stable")[:most]
+    return [(*divmod(int(at), len(errors)), int(errors.flat[at])) for at in order if errors.flat[at]]
+
+
+def residual_quantiles(y: np.ndarray, predicted: np.ndarray, at: Sequence[float] = QUANTILES) -> np.ndarray:
+    """The quantiles of y − ŷ, (len(at), T), of real targets and predictions, (samples ≥ 1, T), linear between samples."""
+    quantiles: np.ndarray = np.quantile(y.astype(np.float64) - predicted, at, axis=0)
+    return quantiles
+
+
 def _detection(found: np.ndarray, said: np.ndarray, are: np.ndarray) -> Detection:
     with np.errstate(invalid="ignore"):  # 0/0 is NaN
-        return Detection(found / said, found / are, are)
+        return Detection(found / said, found / are, 2 * found / (said + are), are)

@@ -9,13 +9,14 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .. import checks
-from . import evaluation, passes, recipe, samples
+from . import evaluation, passes, rate_finder, recipe, samples, summary
 from .attributes import REAL_LOSSES
 from .course import Callback, moment_after
 from .names import EpochMeasure, OptimizerName, ScheduleName
 from .network import Network
 from .optimizers import Optimizer
 from .progress import History, Progress, begin, resumed
+from .rate_finder import RateCurve
 from .recipe import SETTINGS, Regularization, usual
 from .schedules import Schedule
 from .training import callback_functions, train
@@ -75,6 +76,12 @@ class MLP(Network):
     def __getstate__(self) -> dict[str, Any]:
         return {"training": None} | vars(self)  # older versions expect it in every pickle
 
+    def __str__(self) -> str:
+        return str(summary.of(self))
+
+    def _repr_html_(self) -> str:
+        return summary.of(self).to_html()
+
     def _keep(self, progress: Progress | None) -> None:
         self.training = progress
 
@@ -82,16 +89,24 @@ class MLP(Network):
         """Make inputs (x − mean)/scale from now on, with the mean and standard deviation of X: (samples, features).
 
         With y, (samples, T), so are the targets of "mse", "mae" and "huber": the network learns (y − mean)/scale, its loss
-        is of that, and predictions and scores are in y's own units. A column that does not vary has scale 1.
+        is of that, and predictions and scores are in y's own units. A column that does not vary has scale 1. X may be None:
+        inputs stay as they are, such as those that a table has scaled.
         """
-        X = samples.rows(self, X)
-        samples.require("standardize", X)
+        if X is None and y is None:
+            raise ValueError("standardize needs X, y or both, got neither")
         if y is not None and self.loss_name not in REAL_LOSSES:
             raise ValueError(
                 f"targets are standardised for {', '.join(REAL_LOSSES)}, not for {self.loss_name!r}; leave y out"
             )
-        of_targets = None if y is None else samples.mean_and_scale(samples.targets(self, y, len(X)), self.dtype)
-        self.input_mean, self.input_scale = samples.mean_and_scale(X, self.dtype)
+        rows = samples.rows(self, X) if X is not None else None
+        samples.require("standardize", y if rows is None else rows)
+        of_targets = None
+        if y is not None:
+            dtype = np.dtype(np.float64) if self.table is not None else self.dtype
+            own = samples.targets(self, y, len(y) if rows is None else len(rows))
+            of_targets = samples.mean_and_scale(own, dtype)
+        if rows is not None:
+            self.input_mean, self.input_scale = samples.mean_and_scale(rows, self.dtype)
         if of_targets is not None:
             self.target_mean, self.target_scale = of_targets
 
@@ -177,6 +192,26 @@ class MLP(Network):
         else:
             progress = begin(self, asked, SETTINGS["epochs"].default if wanted is None else wanted, given, held_out)
         return train(self, given, progress, keep=self._keep, validation=held_out, callbacks=functions, until=until)
+
+    def find_rate(
+        self,
+        X: Any,
+        y: Any,
+        *,
+        lowest: float = 1e-6,
+        highest: float = 10.0,
+        steps: int = 200,
+        sample_weight: Any = None,
+        class_weight: Any = None,
+        **settings: Any,
+    ) -> RateCurve:
+        """Look for a learning rate: train on one minibatch after the other with growing rates (rate_finder.py).
+
+        The network stays as it is. settings: those of fit that matter to a step, optimizer, batch_size, dropout and so on;
+        of an optimizer's instance all but its learning rate. Returns a RateCurve: rates, losses, smoothed, suggestion, and
+        plot(). Raises TypeError or ValueError.
+        """
+        return rate_finder.find(self, X, y, (lowest, highest, steps), (sample_weight, class_weight), settings)
 
     def was_trained_on(self, X: Any, y: Any, sample_weight: Any = None, class_weight: Any = None) -> bool:
         """Tell whether these are, all, in this order and with these weights, the samples of the training in `training`."""

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from . import schedules
+from . import curves, schedules
 from .network import Network
 from .recipe import Recipe
 from .results import DONE, no_results
@@ -46,6 +46,25 @@ class History(list[EpochRecord]):
         if name in EpochRecord._fields:
             return [getattr(record, name) for record in self]
         raise AttributeError(f"a History has the columns {', '.join(EpochRecord._fields)}, not {name!r}")
+
+    def plot(self, axes: Any = None, *, score: str = "score") -> Any:
+        """Draw loss and score over the epochs with matplotlib, and return the two axes.
+
+        axes: two of matplotlib's, or None: those of a new figure, axes[0].figure, that plt.show() shows. score: the name
+        of the score, "accuracy" or "R²". Raises ImportError where matplotlib is missing.
+        """
+        return curves.plotted(self._columns(), axes, score)
+
+    def to_frame(self, backend: str | None = None) -> Any:
+        """The records as a data frame, one row per epoch.
+
+        backend: "pandas", "polars" or "pyarrow"; None: the one that is imported, or else installed. Raises ImportError
+        where it is missing.
+        """
+        return curves.frame(self._columns(), backend)
+
+    def _columns(self) -> dict[str, list[Any]]:
+        return {name: [record[n] for record in self] for n, name in enumerate(EpochRecord._fields)}
 
 
 @dataclass

@@ -9,6 +9,7 @@ import numpy as np
 
 from .. import checks
 from . import frames, portable
+from .attributes import REAL_LOSSES
 from .losses import LOSSES
 from .network import Network
 from .weights import class_weights
@@ -122,7 +123,8 @@ def targets(net: Network, y: Any, samples: int) -> np.ndarray:
     """The targets, one for each sample, in their own units. Raises TypeError or ValueError."""
     if net.table is not None:
         y = net.table.as_targets(y, net.dtype)
-    found = LOSSES[net.loss_name].targets(y, net.sizes[-1], net.dtype)
+    dtype = net.dtype if net.table is None or net.loss_name not in REAL_LOSSES else np.dtype(np.float64)
+    found = LOSSES[net.loss_name].targets(y, net.sizes[-1], dtype)
     if len(found) != samples:
         raise ValueError(f"y has {len(found)} samples but X has {samples}; give one target per row of X")
     return found
@@ -132,7 +134,7 @@ def standardised(net: Network, targets: np.ndarray) -> np.ndarray:
     """Targets as the network learns them."""
     if net.target_mean is None or net.target_scale is None:
         return targets
-    return (targets - net.target_mean) / net.target_scale
+    return ((targets - net.target_mean) / net.target_scale).astype(net.dtype, copy=False)
 
 
 def weights(sample_weight: Any, samples: int) -> np.ndarray | None:

@@ -11,6 +11,7 @@ from .refusal import short
 
 TASKS = "auto", "classification", "regression"
 SCALINGS = "robust", "standard"
+OF_TARGETS = {"categorical": "classification", "numeric": "regression"}  # what the lists say of a target
 LISTS = "categorical", "numeric", "dates", "drop"  # of which a column may be in one
 
 
@@ -54,14 +55,21 @@ class Choices:
         if len(set(targets)) < len(targets):
             raise ValueError(f"target names a column twice, {short(told)}; name each once")
         kinds: dict[int, str] = dict.fromkeys(targets, "target")
+        tasks: set[str] = set()
         for kind in LISTS:
             for name in getattr(self, kind):
                 position = _position(name, names, places, kind)
+                if kind in OF_TARGETS and position in targets and self.task in ("auto", OF_TARGETS[kind]):
+                    tasks.add(OF_TARGETS[kind])
+                    continue
                 if kinds.setdefault(position, kind) != kind:
                     raise ValueError(
                         f"column {names[position]!r:.40} is in both {kinds[position]} and {kind}; leave it in one of them"
                     )
-        return Found(tuple(targets), kinds, {_position(name, names, places, "keep") for name in self.keep})
+        if len(tasks) > 1:
+            raise ValueError(f"the targets {short(told)} are both categorical and numeric; train a network for each kind")
+        kept = {_position(name, names, places, "keep") for name in self.keep}
+        return Found(tuple(targets), kinds, kept, *(tasks or {self.task}))
 
 
 @dataclass(frozen=True)
@@ -71,6 +79,7 @@ class Found:
     targets: tuple[int, ...]
     kinds: dict[int, str]  # "target", or the name of one of LISTS
     keep: set[int]
+    task: str
 
 
 def _names(field: str, value: Any) -> tuple[str, ...]:

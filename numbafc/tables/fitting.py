@@ -44,7 +44,7 @@ def fit(given: Frame, choices: Choices, rows: Any, header: bool) -> dict[str, An
         "scaling": choices.scaling,
         "encoders": tuple(encoders),
         "dropped": tuple(dropped),
-        "target": Target.fit([given[position] for position in found.targets], choices.task),
+        "target": Target.fit([given[position] for position in found.targets], found.task),
     }
 
 

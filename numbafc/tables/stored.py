@@ -81,6 +81,25 @@ def real(value: Any, name: str) -> float:
     return number
 
 
+def said(value: Any) -> dict[str, Any]:
+    """What was said of how files are written: words, flags and lists of words by names."""
+    if not isinstance(value, dict):
+        raise ValueError(f"written must be an object, got {value!r:.60}")
+    kinds: dict[type, Callable[[Any, str], Any]] = {str: text, bool: flag, list: texts, tuple: _texts}
+    for name, one in value.items():
+        if type(one) not in kinds:
+            raise ValueError(f"written must hold words, flags and lists of words, got {one!r:.60} for {name!r:.40}")
+    return {text(name, "written"): _json(kinds[type(one)](one, name)) for name, one in value.items()}
+
+
+def _texts(value: tuple[Any, ...], name: str) -> tuple[str, ...]:
+    return texts(list(value), name)
+
+
+def _json(value: Any) -> Any:
+    return list(value) if isinstance(value, tuple) else value
+
+
 def scale(value: Any, name: str) -> Scale:
     """A centre and a scale, which is at least 0."""
     if len(listed(value, name)) != 2:

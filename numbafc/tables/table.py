@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
 
@@ -30,6 +30,7 @@ class Table:
     columns: the names of all, in the file's order. header: whether these are the file's own; if not, columns are known by
     their positions. decimal: the sign in numbers that are text. rows: how many there were. encoders: of the columns that
     the network sees. dropped: the others, and why. target: what is to be predicted. scaling: "robust" or "standard".
+    written: what was said of how the files are written, for whoever reads others like them: delimiter, encoding, na, ….
     """
 
     columns: tuple[str, ...]
@@ -40,6 +41,7 @@ class Table:
     encoders: tuple[Encoder, ...]
     dropped: tuple[Dropped, ...]
     target: Target
+    written: Mapping[str, Any] = field(default_factory=dict)
 
     @classmethod
     def fit(
@@ -50,6 +52,7 @@ class Table:
         rows: Any = None,
         decimal: str = ".",
         header: bool = True,
+        written: Mapping[str, Any] | None = None,
     ) -> Table:
         """Decide what each column is, and learn from it what its encoder needs.
 
@@ -59,7 +62,10 @@ class Table:
         for what is neither one thing nor the other; TypeError for what is no data frame.
         """
         given = Frame(frame, stored.one_of(decimal, DECIMALS, "decimal"))
-        return cls(**fitting.fit(given, choices or Choices(), rows, checks.flag("header", header)))
+        return cls(
+            **fitting.fit(given, choices or Choices(), rows, checks.flag("header", header)),
+            written=stored.said(dict(written or {})),
+        )
 
     def __repr__(self) -> str:
         what = f"{plural(len(self.columns), 'column')}, {plural(len(self.features), 'input')}"
@@ -166,12 +172,13 @@ class Table:
             ],
             "dropped": [one.to_dict() for one in self.dropped],
             "target": self.target.to_dict(),
+            "written": dict(self.written),
         }
 
     @classmethod
     def from_dict(cls, given: Any) -> Table:
         """The table of what to_dict gave, be it from a file that lies. Raises ValueError."""
-        keys = "version", "columns", "header", "decimal", "rows", "scaling", "encoders", "dropped", "target"
+        keys = "version", "columns", "header", "decimal", "rows", "scaling", "encoders", "dropped", "target", "written"
         stored.require_keys(given, *keys)
         if given["version"] != VERSION:
             raise ValueError(f"expected a table of version {VERSION}, got {given['version']!r:.40}")
@@ -184,6 +191,7 @@ class Table:
             tuple(encoder_of(one) for one in stored.listed(given["encoders"], "encoders")),
             tuple(Dropped.from_dict(one) for one in stored.listed(given["dropped"], "dropped")),
             Target.from_dict(given["target"]),
+            stored.said(given["written"]),
         )
         owners = [*made.needed, *(one.name for one in made.dropped), *made.target_names]
         if sorted(owners) != sorted(made.columns) or not made.encoders:

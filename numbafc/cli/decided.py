@@ -1,0 +1,43 @@
+"""What was decided about the columns of a table, as a table: each one's name, kind, values, gaps, and what it becomes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from rich.cells import cell_len
+
+from . import aligned, screen
+
+MOST = 24  # columns of a table that are shown, unless all are asked for
+NARROW = 80  # columns of a terminal that has room for the values
+
+
+def lines(table: Any, most: int | None = MOST) -> list[str]:
+    """A line for each column, the target's among them, and what else there is to say."""
+    rows, width = table.report(), aligned.width()
+    shown = rows if most is None or len(rows) <= most else [*rows[: most - 1], rows[-1]]
+    heading = ("column", "kind", "values", "missing", "becomes")
+    cells: list[tuple[str, ...]] = [
+        heading,
+        *((row.name, row.kind, row.values, str(row.missing or ""), row.becomes) for row in shown),
+    ]
+    if width < NARROW:
+        cells = [(*row[:2], row[-1]) for row in cells]
+    said = _in_columns([[screen.label(cell) for cell in row] for row in cells], width)
+    if len(shown) < len(rows):
+        said.append(f"… and {len(rows) - len(shown)} more columns, which `numbafc info MODEL` prints, too")
+    return [*said, *table.describe()]
+
+
+def _in_columns(rows: Sequence[Sequence[str]], width: int) -> list[str]:
+    """The rows with each column as wide as its widest cell; a line that is too long loses its end."""
+    widths = [max(map(cell_len, column)) for column in zip(*rows, strict=True)]
+    found = ["  ".join(screen.padded(cell, wide) for cell, wide in zip(row, widths, strict=True)).rstrip() for row in rows]
+    return [line if cell_len(line) <= width else _cut(line, width) for line in found]
+
+
+def _cut(line: str, width: int) -> str:
+    while cell_len(line) >= width:
+        line = line[:-1]
+    return f"{line}…"

@@ -1,0 +1,72 @@
+"""`--report`: the page of a training, or of an evaluation; report/ makes it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import typer
+
+from ..files import datasets
+from ..nn import MLP
+from . import report
+from .run import Run
+from .sources import Source, is_digits
+
+SUFFIXES = ".html", ".htm"
+
+
+def check(path: Path | None, find_rate: bool = False, resume: Path | None = None) -> None:
+    """Refuse a report that is no page, or would be of no model, and a rate for a training that has its own."""
+    if path is not None and path.suffix.lower() not in SUFFIXES:
+        raise ValueError(f"--report must end in {' or '.join(SUFFIXES)}, got {str(path)!r:.200}")
+    if find_rate and (path is not None or resume is not None):
+        other = "--report" if path is not None else "--resume"
+        raise ValueError(f"--find-rate trains no model, so {other} does not go with it; leave one out")
+
+
+def of_run(path: Path, run: Run, context: typer.Context) -> str:
+    """Write the report of a training, and return the line that says so."""
+    held_out, whole = run.held_out, run.dataset
+    subject = report.Subject(
+        run.net,
+        held_out.X,
+        held_out.y,
+        f"the {len(held_out.X)} samples of {whole.name} that were held out",
+        False,
+        report.places(whole, len(held_out.X), run.net.seed),
+        whole.name,
+        report.command_of(context),
+        _files(run.source),
+        run.training.X,
+    )
+    report.write(path, subject)
+    return f"wrote {path}"
+
+
+def of_evaluation(
+    path: Path,
+    net: MLP,
+    source: Source,
+    read: tuple[datasets.Dataset, datasets.Dataset | None],
+    context: typer.Context,
+) -> None:
+    """Write the report of a model on a data set: on those samples that it was not trained on, if it was on the others.
+
+    read: the data set, and those samples, or None.
+    """
+    whole, others = read
+    command, files, name = report.command_of(context), _files(source), whole.name
+    if others is None:
+        seen = net.training is not None and net.training.samples == len(whole.X) and net.was_trained_on(whole.X, whole.y)
+        said, places = f"the {len(whole.X)} samples of {name}", np.arange(len(whole.X))
+        report.write(path, report.Subject(net, whole.X, whole.y, said, seen, places, name, command, files))
+        return
+    places = report.places(whole, len(others.X), net.seed)
+    said = f"the {len(others.X)} samples of {name} that were held out of its training"
+    training = np.delete(whole.X, places, axis=0)
+    report.write(path, report.Subject(net, others.X, others.y, said, False, places, name, command, files, training))
+
+
+def _files(source: Source) -> list[Path]:
+    return [] if is_digits(source.first) else source.files
