@@ -50,7 +50,7 @@ def test_patience_ends_where_the_best_epoch_of_equal_ones_the_last_lies_far_back
 def test_targets_are_learnt_with_mean_0_and_deviation_1(samples, middle, scale):
     targets = np.random.default_rng(samples).normal(middle, scale, (samples, 2))
     targets[:, 1] = middle  # which does not vary
-    net = fc.MLP([1, 2], loss="mse")
-    realmlp.standardize_targets(net, targets)
+    net = fc.MLP([1, 2], loss="mse", dtype="float64")
+    net.standardize(None, targets)
     np.testing.assert_allclose(net.target_mean, targets.mean(axis=0), rtol=1e-6, atol=1e-6)
     np.testing.assert_allclose(net.target_scale, [targets[:, 0].std(), 1.0], rtol=1e-6)

@@ -11,7 +11,7 @@ import typer
 from ..files import datasets
 from ..files.checkpoint import load
 from ..files.invalid import InvalidFile
-from ..nn import MLP, realmlp
+from ..nn import MLP, realmlp, splits
 from ..nn.attributes import REAL_LOSSES
 from . import recipes, resuming, settings
 from .outputs import check_writable
@@ -30,9 +30,9 @@ def begin(source: Source, context: typer.Context, out: Path | None) -> Run:
         settings.task(given["loss"], given["task"]),
         given["dtype"],
         recipes.SCALING[recipe],
-        lambda rows: datasets.parts(rows, share, given["seed"])[0],
+        lambda rows: splits.held_out(rows, share, given["seed"])[0],
     )
-    samples = len(datasets.parts(len(dataset.X), share, given["seed"])[0])
+    samples = len(splits.held_out(len(dataset.X), share, given["seed"])[0])
     given = recipes.settled(given, recipe, dataset, samples, partial(settings.is_given, context))
     net = settings.network(dataset, given)
     require_targets(dataset, net, source.first)

@@ -19,10 +19,6 @@ import math
 from collections.abc import Iterable
 from typing import Any
 
-import numpy as np
-
-from . import portable
-from .network import Network
 from .optimizers import Adam
 from .progress import EpochRecord
 from .recipe import Recipe
@@ -84,12 +80,6 @@ def epochs(samples: int, batch: int) -> int:
     """
     steps = max(samples // batch, 1)  # in an epoch
     return max(min(EPOCHS, max(ENOUGH_STEPS // steps, FEWEST_EPOCHS), MOST_STEPS // steps), 1)
-
-
-def standardize_targets(net: Network, targets: np.ndarray) -> None:
-    """Have a network learn (y − mean)/deviation of real targets (samples, T), those it is trained on."""
-    mean, deviation = portable.mean_and_deviation(targets)
-    net.target_mean, net.target_scale = mean, np.where(deviation > 0, deviation, 1)
 
 
 class Patience:

@@ -10,7 +10,7 @@ import numpy as np
 import typer
 
 from ...files import datasets
-from ...nn import MLP
+from ...nn import MLP, splits
 from .. import screen, settings
 
 
@@ -33,7 +33,7 @@ class Subject(NamedTuple):
 
 def places(dataset: datasets.Dataset, held_out: int, seed: int) -> np.ndarray:
     """The places in a data set of so many samples that were held out of it, as its split has them; of none, of all."""
-    first, second = datasets.parts(len(dataset.X), held_out / len(dataset.X), seed)
+    first, second = splits.held_out(len(dataset.X), held_out / len(dataset.X), seed)
     return second if held_out else first
 
 
