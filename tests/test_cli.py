@@ -493,7 +493,7 @@ def test_ctrl_c_saves_what_was_learnt_and_resuming_gives_the_bits_of_one_run(her
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, preexec_fn=hear) as running:
         assert running.stdout is not None
         for line in running.stdout:
-            if line.startswith("epoch "):
+            if line.startswith("epoch 3/"):
                 break
         running.send_signal(signal.SIGINT)
         rest = running.stdout.read()
