@@ -6,7 +6,7 @@ recipe by its authors in PyTorch; gaps are filled with medians before. scikit-le
 stopping; columns are standardised and one-hot, real targets standardised, too. Boosting is HistGradientBoosting with its
 defaults. Seconds are those that the processor took for fit, once, on a frame, after what compiles or loads. The bound of
 the error is that of a constant prediction: the commonest class, or the mean. pytabkit is trained on tables of up to
-10 000 rows, for it takes many minutes with more of them; with --table on all that are named.
+10 000 rows, for it takes many minutes with more of them; with --table on any file that is named.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ from .session import Session
 
 MODULES = ("numbafc", "pytabkit", "sklearn")
 QUICK = ("titanic",)
-SLOW, MANY = "pytabkit", 10_000  # who is not trained on so many rows, unless the table was asked for
+SLOW, MANY = "pytabkit", 10_000  # who is not trained on so many rows of the study's own tables
 SECONDS = (420, 15)
 
 
@@ -72,10 +72,10 @@ def models(workers: list[Peer]) -> list[Model]:
 
 def subjects(session: Session, models: list[Model], name: str) -> list[Model]:
     """Those who are trained on a table."""
-    if session.options.tables or len(real_tables.split(name).X) <= MANY:
+    if name not in real_tables.TABLES or len(real_tables.split(name).X) <= MANY:
         return models
     if any(model.name == SLOW for model in models):
-        session.note(f"{SLOW} is not trained on {name}, which has more than {MANY} rows; --table '{name}' does it")
+        session.note(f"{SLOW} is not trained on {name}, which has more than {MANY} rows")
     return [model for model in models if model.name != SLOW]
 
 

@@ -278,3 +278,73 @@ def test_a_few_flowers_are_learnt_without_options(here):
     result = json.loads(ok(here("train", "iris.csv", "--json")))
     assert result["validation_score"] >= 0.9
     assert result["ended_by"]
+
+
+def test_standard_input_and_several_files_are_one_table(here, monkeypatch):
+    header, rows = houses()
+    (here.folder / "all.csv").write_text(written(header, rows))
+    (here.folder / "a.csv").write_text(written(header, rows[:70]))
+    (here.folder / "b.csv").write_text(written(header[::-1], [row[::-1] for row in rows[70:]]))
+    ok(here("train", "all.csv", *QUICK, "--out", "all.safetensors"))
+    ok(here("train", "a.csv", "b.csv", *QUICK, "--out", "ab.safetensors"))
+    monkeypatch.setattr("sys.stdin", io.TextIOWrapper(io.BytesIO((here.folder / "all.csv").read_bytes())))
+    ok(here("train", "-", *QUICK, "--out", "in.safetensors"))
+    nets = [fc.load(f"{name}.safetensors") for name in ("all", "ab", "in")]
+    for net in nets[1:]:
+        np.testing.assert_array_equal(net.parameters, nets[0].parameters)
+    done = here("train", "a.csv", "a.npy", *QUICK)
+    assert done.returncode == 2
+
+
+def test_what_was_said_of_a_file_is_remembered(here):
+    """--na and --delimiter of the training hold for the files that come after it."""
+    rows = [[f"{n % 13}", "99" if n % 9 == 4 else f"{n % 7}.5", f"{n / 3:.2f}"] for n in range(80)]
+    (here.folder / "said.txt").write_text("\n".join("^".join(row) for row in [["a", "b", "y"], *rows]) + "\n")
+    ok(here("train", "said.txt", *QUICK, "--delimiter", "^", "--na", "99"))
+    net = fc.load("said.safetensors")
+    assert "b missing" in net.table.features
+    told = ok(here("predict", "said.safetensors", "said.txt")).split()
+    assert len(told) == 81
+    (here.folder / "more.csv").write_text(written(["a", "b"], [row[:2] for row in rows]))
+    assert ok(here("predict", "said.safetensors", "more.csv", "--delimiter", ",")).split() == told
+
+
+def test_targets_far_from_zero_keep_their_digits(here):
+    """cases: tables 10, of the target: float32 has no two numbers within 100 of 1.7e9."""
+    rows = [[f"{k / 60:.4f}", f"{1.7e9 + 0.1 * k:.1f}"] for k in range(600)]
+    (here.folder / "late.csv").write_text(written(["x", "t"], rows))
+    ok(here("train", "late.csv", "--recipe", "plain", "--epochs", "60"))
+    predicted = np.array(ok(here("predict", "late.safetensors", "late.csv")).split()[1:], float)
+    assert np.abs(predicted - [float(row[1]) for row in rows]).max() < 20
+    assert "R² 0.9" in ok(here("evaluate", "late.safetensors", "late.csv"))
+
+
+def test_a_training_says_what_limited_it(here, flowers):
+    (here.folder / "f.csv").write_text(written(*flowers))
+    printed = ok(here("train", "f.csv", *QUICK))
+    assert "it ended after all of its 3 epochs, 9 steps; the loss was still falling: more --epochs" in printed
+    result = json.loads(ok(here("train", "f.csv", "--time-limit", "0.000001", "--json")))
+    assert (result["ended_by"], result["epochs"]) == ("time_limit", 1)
+
+
+def test_the_recipe_of_a_table_is_resumed_to_the_bits_of_one_run(here, monkeypatch):
+    """Interrupted after some epochs, the recipe goes on with its own schedule, best epoch and end."""
+    from numbafc.cli.display import Display
+
+    (here.folder / "houses.csv").write_text(written(*houses()))
+    options = "houses.csv", "--hidden", "8", "--epochs", "30"
+    ok(here("train", *options, "--out", "whole.safetensors"))
+    real = Display.__call__
+
+    def interrupted(self, record):
+        real(self, record)
+        if record.epoch == 11:
+            raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Display, "__call__", interrupted)
+        assert here("train", *options, "--out", "part.safetensors").returncode == 130
+    ok(here("train", "houses.csv", "--resume", "part.safetensors"))
+    whole, part = fc.load("whole.safetensors"), fc.load("part.safetensors")
+    np.testing.assert_array_equal(whole.parameters, part.parameters)
+    assert whole.training.history.validation_score == part.training.history.validation_score

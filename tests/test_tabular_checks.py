@@ -20,7 +20,7 @@ from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from numbafc.interop.sklearn import TabularClassifier, TabularRegressor
 
-SMALL = {"hidden_layer_sizes": (16,), "epochs": 60, "n_threads": 1}
+SMALL = {"hidden_layer_sizes": (16,), "epochs": 60, "n_threads": 1, "members": 1}
 FAILING = {
     "check_sample_weight_equivalence_on_dense_data": "in minibatches a weight of 2 is not a sample twice, nor in their MLP",
 }

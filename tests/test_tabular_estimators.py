@@ -20,7 +20,7 @@ import numbafc as fc  # noqa: E402
 from numbafc.interop.sklearn import TabularClassifier, TabularRegressor  # noqa: E402
 from numbafc.nn import splits  # noqa: E402
 
-SMALL = {"hidden_layer_sizes": (16,), "epochs": 60, "n_threads": 1, "random_state": 0}
+SMALL = {"hidden_layer_sizes": (16,), "epochs": 60, "n_threads": 1, "random_state": 0, "members": 1}
 
 
 def table(rows=240, seed=0):
@@ -156,7 +156,7 @@ def test_without_validation_all_rows_are_trained_on_to_the_last_epoch():
 def test_members_are_averaged():
     frame, hidden = table()
     labels = np.where(hidden > 0, "a", "b")
-    model = TabularClassifier(**SMALL, members=3).fit(frame, labels)
+    model = TabularClassifier(**SMALL | {"members": 3}).fit(frame, labels)
     encoded = model.table_.encode(frame, np.float32)
     outputs = [net.predict_proba(encoded) for net in model.nets_]
     assert len(outputs) == len(model.histories_) == len(model.best_epochs_) == 3

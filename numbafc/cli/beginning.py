@@ -11,7 +11,7 @@ import typer
 from ..files import datasets
 from ..files.checkpoint import load
 from ..files.invalid import InvalidFile
-from ..nn import MLP
+from ..nn import MLP, realmlp, splits
 from ..nn.attributes import REAL_LOSSES
 from . import recipes, resuming, settings
 from .outputs import check_writable
@@ -30,14 +30,15 @@ def begin(source: Source, context: typer.Context, out: Path | None) -> Run:
         settings.task(given["loss"], given["task"]),
         given["dtype"],
         recipes.SCALING[recipe],
-        lambda rows: datasets.parts(rows, share, given["seed"])[0],
+        lambda rows: splits.held_out(rows, share, given["seed"])[0],
     )
-    samples = len(datasets.parts(len(dataset.X), share, given["seed"])[0])
+    samples = len(splits.held_out(len(dataset.X), share, given["seed"])[0])
     given = recipes.settled(given, recipe, dataset, samples, partial(settings.is_given, context))
     net = settings.network(dataset, given)
     require_targets(dataset, net, source.first)
     given = given | {"batch_size": min(given["batch_size"], max(len(dataset.X), 1))}  # which is one batch
     run = _run(source, net, dataset, given, {**settings.training(given), "epochs": given["epochs"]}, out)
+    run.patient = recipe == "realmlp" and run.validation is not None and not settings.is_given(context, "early_stopping")
     scaled_targets = run.training.y if net.loss_name in REAL_LOSSES else None
     if dataset.table is None or scaled_targets is not None:
         run.net.standardize(run.training.X if dataset.table is None else None, scaled_targets)
@@ -60,6 +61,7 @@ def go_on(source: Source, context: typer.Context, resume: Path, epochs: int | No
             f"these are others, {len(run.training.X)}; give the same data, --validation-split and --class-weight"
         )
     run.asked["epochs"] = run.progress.epochs
+    run.patient = realmlp.is_of(run.progress.recipe)
     return run
 
 

@@ -1,7 +1,7 @@
 """The display of a training: a bar on a terminal, plain lines elsewhere.
 
 It costs next to nothing however short epochs are: what moves is drawn a few times a second by a thread, from what
-the last epoch left; and a log has at most some hundred lines, and one a minute where epochs take long.
+the last epoch left; and a log has some hundred lines however many epochs there are, and one a minute where they take long.
 """
 
 from __future__ import annotations
@@ -101,14 +101,15 @@ class Display(Progress):
         return line[: self.left]
 
     def __call__(self, record: EpochRecord) -> None:
+        first = self.record is None
         self.record, self.told = record, False
-        if not self.moves and self.heard and self._is_due(record.epoch):
+        if not self.moves and self.heard and (first or self._is_due(record.epoch)):
             self._say(self._line(record))
 
     def _is_due(self, epoch: int) -> bool:
-        """Tell whether an epoch has a line of a log: the first, each hundredth part, the last, one a minute."""
-        ends = epoch == 1 or epoch % self.every == 0 or epoch == self.epochs
-        return ends or time.monotonic() - self.told_at >= SECONDS
+        """Tell whether an epoch has a line of a log: 1 to 9, 10 to 90, …, each hundredth part, the last, one a minute."""
+        round_ = epoch % 10 ** (len(str(epoch)) - 1) == 0
+        return round_ or epoch % self.every == 0 or epoch == self.epochs or time.monotonic() - self.told_at >= SECONDS
 
     def _line(self, record: EpochRecord) -> str:
         known = f"train {record.score:.3f} " if np.isfinite(record.score) else ""

@@ -27,18 +27,21 @@ def check(path: Path | None, find_rate: bool = False, resume: Path | None = None
 
 def of_run(path: Path, run: Run, context: typer.Context) -> str:
     """Write the report of a training, and return the line that says so."""
-    held_out, whole = run.held_out, run.dataset
+    whole, seen = run.dataset, run.validation is None
+    part = run.training if seen else run.held_out
+    which = f"that it was trained on, for none of {whole.name} were held out" if seen else "that were held out"
     subject = report.Subject(
         run.net,
-        held_out.X,
-        held_out.y,
-        f"the {len(held_out.X)} samples of {whole.name} that were held out",
-        False,
-        report.places(whole, len(held_out.X), run.net.seed),
+        part.X,
+        part.y,
+        f"the {len(part.X)} samples {which}" if seen else f"the {len(part.X)} samples of {whole.name} {which}",
+        seen,
+        report.places(whole, len(run.held_out.X), run.net.seed),
         whole.name,
         report.command_of(context),
         _files(run.source),
         run.training.X,
+        report.groups(run.net),
     )
     report.write(path, subject)
     return f"wrote {path}"
@@ -56,16 +59,17 @@ def of_evaluation(
     read: the data set, and those samples, or None.
     """
     whole, others = read
+    groups = report.groups(net)
     command, files, name = report.command_of(context), _files(source), whole.name
     if others is None:
         seen = net.training is not None and net.training.samples == len(whole.X) and net.was_trained_on(whole.X, whole.y)
         said, places = f"the {len(whole.X)} samples of {name}", np.arange(len(whole.X))
-        report.write(path, report.Subject(net, whole.X, whole.y, said, seen, places, name, command, files))
+        report.write(path, report.Subject(net, whole.X, whole.y, said, seen, places, name, command, files, None, groups))
         return
     places = report.places(whole, len(others.X), net.seed)
     said = f"the {len(others.X)} samples of {name} that were held out of its training"
     training = np.delete(whole.X, places, axis=0)
-    report.write(path, report.Subject(net, others.X, others.y, said, False, places, name, command, files, training))
+    report.write(path, report.Subject(net, others.X, others.y, said, False, places, name, command, files, training, groups))
 
 
 def _files(source: Source) -> list[Path]:

@@ -11,7 +11,8 @@ import numpy as np
 
 from .._startup import INTERRUPTED
 from ..files import datasets
-from ..nn import MLP
+from ..nn import MLP, realmlp
+from ..nn.course import Callback
 from ..nn.results import DONE, SAMPLES
 from ..nn.weights import class_weights
 from . import curves, decided, endings, screen, settings
@@ -41,6 +42,7 @@ class Run:
     replaced: bool = False
     stopped: int = 0  # the exit code of a training that was asked to end before it did
     trouble: Exception | None = None  # with the model, which is saved all the same
+    patient: bool = False  # it may end by itself, as realmlp has it
     force: bool = False  # replace the file whatever the model is like
     poor: str | None = None  # a sentence, where a constant would be as good
 
@@ -78,7 +80,9 @@ class Run:
         needed = of_training(self.net, self.asked, len(self.training.X))
         show = Display(self.net, self.asked["epochs"], lines.console(), lines.say, needed)
         with one_stop(), told(show.wait_for), show as display:
-            callbacks = display, Saver(lambda: self.place.save(self.net, self._of_a_part()), _aside)
+            callbacks: list[Callback] = [display, Saver(lambda: self.place.save(self.net, self._of_a_part()), _aside)]
+            if self.patient:
+                callbacks.append(realmlp.Patience([] if self.net.training is None else self.progress.history))
             try:
                 X, y = self.training.X, self.training.y
                 self.net.fit(X, y, validation=self.validation, callbacks=callbacks, **self.asked)

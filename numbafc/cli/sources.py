@@ -14,6 +14,7 @@ from ..files.dialect import Dialect
 from ..files.invalid import InvalidFile
 from ..nn import LOSSES, MLP
 from ..tables import Choices
+from . import reading
 
 LearnFrom = Callable[[int], "np.ndarray | None"]
 OF_TABLES = "delimiter", "decimal", "encoding", "header", "na", "categorical", "numeric", "dates", "drop", "keep"
@@ -67,10 +68,10 @@ class Source(NamedTuple):
         scaling: of a table's columns. learn: from the number of rows, those that a table's encoders learn from.
         """
         if self.is_table:
-            reading = self._reading()
+            found = self._reading()
             choices = replace(self.choices, target=self.targets, task=task, scaling=scaling)
-            table = tables_of_files.fitted(self.first, reading, choices, self.dialect, learn(len(reading.frame)))
-            return tables_of_files.dataset(self.first, reading, table, dtype)
+            table = tables_of_files.fitted(self.first, found, choices, self.dialect, learn(len(found.frame)))
+            return tables_of_files.dataset(self.first, found, table, dtype)
         self._refuse_for_arrays()
         if not is_digits(self.first):
             return datasets.load(self.first, target=self.target, labels=self.labels, task=task, dtype=dtype)
@@ -114,7 +115,7 @@ class Source(NamedTuple):
     def _reading(self) -> tabular.Reading:
         if self.labels is not None:
             raise InvalidFile(self.first, "the target of a table is one of its columns; --labels is for IDX files")
-        return tabular.read(self.data, self.dialect)
+        return reading.read(self.data, self.dialect)
 
     def _refuse_for_arrays(self) -> None:
         """Refuse options about tables beside arrays. Raises InvalidFile."""

@@ -10,7 +10,7 @@ from pathlib import Path
 import typer
 
 from .. import _numba
-from . import curves, options, rates, reports, screen, settings, waiting
+from . import curves, options, rates, recipes, reports, screen, settings, waiting
 from .beginning import begin, go_on
 from .exit_codes import NOBODY_READS
 from .options import USUAL
@@ -49,7 +49,7 @@ def train(
     members: options.Members = 1,
     validation_split: options.Split = settings.OF_DATA["validation_split"],
     hidden: options.Hidden = "128",
-    activation: options.Activation = "relu",
+    activation: options.Activation = waiting.USUAL_ACTIVATION,
     init: options.Init = "auto",
     loss: options.Loss = "auto",
     label_smoothing: options.LabelSmoothing = 0.0,
@@ -90,7 +90,7 @@ def train(
     written = options.dialect(delimiter, decimal, encoding, header, na)
     source, show = Source(given_files(data), target, labels, written, choices), screen.Lines(as_json)
     try:
-        with waiting.beside(context.params) if resume is None else nullcontext():
+        with waiting.beside(context.params, recipes.named(recipe, source.is_table)) if resume is None else nullcontext():
             if resume is None:
                 run = begin(source, context, out)
             else:

@@ -10,8 +10,10 @@ import numpy as np
 
 from .. import _numba
 from .._numba import Kernel, ahead
-from ..nn import ACTIVATIONS, LOSSES, MLP, OPTIMIZERS
+from ..nn import ACTIVATIONS, LOSSES, MLP, OPTIMIZERS, realmlp
 from ..nn.engine import kernels_of, parts_of
+
+USUAL_ACTIVATION = "relu"  # of the option that was not given
 
 
 def of_training(net: MLP, asked: dict[str, Any], samples: int) -> list[Kernel]:
@@ -26,14 +28,17 @@ def _kernels(activation: str, loss: str, step: Any, parts: int) -> list[Kernel]:
     return kernels_of(ACTIVATIONS[activation], LOSSES[loss], step.compiled(), parts)
 
 
-def beside(given: dict[str, Any]) -> contextlib.AbstractContextManager[None]:
+def beside(given: dict[str, Any], recipe: str) -> contextlib.AbstractContextManager[None]:
     """Meanwhile another process compiles what a training with these options will most likely wait for.
 
     Before any data are read, so that it is done when they are. The first kernel, which takes longest, is compiled here.
+    recipe: that of the training; what it has of its own for classes and for reals is compiled for classes.
     """
     loss = "cross_entropy" if given["loss"] == "auto" else given["loss"]
-    dtype = np.dtype(given["dtype"])
-    first, *others = _kernels(given["activation"], loss, OPTIMIZERS[given["optimizer"]](), 1)
+    dtype, activation = np.dtype(given["dtype"]), given["activation"]
+    if recipe == "realmlp" and activation == USUAL_ACTIVATION:
+        activation = realmlp.network(LOSSES[loss].classifies)["activation"]
+    first, *others = _kernels(activation, loss, OPTIMIZERS[given["optimizer"]](), 1)
     needed = ahead.missing([first, *others], dtype)
     return ahead.compiled_beside([kernel for kernel in needed if kernel is not first], dtype)
 

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .. import checks
+from ..nn import splits
 from ..tables import Table, decide
 from ..tables.kinds import LONGEST
 from ..tables.spelling import number
@@ -53,19 +54,12 @@ class Dataset(NamedTuple):
 
     def split(self, share: float, seed: int) -> tuple[Dataset, Dataset]:
         """Two parts, the second with `share` of the samples, drawn with the seed."""
-        first, second = parts(len(self.X), share, seed)
+        first, second = splits.held_out(len(self.X), share, seed)
         return self.take(first), self.take(second)
 
     def take(self, rows: np.ndarray) -> Dataset:
         """The part with these rows."""
         return self._replace(X=self.X[rows], y=self.y[rows])
-
-
-def parts(samples: int, share: float, seed: int) -> tuple[np.ndarray, np.ndarray]:
-    """The indices of two parts, the second with that share of the samples: at least one each, but none of a share of 0."""
-    order = np.random.default_rng([seed, 2]).permutation(samples)
-    held_out = min(max(round(share * samples), 1), max(samples - 1, 0)) if share else 0
-    return order[held_out:], order[:held_out]
 
 
 def digits(dtype: Any = "float32") -> Dataset:

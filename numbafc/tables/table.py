@@ -87,6 +87,16 @@ class Table:
         return tuple(name for encoder in self.encoders for name in encoder.features)
 
     @property
+    def groups(self) -> dict[str, list[int]]:
+        """The places of each column's inputs among the network's."""
+        found: dict[str, list[int]] = {}
+        first = 0
+        for encoder in self.encoders:
+            found[encoder.name] = list(range(first, first + len(encoder.features)))
+            first += len(encoder.features)
+        return found
+
+    @property
     def needed(self) -> tuple[str, ...]:
         """The names of the columns that encode needs."""
         return tuple(encoder.name for encoder in self.encoders)

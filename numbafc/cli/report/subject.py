@@ -10,7 +10,7 @@ import numpy as np
 import typer
 
 from ...files import datasets
-from ...nn import MLP
+from ...nn import MLP, splits
 from .. import screen, settings
 
 
@@ -32,9 +32,14 @@ class Subject(NamedTuple):
 
 
 def places(dataset: datasets.Dataset, held_out: int, seed: int) -> np.ndarray:
-    """The places in a data set of so many samples that were held out of it, as its split has them."""
-    numbered = dataset._replace(y=np.arange(len(dataset.X)))
-    return numbered.split(held_out / len(dataset.X), seed)[1].y
+    """The places in a data set of so many samples that were held out of it, as its split has them; of none, of all."""
+    first, second = splits.held_out(len(dataset.X), held_out / len(dataset.X), seed)
+    return second if held_out else first
+
+
+def groups(net: MLP) -> Mapping[str, Sequence[int]] | None:
+    """The inputs of a network by the columns of its table; None where it has none."""
+    return None if net.table is None else net.table.groups
 
 
 def command_of(context: typer.Context) -> str:
@@ -44,6 +49,9 @@ def command_of(context: typer.Context) -> str:
         name, value = parameter.name or "", context.params.get(parameter.name or "")
         if not settings.is_given(context, name):
             continue
-        option = [] if parameter.param_type_name == "argument" else [parameter.opts[0]]
-        words += option if isinstance(value, bool) else [*option, str(value)]
+        given = [str(one) for one in value] if isinstance(value, list | tuple) else [str(value)]
+        if isinstance(value, bool):
+            words.append(parameter.opts[0] if value else parameter.secondary_opts[0])
+        else:
+            words += given if parameter.param_type_name == "argument" else [parameter.opts[0], *given]
     return screen.command(*words)

@@ -11,6 +11,7 @@ from sklearn.utils import check_consistent_length, column_or_1d, compute_sample_
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import assert_all_finite
 
+from ...nn import realmlp
 from .tabular import Tabular
 
 TARGET = "target"  # the name of labels that have none
@@ -19,10 +20,11 @@ TARGET = "target"  # the name of labels that have none
 class TabularClassifier(ClassifierMixin, Tabular):
     """A classifier of tables as they are, by RealMLP-TD-S: words, dates and gaps need no pipeline, nor does it need tuning.
 
-    hidden_layer_sizes, learning_rate, batch_size, epochs   "auto" is RealMLP-TD-S's
+    hidden_layer_sizes, learning_rate, batch_size, epochs   "auto" is RealMLP-TD-S's, with fewer epochs for many rows
     early_stopping          end where the best epoch lies so far back that no better one is likely (nn/realmlp.py)
     validation_fraction     the share of each class that the best epoch is chosen by; 0 trains on all rows to the last epoch
-    members                 how many networks of other seeds are trained; the probabilities are their mean
+    members                 how many networks are trained, side by side on the threads, each with a seed and a validation
+                            part of its own; the probabilities are their mean
     categorical, numeric, dates     names of columns that are to be taken so, whatever they look like
     label_smoothing         0.1 is better for accuracy, 0 for probabilities
     class_weight            "balanced", or a dict from label to weight
@@ -46,7 +48,7 @@ class TabularClassifier(ClassifierMixin, Tabular):
         batch_size: int | str = "auto",
         early_stopping: bool = True,
         validation_fraction: float = 0.2,
-        members: int = 1,
+        members: int = realmlp.MEMBERS,
         categorical: Sequence[str] = (),
         numeric: Sequence[str] = (),
         dates: Sequence[str] = (),

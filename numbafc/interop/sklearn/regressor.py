@@ -14,10 +14,11 @@ from .tabular import Tabular
 class TabularRegressor(RegressorMixin, Tabular):
     """A regressor of tables as they are, by RealMLP-TD-S: words, dates and gaps need no pipeline, nor does it need tuning.
 
-    hidden_layer_sizes, learning_rate, batch_size, epochs   "auto" is RealMLP-TD-S's
+    hidden_layer_sizes, learning_rate, batch_size, epochs   "auto" is RealMLP-TD-S's, with fewer epochs for many rows
     early_stopping          end where the best epoch lies so far back that no better one is likely (nn/realmlp.py)
     validation_fraction     the share of the rows that the best epoch is chosen by; 0 trains on all rows to the last epoch
-    members                 how many networks of other seeds are trained; predictions are their mean
+    members                 how many networks are trained, side by side on the threads, each with a seed and a validation
+                            part of its own; predictions are their mean
     categorical, numeric, dates     names of columns that are to be taken so, whatever they look like
     random_state            the same number, data and settings give the same bits
     n_threads               of this training and prediction; as set by numbafc, if None

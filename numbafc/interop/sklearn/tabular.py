@@ -9,7 +9,7 @@ import numpy as np
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted
 
 from ... import checks
-from ...nn import MLP, splits
+from ...nn import MLP, realmlp, splits
 from ...tables import Choices, Table
 from . import inputs, training
 from .base import Base
@@ -32,7 +32,7 @@ class Tabular(Base):
         batch_size: int | str = "auto",
         early_stopping: bool = True,
         validation_fraction: float = 0.2,
-        members: int = 1,
+        members: int = realmlp.MEMBERS,
         categorical: Sequence[str] = (),
         numeric: Sequence[str] = (),
         dates: Sequence[str] = (),

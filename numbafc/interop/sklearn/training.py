@@ -85,9 +85,9 @@ def network(of: Any, seed: int, part: Part) -> MLP:
     if classifies:
         made["label_smoothing"] = of.label_smoothing
     net = MLP([part.X.shape[1], *hidden, outputs], loss="cross_entropy" if classifies else "mse", seed=seed, **made)
-    if not classifies:
-        realmlp.standardize_targets(net, part.targets)
     net.table = of.table_
+    if not classifies:
+        net.standardize(None, part.targets)
     return net
 
 
