@@ -50,7 +50,7 @@ def test_the_same_training_twice_replaces_its_model_with_the_same_bits(iris):
         ("--batch-size", "31"),
         ("--validation-split", "0.3"),
         ("--class-weight", "balanced"),
-        ("--label-smoothing", "0.1"),
+        ("--label-smoothing", "0.2"),
         ("--init", "he_uniform"),
         ("--dropout", "0.1"),
         ("--schedule", "cosine"),

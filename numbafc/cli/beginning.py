@@ -6,6 +6,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import typer
 
 from ..files import datasets
@@ -13,6 +14,7 @@ from ..files.checkpoint import load
 from ..files.invalid import InvalidFile
 from ..nn import MLP, realmlp, splits
 from ..nn.attributes import REAL_LOSSES
+from ..tables import Choices
 from . import recipes, resuming, settings
 from .outputs import check_writable
 from .places import Place
@@ -30,9 +32,9 @@ def begin(source: Source, context: typer.Context, out: Path | None) -> Run:
         settings.task(given["loss"], given["task"]),
         given["dtype"],
         recipes.SCALING[recipe],
-        lambda rows: splits.held_out(rows, share, given["seed"])[0],
+        lambda rows: _part(source, rows, share, given["seed"]),
     )
-    samples = len(splits.held_out(len(dataset.X), share, given["seed"])[0])
+    samples = len(_part(source, len(dataset.X), share, given["seed"]))
     given = recipes.settled(given, recipe, dataset, samples, partial(settings.is_given, context))
     net = settings.network(dataset, given)
     require_targets(dataset, net, source.first)
@@ -49,6 +51,7 @@ def go_on(source: Source, context: typer.Context, resume: Path, epochs: int | No
     """The training in a model's file, to so many epochs in all, or to where it was to go."""
     given = context.params
     net = settings.resumed(resume, epochs)
+    _require_table(source, net, given, resume)
     source = source_for(net, source.data, source.target, source.dialect, source.labels)
     settings.refuse_for_reals(given, net.loss_name)
     resuming.require_equal(context, net, resume)
@@ -65,11 +68,25 @@ def go_on(source: Source, context: typer.Context, resume: Path, epochs: int | No
     return run
 
 
+def _require_table(source: Source, net: MLP, given: dict[str, Any], resume: Path) -> None:
+    """Refuse options about columns, and a recipe, other than those of the training to resume. Raises ValueError."""
+    recipe = "realmlp" if net.training is not None and realmlp.is_of(net.training.recipe) else "plain"
+    if given["recipe"] not in ("auto", recipe):
+        raise ValueError(f"--resume {resume!s:.100}: its recipe is {recipe}, got --recipe {given['recipe']}; leave it out")
+    if source.choices == Choices() and given["task"] == "auto":
+        return
+    share, scaling = given["validation_split"], "standard" if net.table is None else net.table.scaling
+    found = source.read(given["task"], net.dtype, scaling, lambda rows: _part(source, rows, share, net.seed))
+    if found.table != net.table or found.classes != net.classes:
+        raise ValueError(
+            f"--resume {resume!s:.100}: with these options its columns become others than in its training; leave out "
+            "--categorical, --numeric, --dates, --drop, --keep and --task, or train anew without --resume"
+        )
+
+
 def _run(
     source: Source, net: MLP, dataset: datasets.Dataset, given: dict[str, Any], of_fit: dict[str, Any], out: Path | None
 ) -> Run:
-    if len(dataset.X) < 2 and given["validation_split"]:
-        raise InvalidFile(source.first, "training needs at least 2 samples, one of them to validate on")
     repeated = {name: given[name] for name, usual in settings.OF_DATA.items() if given[name] != usual}
     words = [word for name, value in repeated.items() for word in (settings.option(name), str(value))]
     parts = dataset.split(given["validation_split"], net.seed)
@@ -88,30 +105,20 @@ def _run(
     return run
 
 
-SUFFIXES = {
-    ".npz",
-    ".npy",
-    ".csv",
-    ".tsv",
-    ".txt",
-    ".tab",
-    ".data",
-    ".parquet",
-    ".xlsx",
-    ".xls",
-    ".gz",
-    ".bz2",
-    ".xz",
-    ".zst",
-}
+def _part(source: Source, samples: int, share: float, seed: int) -> np.ndarray:
+    """The indices of the samples to train on. Raises InvalidFile where there are too few to hold some out."""
+    if samples < 2:
+        raise InvalidFile(source.first, f"training needs at least 2 samples, one of them to validate on, got {samples}")
+    return splits.held_out(samples, share, seed)[0]
 
 
 def _stem(name: str) -> str:
     """The name of a data set's file without what says its kind: houses of houses.csv.gz."""
-    stem = Path(name).name
-    while Path(stem).suffix.lower() in SUFFIXES:
-        stem = Path(stem).stem
-    return stem
+    path = Path(name)
+    return Path(path.stem).stem if path.suffix.lower() in PACKED else path.stem
+
+
+PACKED = {".gz", ".bz2", ".xz", ".zst"}
 
 
 def _is_same(path: Path, net: MLP, training: datasets.Dataset, of_fit: dict[str, Any]) -> bool:

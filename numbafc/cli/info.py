@@ -23,10 +23,10 @@ def info(
         Path | None, typer.Argument(help="A model that `numbafc train` saved. [default: this machine]", show_default=False)
     ] = None,
 ) -> None:
-    """Print what decides how fast this machine trains, or what a model is.
+    """Print what this machine is, or a model.
 
-    Of the machine: versions, threads, CPU features, cache. Of a model: its layers, what it was trained on, and what became
-    of each column of the table.
+    Of the machine what decides how fast it trains: versions, threads, CPU features, cache. Of a model its layers, what it
+    was trained on, and what became of each column of the table.
     """
     if model is None:
         for name, value in {"numbafc": __version__, **_numba.environment()}.items():

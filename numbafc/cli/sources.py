@@ -132,7 +132,22 @@ def source_for(
 ) -> Source:
     """The files for a network: written as those it was trained on, but for what is said now."""
     known = {} if net.table is None else dict(net.table.written)
+    if net.table is not None and target is not None:
+        _require_targets_of(net.table, target)
     return Source(given_files(data), target, labels, Dialect(**known | dialect.said))
+
+
+def _require_targets_of(table: Any, target: str) -> None:
+    """Refuse --target where it names others than those that the model was trained on. Raises ValueError."""
+    names = [name.strip() for name in target.split(",")]
+    try:
+        found = Choices(target=tuple(names)).found_in(table.columns).targets
+        same = tuple(table.columns[place] for place in found) == table.target_names
+    except ValueError:
+        same = False
+    if not same:
+        own = ",".join(table.target_names)
+        raise ValueError(f"the model predicts {own!r:.80}, got --target {target!r:.80}; leave --target out")
 
 
 def given_files(data: Sequence[Path] | None) -> tuple[Path, ...]:
