@@ -200,6 +200,7 @@ def test_like_makes_networks_of_other_seeds():
         (lambda: two().fit(X[:0], Y[:0]), "needs at least one sample"),
         (lambda: two().fit(X, Y, resume=True), "there is no training to resume"),
         (lambda: Members.like(fc.MLP([5, 3]), 0), "k must be at least 1"),
+        (lambda: read_only().fit(X, Y), "a member's parameters are read-only"),
     ],
 )
 def test_what_does_not_fit_is_refused_with_a_sentence(make, message):
@@ -210,6 +211,12 @@ def test_what_does_not_fit_is_refused_with_a_sentence(make, message):
 
 def two():
     return Members([fc.MLP([5, 3], seed=m) for m in range(2)])
+
+
+def read_only():
+    members = two()
+    members[1].parameters.flags.writeable = False
+    return members
 
 
 def test_its_definition_is_the_loop_in_python(monkeypatch):

@@ -103,6 +103,8 @@ class Members:
         Raises TypeError or ValueError for bad data, FloatingPointError with the number of a member whose loss stops being
         finite: its parameters are those from before that epoch; the others can be resumed by themselves.
         """
+        if not all(net.parameters.flags.writeable for net in self.nets):
+            raise ValueError("a member's parameters are read-only and cannot be trained; train a copy.deepcopy of it")
         until, functions = moment_after(time_limit), callback_functions(callbacks)
         unknown = [name for name in settings if name not in SETTINGS]
         if unknown:
