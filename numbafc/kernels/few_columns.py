@@ -10,7 +10,15 @@ from .._numba import inner
 from .epilogue import Epilogue
 from .gemm import gemm
 from .packing import turned_row, vectors_of
-from .vector import CopyTask, Strided, address, lanes_in, matrix, row_of, span, transpose, transposed_if
+from .vector import ColumnsTask, CopyTask, Strided, address, few_columns, lanes_in, matrix, row_of, span, transpose, transposed_if
+
+
+@inner
+def by_columns(dispatch, A, X, b, epilogue, Y):
+    """All of Y in one go; 0 where what computes so many columns is not there yet."""
+    a, x, (T, K) = Strided(address(A, 0), A.strides[0]), Strided(address(X, 0), X.strides[0]), A.shape
+    task = ColumnsTask(a, x, X.strides[1], address(Y, 0), address(b, 0), K, epilogue, T)
+    return few_columns(dispatch, Y.shape[1], task)
 
 
 @inner

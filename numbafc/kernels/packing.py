@@ -23,6 +23,7 @@ from .target import (
     L2_PERIOD_OF_GROUPS,
     LINE,
     MC,
+    MOST_COLUMNS,
     PASSES,
     SMALL,
     SMALL_GROUP,
@@ -32,6 +33,7 @@ from .vector import (
     Strided,
     address,
     copy,
+    gemv_lanes,
     group_vectors,
     keeps_a,
     lanes_in,
@@ -156,6 +158,15 @@ def is_axpyf(A, X, Y, with_sums, rows, vectors):
     few = rows <= FEW_ROWS or A.shape[1] <= FEW_SUMMANDS
     wide = vectors > most_vectors(Y)
     return few and wide and A.shape[1] > 0 and X.strides[1] == Y.itemsize and masked_loads(Y) == 1 and with_sums == 0
+
+
+@inner
+def is_few_columns(A, Y, b, biased, with_sums):
+    """Whether the product is a few columns over rows of A that are in one piece, and Y and b are, too."""
+    (T, S), itemsize = Y.shape, Y.itemsize
+    few = 1 < S <= MOST_COLUMNS and T >= 2 * gemv_lanes(Y) and A.shape[1] > FEW_SUMMANDS
+    dense = A.strides[1] == itemsize and Y.strides[0] == S * itemsize and not (biased and b.strides[0] != itemsize)
+    return few and dense and with_sums == 0 and masked_loads(Y) == 1
 
 
 @inner

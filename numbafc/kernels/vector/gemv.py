@@ -48,6 +48,7 @@ class GemvFunction(BlockFunction):
     def __init__(self, module: Any, sizes: Tiles, bits: int, groups: int) -> None:
         super().__init__(module, replace(sizes, lanes=min(sizes.lanes, GEMV_BITS // bits)), bits)
         self.groups, self.piece = groups, 16 // self.size
+        self.places, self.sums = 1 + groups, groups  # what the loops carry: where x and the rows are, and vectors
         # Summands per round of the loop. With 16 registers, LLVM would keep vectors of eight on the stack.
         self.round = 2 * self.piece if sizes.lanes * self.size == 64 else 4
 
@@ -64,22 +65,25 @@ class GemvFunction(BlockFunction):
         firsts = [self._smaller(i64(g * lanes), build.sub(rows, i64(lanes))) if g else i64(0) for g in range(self.groups)]
         self.offsets, self.x_offsets = self._offsets(a_row, rows), self._multiples(self.x.step, self.round)
         starts = [self.at(a, build.mul(a_row, first)) for first in firsts]
-        blocks = build.sdiv(build.add(self.K, i64(SUM_BLOCK - 1)), i64(SUM_BLOCK))
         # a total starts at −0, for −0 + x is x for every x: the first block needs no code of its own
-        carried = self._loop(blocks, [self.x.start, *starts, *[nothing] * self.groups], self._block)
+        carried = self._loop(self._blocks(), [self.x.start, *starts, *[nothing] * self.sums], self._block)
         none = build.icmp_signed("==", self.K, i64(0))
         totals = [build.select(none, self.zero, total) for total in self._split(carried)[1]]
         self._end(totals, firsts, y, b, epilogue, rows, buffers)
 
+    def _blocks(self) -> Any:
+        """How many blocks of summands there are."""
+        return self.builder.sdiv(self.builder.add(self.K, i64(SUM_BLOCK - 1)), i64(SUM_BLOCK))
+
     def _split(self, carried: list[Any]) -> tuple[list[Any], list[Any]]:
         """What loops carry: where the next summand of x, and of each group, is; and a vector for each group."""
-        return carried[: 1 + self.groups], carried[1 + self.groups :]
+        return carried[: self.places], carried[self.places :]
 
     def _block(self, n: Any, carried: list[Any]) -> list[Any]:
         """SUM_BLOCK summands: a total is the sum of the sums of blocks, in order."""
         build, (places, totals) = self.builder, self._split(carried)
         size = self._smaller(i64(SUM_BLOCK), build.sub(self.K, build.mul(n, i64(SUM_BLOCK))))
-        carried = [*places, *[self.zero] * self.groups]
+        carried = [*places, *[self.zero] * self.sums]
         far = build.icmp_signed("!=", self.ahead, i64(0))
         # a loop that asks for what is ahead, or one that does not: a branch inside costs registers
         steps = [(self.round, True), (self.round, False), *([(self.piece, False)] if self.round > self.piece else [])]
