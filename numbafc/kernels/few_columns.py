@@ -10,7 +10,19 @@ from .._numba import inner
 from .epilogue import Epilogue
 from .gemm import gemm
 from .packing import turned_row, vectors_of
-from .vector import ColumnsTask, CopyTask, Strided, address, few_columns, lanes_in, matrix, row_of, span, transpose, transposed_if
+from .vector import (
+    ColumnsTask,
+    CopyTask,
+    Strided,
+    address,
+    few_columns,
+    lanes_in,
+    matrix,
+    row_of,
+    span,
+    transpose,
+    transposed_if,
+)
 
 
 @inner
@@ -41,7 +53,7 @@ def by_turning(dispatch, A, X, b, biased, Y, sums, workspace):
 
 @inner
 def _turn(turned, Y, row):
-    """The first rows of Y, one behind the other. Returns how many: each is written as a whole vector, the next one over it."""
+    """The first rows of Y, one behind the other. Returns how many: each is a whole vector, the next one over it."""
     (T, S), lanes = Y.shape, lanes_in(Y)
     rows = max(T - (lanes - 1) // S, 0)
     to = Strided(address(Y, 0), Y.strides[0])

@@ -164,7 +164,7 @@ def is_axpyf(A, X, Y, with_sums, rows, vectors):
 def is_few_columns(A, Y, b, biased, with_sums):
     """Whether the product is a few columns over rows of A that are in one piece, and Y and b are, too."""
     (T, S), itemsize = Y.shape, Y.itemsize
-    few = 1 < S <= MOST_COLUMNS and T >= 2 * gemv_lanes(Y) and A.shape[1] > FEW_SUMMANDS
+    few = 1 < S <= MOST_COLUMNS and 2 * gemv_lanes(Y) <= T and A.shape[1] > FEW_SUMMANDS
     dense = A.strides[1] == itemsize and Y.strides[0] == S * itemsize and not (biased and b.strides[0] != itemsize)
     return few and dense and with_sums == 0 and masked_loads(Y) == 1
 

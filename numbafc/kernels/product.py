@@ -18,7 +18,16 @@ from .few_columns import by_columns, by_turning
 from .gemm import divide, gemm
 from .level2 import axpyf_rows, by_gemv
 from .overlaps import overlaps
-from .packing import is_axpyf, is_few_columns, is_gemv, is_gemv_transposed, is_turned, sums_by_gemv, vectors_of, workspace_for
+from .packing import (
+    is_axpyf,
+    is_few_columns,
+    is_gemv,
+    is_gemv_transposed,
+    is_turned,
+    sums_by_gemv,
+    vectors_of,
+    workspace_for,
+)
 from .target import FROM_MEMORY, PARALLEL, PARALLEL_READING
 from .vector import dispatch_for, first_functions, span, tiles_asked_for, transposed_if
 

@@ -7,6 +7,7 @@ there are chains enough; the last two begin earlier, and some rows are computed 
 
 from __future__ import annotations
 
+import itertools
 from typing import Any, NamedTuple
 
 from llvmlite import ir
@@ -43,6 +44,7 @@ class ColumnsFunction(GemvFunction):
     def __init__(self, module: Any, sizes: Tiles, bits: int, columns: int) -> None:
         super().__init__(module, sizes, bits, GROUPS)
         self.count, self.round = columns, self.piece
+        self.registers = 32 if sizes.lanes * self.size == 64 else 16
         self.places, self.sums = columns + GROUPS, columns * GROUPS
 
     def build(self) -> Any:
@@ -50,7 +52,11 @@ class ColumnsFunction(GemvFunction):
         return self.define(f"columns_{self.count}", [POINTER, I64, POINTER, I64, I64, POINTER, POINTER, I64, I64, I64])
 
     def body(self, *numbers: Any) -> None:
-        build, task, lanes = self.builder, ColumnsTask(Strided(*numbers[:2]), Strided(*numbers[2:4]), *numbers[4:]), self.sizes.lanes
+        build, task, lanes = (
+            self.builder,
+            ColumnsTask(Strided(*numbers[:2]), Strided(*numbers[2:4]), *numbers[4:]),
+            self.sizes.lanes,
+        )
         self.K, self.x, self.ahead = task.K, task.X, i64(0)
         self.zero, nothing = (ir.Constant(self.vector, [sign * 0.0] * lanes) for sign in (1.0, -1.0))
         self.offsets, self.x_offsets = self._multiples(task.A.step, lanes), self._multiples(task.X.step, self.piece)
@@ -76,13 +82,22 @@ class ColumnsFunction(GemvFunction):
         places, sums = self._split(carried)
         places = [self._unrelated(place) for place in places]
         columns, starts = places[: self.count], places[self.count :]
-        pieces = [self.columns([self.at(start, offset) for offset in self.offsets], numbers=count) for start in starts]
-        for k, vectors in enumerate(zip(*pieces, strict=True)):
-            for c, column in enumerate(columns):
-                factor = self.splat(self.number(self.at(column, self.x_offsets[k])))
-                for g, vector in enumerate(vectors):
-                    sums[g * self.count + c] = self._fma(vector, factor, sums[g * self.count + c])
+        together = [range(GROUPS)] if self.registers == 32 else [[g] for g in range(GROUPS)]
+        for groups in together:
+            if len(groups) == 1:
+                self._barrier()
+            rows = [[self.at(starts[g], offset) for offset in self.offsets] for g in groups]
+            pieces = [self.columns(pointers, numbers=count) for pointers in rows]
+            for k, c in itertools.product(range(count), range(self.count)):
+                factor = self.splat(self.number(self.at(columns[c], self.x_offsets[k])))
+                for g, piece in zip(groups, pieces, strict=True):
+                    sums[g * self.count + c] = self._fma(piece[k], factor, sums[g * self.count + c])
         return [*self._following(columns, starts, count), *sums]
+
+    def _barrier(self) -> None:
+        """Nothing is read sooner: with 16 registers, one group after the other, or the next is kept on the stack."""
+        kind = ir.FunctionType(ir.VoidType(), [])
+        self.builder.call(ir.InlineAsm(kind, "", "~{memory}", side_effect=True), [])
 
     def _single(self, _: Any, carried: list[Any]) -> list[Any]:
         """One summand of all groups and columns."""
@@ -101,7 +116,10 @@ class ColumnsFunction(GemvFunction):
     def _following(self, columns: list[Any], starts: list[Any], count: int) -> list[Any]:
         """The places so many summands later."""
         x_step = self.builder.mul(self.x.step, i64(count))
-        return [*(self.at(column, x_step) for column in columns), *(self.at(start, i64(count * self.size)) for start in starts)]
+        return [
+            *(self.at(column, x_step) for column in columns),
+            *(self.at(start, i64(count * self.size)) for start in starts),
+        ]
 
     def _store_rows(self, totals: list[Any], first: Any, task: ColumnsTask) -> None:
         """Y = epilogue(totals), rows of `columns` numbers one behind the other."""
