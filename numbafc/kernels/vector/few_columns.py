@@ -59,28 +59,28 @@ class ColumnsFunction(GemvFunction):
         )
         self.K, self.x, self.ahead = task.K, task.X, i64(0)
         self.zero, nothing = (ir.Constant(self.vector, [sign * 0.0] * lanes) for sign in (1.0, -1.0))
-        self.offsets, self.x_offsets = self._multiples(task.A.step, lanes), self._multiples(task.X.step, self.piece)
+        self.offsets, self.x_offsets = self.multiples(task.A.step, lanes), self.multiples(task.X.step, self.piece)
         columns = [self.at(task.X.start, build.mul(task.column, i64(c))) for c in range(self.count)]
         whole, last = i64(GROUPS * lanes), build.sub(task.rows, i64(GROUPS * lanes))
         rounds = build.sdiv(build.add(task.rows, build.sub(whole, i64(1))), whole)
-        blocks = self._blocks()
+        blocks = self.blocks()
         none = build.icmp_signed("==", self.K, i64(0))
 
         def rows(n: Any, _: list[Any]) -> list[Any]:
-            first = self._smaller(build.mul(n, whole), last)
+            first = self.smaller(build.mul(n, whole), last)
             start = self.at(task.A.start, build.mul(task.A.step, first))
             starts = [self.at(start, build.mul(task.A.step, i64(g * lanes))) for g in range(GROUPS)]
-            carried = self._loop(blocks, [*columns, *starts, *[nothing] * self.sums], self._block)
-            totals = [build.select(none, self.zero, total) for total in self._split(carried)[1]]
+            carried = self.loop(blocks, [*columns, *starts, *[nothing] * self.sums], self.block)
+            totals = [build.select(none, self.zero, total) for total in self.split(carried)[1]]
             self._store_rows(totals, first, task)
             return []
 
-        self._loop(rounds, [], rows)
+        self.loop(rounds, [], rows)
 
-    def _summands(self, count: int, asks: bool, _: Any, carried: list[Any]) -> list[Any]:
+    def summands(self, count: int, asks: bool, _: Any, carried: list[Any]) -> list[Any]:
         """A piece of summands of all groups and columns."""
-        places, sums = self._split(carried)
-        places = [self._unrelated(place) for place in places]
+        places, sums = self.split(carried)
+        places = [self.unrelated(place) for place in places]
         columns, starts = places[: self.count], places[self.count :]
         together = [range(GROUPS)] if self.registers == 32 else [[g] for g in range(GROUPS)]
         for groups in together:
@@ -91,7 +91,7 @@ class ColumnsFunction(GemvFunction):
             for k, c in itertools.product(range(count), range(self.count)):
                 factor = self.splat(self.number(self.at(columns[c], self.x_offsets[k])))
                 for g, piece in zip(groups, pieces, strict=True):
-                    sums[g * self.count + c] = self._fma(piece[k], factor, sums[g * self.count + c])
+                    sums[g * self.count + c] = self.fma(piece[k], factor, sums[g * self.count + c])
         return [*self._following(columns, starts, count), *sums]
 
     def _barrier(self) -> None:
@@ -99,9 +99,9 @@ class ColumnsFunction(GemvFunction):
         kind = ir.FunctionType(ir.VoidType(), [])
         self.builder.call(ir.InlineAsm(kind, "", "~{memory}", side_effect=True), [])
 
-    def _single(self, _: Any, carried: list[Any]) -> list[Any]:
+    def single(self, _: Any, carried: list[Any]) -> list[Any]:
         """One summand of all groups and columns."""
-        places, sums = self._split(carried)
+        places, sums = self.split(carried)
         columns, starts = places[: self.count], places[self.count :]
         for g, start in enumerate(starts):
             vector: Any = ir.Constant(self.vector, ir.Undefined)
@@ -110,7 +110,7 @@ class ColumnsFunction(GemvFunction):
                 vector = self.builder.insert_element(vector, number, ir.Constant(I32, t))
             for c, column in enumerate(columns):
                 at = g * self.count + c
-                sums[at] = self._fma(vector, self.splat(self.number(column)), sums[at])
+                sums[at] = self.fma(vector, self.splat(self.number(column)), sums[at])
         return [*self._following(columns, starts, 1), *sums]
 
     def _following(self, columns: list[Any], starts: list[Any], count: int) -> list[Any]:
@@ -148,9 +148,9 @@ class ColumnsFunction(GemvFunction):
             wanted = [divmod(n * lanes + at, count) for at in range(lanes)]  # (t, c)
             result = vectors[0]
             order = [t for t, _ in wanted]
-            result = self._shuffled(result, result, order)
+            result = self.shuffled(result, result, order)
             for c in range(1, count):
-                moved = self._shuffled(vectors[c], vectors[c], order)
+                moved = self.shuffled(vectors[c], vectors[c], order)
                 chosen = ir.Constant(ir.VectorType(ir.IntType(1), lanes), [int(one == c) for _, one in wanted])
                 result = build.select(chosen, moved, result)
             results.append(result)
