@@ -52,6 +52,7 @@ def forward(
     Raises TypeError for a dtype, ValueError for a shape or an out that overlaps an input. 2·T·N·B flops.
     """
     if kernel is AUTO and type(W) is type(X) is ndarray and (b is None or type(b) is ndarray) and W.ndim == 2:
+        Y: Any
         try:
             Y = empty((len(W), X.shape[1]) if X.ndim == 2 else len(W), W.dtype) if out is None else out
         except UNFIT:
@@ -85,6 +86,7 @@ def grad_w(
     """
     flags = CHECK_OVERLAP if reduction == "sum" else CHECK_AND_MEAN if reduction == "mean" else 0
     if kernel is AUTO and type(dY) is type(X) is ndarray and 0 < dY.ndim == X.ndim and flags:
+        dW: Any
         try:
             dW = empty((len(dY), len(X)), dY.dtype) if out is None else out
         except UNFIT:
@@ -127,6 +129,7 @@ def grad_x(dY: np.ndarray, W: np.ndarray, *, out: np.ndarray | None = None, kern
     dY: (T, B), or (T,) for one sample. W: (T, N). Returns dX: (N, B), or (N,). Errors as in forward. 2·T·N·B flops.
     """
     if kernel is AUTO and type(dY) is type(W) is ndarray and 0 < dY.ndim < 3 and W.ndim == 2:
+        dX: Any
         try:
             dX = empty((W.shape[1], dY.shape[1]) if dY.ndim == 2 else W.shape[1], W.dtype) if out is None else out
         except UNFIT:
