@@ -19,7 +19,7 @@ from .kernels import loops, tiled
 from .kernels.gradients import gradients
 from .kernels.norms import grad_norms
 from .kernels.product import CHECK_OVERLAP, MEAN, TRANSPOSE_P, TRANSPOSE_Q, TRANSPOSE_R
-from .kernels.tiled import ones, result
+from .kernels.tiled import into, ones
 
 # Every kernel returns the same bits. "tiled" is the fastest, "formula" the specification itself, in plain Python.
 KERNELS: dict[str, ModuleType] = {"tiled": tiled, "loops": loops, "formula": formulas}
@@ -28,6 +28,9 @@ Reduction = Literal["sum", "mean"]
 AUTO = "auto"
 NAMES, REDUCTIONS = get_args(KernelName), get_args(Reduction)
 CHECK_AND_MEAN = CHECK_OVERLAP | MEAN
+# dX = Wᵀ dY; for one sample dxᵀ = dyᵀ W
+OF_COLUMNS, ONE_ROW = CHECK_OVERLAP | TRANSPOSE_P, CHECK_OVERLAP | TRANSPOSE_P | TRANSPOSE_R
+UNFIT = MemoryError, ValueError  # no such array can be, because shapes do not fit, perhaps: checks have a sentence for it
 ndarray, empty, new_tuple = np.ndarray, np.empty, tuple.__new__
 
 
@@ -49,8 +52,12 @@ def forward(
     Raises TypeError for a dtype, ValueError for a shape or an out that overlaps an input. 2·T·N·B flops.
     """
     if kernel is AUTO and type(W) is type(X) is ndarray and (b is None or type(b) is ndarray) and W.ndim == 2:
-        Y = result(CHECK_OVERLAP, W, X, b, out, (len(W), X.shape[1]) if X.ndim == 2 else (len(W),))
-        if Y is not None:
+        Y: Any
+        try:
+            Y = empty((len(W), X.shape[1]) if X.ndim == 2 else len(W), W.dtype) if out is None else out
+        except UNFIT:
+            Y = None
+        if (out is None or (type(out) is ndarray and out.ndim == X.ndim)) and into(CHECK_OVERLAP, W, X, b, Y):
             return Y
     if b is None:
         W, X = checks.real_arrays(W=W, X=X)
@@ -79,8 +86,12 @@ def grad_w(
     """
     flags = CHECK_OVERLAP if reduction == "sum" else CHECK_AND_MEAN if reduction == "mean" else 0
     if kernel is AUTO and type(dY) is type(X) is ndarray and 0 < dY.ndim == X.ndim and flags:
-        dW = result(flags | TRANSPOSE_Q, dY, X, None, out, (len(dY), len(X)))
-        if dW is not None:
+        dW: Any
+        try:
+            dW = empty((len(dY), len(X)), dY.dtype) if out is None else out
+        except UNFIT:
+            dW = None
+        if (out is None or (type(out) is ndarray and out.ndim == 2)) and into(flags | TRANSPOSE_Q, dY, X, None, dW):
             return dW
     dY, X = _batch(dY, X)
     _check_reduction(reduction)
@@ -101,8 +112,8 @@ def grad_b(
     flags = CHECK_OVERLAP if reduction == "sum" else CHECK_AND_MEAN if reduction == "mean" else 0
     if kernel is AUTO and type(dY) is ndarray and dY.ndim > 0 and flags:
         one = ones(dY.dtype, dY.shape[1] if dY.ndim == 2 else 1)
-        db = result(flags | TRANSPOSE_Q | TRANSPOSE_R, one, dY, None, out, (len(dY),))
-        if db is not None:
+        db, flags = empty(len(dY), dY.dtype) if out is None else out, flags | TRANSPOSE_Q | TRANSPOSE_R
+        if type(db) is ndarray and db.ndim == 1 and into(flags, one, dY, None, db):
             return db
     dY = checks.real_array("dY", dY)
     _check_samples("dY", dY, "T")
@@ -118,12 +129,13 @@ def grad_x(dY: np.ndarray, W: np.ndarray, *, out: np.ndarray | None = None, kern
     dY: (T, B), or (T,) for one sample. W: (T, N). Returns dX: (N, B), or (N,). Errors as in forward. 2·T·N·B flops.
     """
     if kernel is AUTO and type(dY) is type(W) is ndarray and 0 < dY.ndim < 3 and W.ndim == 2:
-        shape = (W.shape[1], dY.shape[1]) if dY.ndim == 2 else (W.shape[1],)
-        if shape[-1] == 1 or dY.ndim == 1:
-            dX = result(CHECK_OVERLAP | TRANSPOSE_P | TRANSPOSE_R, dY, W, None, out, shape)
-        else:
-            dX = result(CHECK_OVERLAP | TRANSPOSE_P, W, dY, None, out, shape)
-        if dX is not None:
+        dX: Any
+        try:
+            dX = empty((W.shape[1], dY.shape[1]) if dY.ndim == 2 else W.shape[1], W.dtype) if out is None else out
+        except UNFIT:
+            dX = None
+        flags, P, Q = (ONE_ROW, dY, W) if dY.size == len(dY) else (OF_COLUMNS, W, dY)
+        if (out is None or (type(out) is ndarray and out.ndim == dY.ndim)) and into(flags, P, Q, None, dX):
             return dX
     dY, W = checks.real_arrays(dY=dY, W=W)
     if not (W.ndim == 2 and 0 < dY.ndim < 3 and dY.shape[0] == W.shape[0]):
@@ -148,8 +160,8 @@ def backward(
         dtype = W.dtype
         try:
             dW, db, dX = empty(W.shape, dtype), empty(len(W), dtype), empty(X.shape, dtype)
-        except (MemoryError, ValueError):
-            pass  # because the shapes do not fit, perhaps: below is a sentence for that
+        except UNFIT:
+            pass
         else:
             if gradients(flags, dY, X, W, dW, db, dX):
                 return new_tuple(Gradients, (dW, db, dX))

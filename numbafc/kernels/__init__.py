@@ -4,7 +4,7 @@ From a call to the fma, for Y = W X + b; every other product is the same with ot
 
     fc.forward                layer.py               checks what is out of the ordinary; picks the operands
     result                    tiled.py               the array for Y, the workspace of the last call, one compiled call
-    on_one_thread             product.py             refuses what does not fit, and takes one of the four ways below;
+    on_one_thread             product.py             refuses what does not fit, and takes one of the six ways below;
                                                      for enough work tiled.py asks threads.py, which calls it for parts of Y
     gemm, _band, _tiles       gemm.py                the loops around the microkernel; packing.py packs what they read
     microkernel               vector/dispatch.py     the code for that height and width of a tile
@@ -14,7 +14,7 @@ From a call to the fma, for Y = W X + b; every other product is the same with ot
 Training calls on_one_thread by address, for some rows of a layer in each thread: nn/minibatch.py, then nn/layer_steps.py,
 which asks for an epilogue first, and for the product and a pass of the activation where that is UNFIT.
 
-The four ways, in this order. The conditions are functions of packing.py, of strides, shapes and the processor: without
+The six ways, in this order. The conditions are functions of packing.py, of strides, shapes and the processor: without
 masked loads (on Arm, and on x86 below AVX2) all products go the last one.
 
     way                       where the product is                              asked by              computed by
@@ -22,6 +22,8 @@ masked loads (on Arm, and on x86 below AVX2) all products go the last one.
     gemv of the transpose     one row, columns of X contiguous                  is_gemv_transposed    level2.py
     axpyf, row by row         ≤ 4 rows or ≤ 2 summands, rows of X contiguous,   is_axpyf              level2.py
                               Y wider than a tile
+    turned                    fewer columns than lanes, rows of A side by side  is_turned             few_columns.py
+    few columns               two to four, rows of A, and of Y, in one piece  is_few_columns        few_columns.py
     gemm                      anything else; epilogues behind BIAS_RELU only here                     gemm.py
 
 Who blocks what for which cache (numbers and reasons: target.py; A is (T, K), X is (K, S), and Y is (T, S)):

@@ -10,7 +10,7 @@ from typing import Any, NamedTuple
 from .._numba import inner
 from .epilogue import Epilogue, is_of_elements, is_step
 from .packing import group_of, is_small, kc_of, pack, packs_a, packs_x
-from .target import L1_PERIOD, L1_WAYS, MC
+from .target import FEW_ROWS, L1_PERIOD, L1_WAYS, MC
 from .vector import (
     CopyTask,
     Operand,
@@ -136,7 +136,8 @@ def gemm(dispatch, A, X, b, epilogue, Y, sums, with_sums, state, vectors, worksp
     band_at = min(K, chunk) * min(group, vectors) * vector if x_packed else 0
     for g0 in range(0, vectors, group):
         g1 = min(g0 + group, vectors)
-        widest = most_vectors(Y) if x_packed or vectors <= most_vectors(Y) or is_small(X, vectors) else 2
+        wide = x_packed or T <= FEW_ROWS or vectors <= most_vectors(Y) or is_small(X, vectors)
+        widest = most_vectors(Y) if wide else 2
         panels = (g1 - g0 + widest - 1) // widest
         for k0 in range(0, max(K, 1), chunk):
             size = min(chunk, K - k0)

@@ -23,6 +23,7 @@ from .target import (
     L2_PERIOD_OF_GROUPS,
     LINE,
     MC,
+    MOST_COLUMNS,
     PASSES,
     SMALL,
     SMALL_GROUP,
@@ -32,6 +33,7 @@ from .vector import (
     Strided,
     address,
     copy,
+    gemv_lanes,
     group_vectors,
     keeps_a,
     lanes_in,
@@ -159,6 +161,28 @@ def is_axpyf(A, X, Y, with_sums, rows, vectors):
 
 
 @inner
+def is_few_columns(A, Y, b, biased, with_sums):
+    """Whether the product is a few columns over rows of A that are in one piece, and Y and b are, too."""
+    (T, S), itemsize = Y.shape, Y.itemsize
+    few = 1 < S <= MOST_COLUMNS and 2 * gemv_lanes(Y) <= T and A.shape[1] > FEW_SUMMANDS
+    dense = A.strides[1] == itemsize and Y.strides[0] == S * itemsize and not (biased and b.strides[0] != itemsize)
+    return few and dense and with_sums == 0 and masked_loads(Y) == 1
+
+
+@inner
+def is_turned(A, Y, with_sums, rows, columns):
+    """Whether lanes run along the rows of A: side by side in memory they fill vectors that so few columns would not."""
+    few = columns < lanes_in(Y) and rows > lanes_in(Y)
+    return few and _side_by_side(A) and A.shape[1] > FEW_SUMMANDS and with_sums == 0 and masked_loads(Y) == 1
+
+
+@inner
+def turned_row(rows):
+    """Elements from row to row of Yᵀ in the workspace."""
+    return whole_lines(rows)
+
+
+@inner
 def sums_by_gemv(A, Y, with_sums, rows, columns):
     """1 where the row sums of A would be a vector of their own in tiles: gemv costs half as much."""
     whole = with_sums == 1 and columns % lanes_in(Y) == 0 and rows > FEW_ROWS and A.shape[1] > FEW_SUMMANDS
@@ -177,6 +201,8 @@ def workspace_for(A, X, Y, with_sums, rows, columns):
     size, lanes, by_gemv = min(X.shape[0], kc_of(A)), lanes_in(Y), sums_by_gemv(A, Y, with_sums, rows, columns)
     with_sums -= by_gemv
     vectors = vectors_of(Y, with_sums, columns)
+    if is_turned(A, Y, with_sums, rows, columns):
+        return columns * turned_row(rows)
     if is_axpyf(A, X, Y, with_sums, rows, vectors):
         return 16 + rows * whole_lines(vectors * lanes) if X.shape[0] > SUM_BLOCK else 0
     panels = size * min(group_of(A), vectors) * lanes if packs_x(X, Y, with_sums, rows, vectors) else 0

@@ -14,12 +14,22 @@ from numba.types import intp
 from .._numba import array_in, array_out, flat, inner, kernel
 from ..formulas import SUM_BLOCK
 from .epilogue import ALL, FORMS, Epilogue, fits, is_of_elements, is_step
+from .few_columns import by_columns, by_turning
 from .gemm import divide, gemm
 from .level2 import axpyf_rows, by_gemv
 from .overlaps import overlaps
-from .packing import is_axpyf, is_gemv, is_gemv_transposed, sums_by_gemv, vectors_of, workspace_for
+from .packing import (
+    is_axpyf,
+    is_few_columns,
+    is_gemv,
+    is_gemv_transposed,
+    is_turned,
+    sums_by_gemv,
+    vectors_of,
+    workspace_for,
+)
 from .target import FROM_MEMORY, PARALLEL, PARALLEL_READING
-from .vector import dispatch_for, first_functions, tiles_asked_for, transposed_if
+from .vector import dispatch_for, first_functions, span, tiles_asked_for, transposed_if
 
 # Flags: which of P, Q and R are the transposes of A, X and Y, and what is done besides. The epilogue is in the bits from
 # EPILOGUE on: a call from Python that reads one number more takes some 20 ns longer.
@@ -114,6 +124,8 @@ def on_one_thread(P, Q, b, R, sums, workspace, flags, state):
     vectors = vectors_of(Y, in_tiles, S)
     column, row = is_gemv(A, X, Y, in_tiles), is_gemv_transposed(A, X, Y, in_tiles)
     few = is_axpyf(A, X, Y, in_tiles, T, vectors)
+    turned = epilogue <= Epilogue.BIAS and is_turned(A, Y, in_tiles, T, S)
+    columns = epilogue <= Epilogue.BIAS_RELU and is_few_columns(A, Y, b, epilogue != Epilogue.NONE, in_tiles)
     by_tiles = not (column or row or few)
     if epilogue > Epilogue.BIAS and not by_tiles and (few or epilogue != Epilogue.BIAS_RELU):
         return UNFIT
@@ -123,8 +135,12 @@ def on_one_thread(P, Q, b, R, sums, workspace, flags, state):
         by_gemv(sums_apart, column, row, A, X, b, epilogue, Y, sums, workspace)
     if few:
         axpyf_rows(A, X, b, biased, Y, workspace)
+    elif turned:
+        by_turning(dispatch, A, X, b, biased, Y, sums, span(workspace, 0, len(workspace)))
+    elif columns and by_columns(dispatch, A, X, b, epilogue, Y) != 0:
+        pass
     elif not (column or row):
-        gemm(dispatch, A, X, b, epilogue, Y, sums, in_tiles, state, vectors, workspace)
+        gemm(dispatch, A, X, b, epilogue, Y, sums, in_tiles, state, vectors, span(workspace, 0, len(workspace)))
     if flags & MEAN and K != 1:
         divide(Y, sums, with_sums, K)
     return TILES if flags & CHECK_OVERLAP and tiles_asked_for(dispatch) != 0 else 0

@@ -126,6 +126,7 @@ GATHER_ROWS, GATHER_BYTES = 2, 2048  # what a gathering of samples asks for: so 
 # ---- from when something is worth its start -------------------------------------------------------------------------
 
 FEW_ROWS = 4  # so few rows of A read X once: packing would cost as much
+MOST_COLUMNS = 4  # so few columns of X are products with vectors of A, transposed on their way: more are tiles sooner
 FEW_SUMMANDS = 2  # so few write Y as fast as memory takes it, if it is written in its order
 PASSES = 8  # so often X is read in place, in tiles of two vectors, which have the most rows, before packing pays
 PACKING_ROWS = 8  # packing a vector of X costs about what this many rows of A do

@@ -53,37 +53,27 @@ class Workspaces(threading.local):
 
 
 workspaces = Workspaces()
-empty, ndarray = np.empty, np.ndarray
 
 
-def result(flags: int, P: Any, Q: Any, b: Any, out: Any, shape: Any) -> Any:
-    """P Q + b as product has it, in `out`, or in a new array of the shape where that is None; None where it was not done.
+def into(flags: int, P: Any, Q: Any, b: Any, R: Any) -> bool:
+    """Whether R = P Q + b was done, as product has it. All are plain arrays, R of the result's axes, or None.
 
-    P, Q and b are plain arrays; out may be anything. A few lines of product stand here again, for small products take no
-    longer than the call of a function.
+    A few lines of product stand here again, and nothing is asked that compiled code asks: small products take no longer
+    than the call of a function.
     """
-    if out is None:
-        try:
-            out = empty(shape, P.dtype)
-        except (MemoryError, ValueError):  # because the shapes do not fit, perhaps
-            return None
-    elif type(out) is not ndarray or out.ndim != len(shape):
-        return None
-    kept = workspaces.by_itemsize.get(out.itemsize)
-    if kept is None:  # compiled code itself refuses what nobody may write
-        return out if out.flags.writeable and product(flags, P, Q, b, out) else None
-    entry, workspace, no_bias, no_sums = kept
+    try:
+        entry, workspace, no_bias, no_sums = workspaces.by_itemsize[R.itemsize]
+    except (KeyError, AttributeError):  # compiled code itself refuses what nobody may write
+        return R is not None and bool(R.flags.writeable) and product(flags, P, Q, b, R)
     if b is None:
         b = no_bias
     else:
         flags |= WITH_BIAS
     try:
-        answer = entry(P, Q, b, out, no_sums, workspace, flags, 0)
+        answer = entry(P, Q, b, R, no_sums, workspace, flags, 0)
     except TypeError:
-        return None
-    if answer == 0 or _again(answer, (P, Q, b, out, no_sums), flags):
-        return out
-    return None
+        return False
+    return answer == 0 or _again(answer, (P, Q, b, R, no_sums), flags)
 
 
 def product(flags: int, P: Any, Q: Any, b: Any, R: Any, sums: Any = None) -> bool:

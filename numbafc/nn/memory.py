@@ -86,6 +86,7 @@ def places(
 
 
 def workspace_for_run(sizes: tuple[int, ...], B: int) -> int:
-    """Elements that the products of one thread pack at most, for X and A, or sum up row by row (kernels/packing.py)."""
+    """Elements that the products of one thread pack at most, for X and A, sum up by rows, or turn (kernels/packing.py)."""
     lanes = 16  # the most there are
-    return int(whole_lines(KC * (lanes * NC + MC + lanes) + 256 + FEW_ROWS * (max(sizes) + B)))
+    few = FEW_ROWS * (max(sizes) + B) + lanes * (max(sizes) + lanes)
+    return int(whole_lines(KC * (lanes * NC + MC + lanes) + 256 + few))

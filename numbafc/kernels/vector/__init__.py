@@ -8,7 +8,8 @@ table.py has the addresses of all of them. The dtype of the first array and the 
 
 from .axpyf import AxpyfTask, axpyf_1, axpyf_2, axpyf_4, axpyf_8
 from .copy import CopyTask, copy, gather
-from .dispatch import all_tiles, bring_tiles, dispatch_for, first_functions, microkernel, tiles_asked_for
+from .dispatch import all_tiles, bring_tiles, dispatch_for, few_columns, first_functions, microkernel, tiles_asked_for
+from .few_columns import ColumnsTask
 from .gemv import GemvTask, gemv_1, gemv_2, gemv_3
 from .microkernel import Task
 from .pointers import Operand, Strided, address, call_pointer, first_byte, matrix, row_of, span, transposed_if
@@ -28,6 +29,7 @@ from .transpose import transpose
 
 __all__ = [
     "AxpyfTask",
+    "ColumnsTask",
     "CopyTask",
     "GemvTask",
     "Operand",
@@ -43,6 +45,7 @@ __all__ = [
     "call_pointer",
     "copy",
     "dispatch_for",
+    "few_columns",
     "first_byte",
     "first_functions",
     "gather",

@@ -15,27 +15,38 @@ from numba import types
 from numba.extending import intrinsic
 
 from ..._numba import addresses_of, compiling
-from ..target import target_features, tiles_for
-from .function import i64
+from ..target import MOST_COLUMNS, target_features, tiles_for
+from .few_columns import ColumnsFunction
+from .function import I64, i64
 from .microkernel import Task, TileFunction
 from .pointers import numbers_of
 from .table import ADDRESSES, ASKED, FIRST, FUNCTIONS, TABLES, bring, table_for, word_of
 
 ROW = 32  # places for one width: more than any tile has rows
+COLUMNS = 5 * ROW  # behind the tiles: products of so many columns
 
 
 def places(dtype: np.dtype) -> list[int]:
     """The places of all tiles that there are."""
-    heights = tiles_for(dtype, target_features()).heights()
-    return [width * ROW + rows for width in heights for rows in heights[width]]
+    tiles = tiles_for(dtype, target_features())
+    heights, columns = tiles.heights(), range(2, MOST_COLUMNS + 1) if tiles.masked_loads else ()
+    return [width * ROW + rows for width in heights for rows in heights[width]] + [COLUMNS + count for count in columns]
 
 
 def _tile(dtype: np.dtype, place: int) -> tuple[str, Any]:
-    """The name of a tile, and what builds it in a module."""
+    """The name of a tile, or of a product of few columns, and what builds it in a module."""
+    if place > COLUMNS:
+        return _few_columns(dtype, place - COLUMNS)
     (width, rows), tiles, bits = divmod(place, ROW), tiles_for(dtype, target_features()), 8 * dtype.itemsize
     sizes = tiles if width > 0 else replace(tiles, lanes=tiles.lanes // 2)
     name = f"numbafc_tile_{rows}x{max(width, 1)}_v{sizes.lanes}f{bits}"
     return name, lambda module: TileFunction(module, sizes, bits, rows, max(width, 1)).build()
+
+
+def _few_columns(dtype: np.dtype, count: int) -> tuple[str, Any]:
+    tiles, bits = tiles_for(dtype, target_features()), 8 * dtype.itemsize
+    name = f"numbafc_columns_{count}_{ColumnsFunction(None, tiles, bits, count).kind}"
+    return name, lambda module: ColumnsFunction(module, tiles, bits, count).build()
 
 
 def first_functions(dtype: np.dtype) -> None:
@@ -98,6 +109,32 @@ def tiles_asked_for(typingctx: Any, dispatch: Any) -> Any:
     return types.intp(types.voidptr), codegen
 
 
+def _there(builder: Any, dispatch: Any, place: Any, kind: Any) -> tuple[Any, Any]:
+    """The function in a place, and whether it is missing; then it is asked for."""
+    there = builder.load(word_of(builder, dispatch, place, ADDRESSES), align=8, typ=kind)
+    missing = builder.icmp_unsigned("==", there, ir.Constant(kind, None))
+    with builder.if_then(missing, likely=False):
+        for word in (word_of(builder, dispatch, place, ASKED), word_of(builder, dispatch, i64(0))):
+            builder.store(i64(1), word, align=8)
+    return there, missing
+
+
+@intrinsic
+def few_columns(typingctx: Any, dispatch: Any, columns: Any, task: Any) -> Any:
+    """A product of so many columns, as a ColumnsTask says; 0 where its function is not there yet, and nothing was done."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        dispatch, columns, task = args
+        numbers = numbers_of(builder, signature.args[2], task)
+        kind = ir.FunctionType(ir.VoidType(), [number.type for number in numbers]).as_pointer()
+        there, missing = _there(builder, dispatch, builder.add(columns, i64(COLUMNS)), kind)
+        with builder.if_then(builder.not_(missing)):
+            builder.call(there, numbers)
+        return builder.zext(builder.not_(missing), I64)
+
+    return types.intp(types.voidptr, types.intp, task), codegen
+
+
 @intrinsic
 def microkernel(typingctx: Any, dispatch: Any, rows: Any, vectors: Any, task: Any) -> Any:
     """Tiles of rows × vectors, as a Task says. vectors = 0 is one vector of half as many lanes.
@@ -112,15 +149,8 @@ def microkernel(typingctx: Any, dispatch: Any, rows: Any, vectors: Any, task: An
         numbers = numbers_of(builder, signature.args[3], task)
         kind = ir.FunctionType(ir.VoidType(), [number.type for number in numbers]).as_pointer()
 
-        def word(number: Any, first: int) -> Any:
-            return word_of(builder, dispatch, number, first)
-
-        there = builder.load(word(place, ADDRESSES), align=8, typ=kind)
-        of_one = builder.load(word(builder.add(row, i64(1)), ADDRESSES), align=8, typ=kind)
-        missing = builder.icmp_unsigned("==", there, ir.Constant(kind, None))
-        with builder.if_then(missing, likely=False):
-            builder.store(i64(1), word(place, ASKED), align=8)
-            builder.store(i64(1), word(i64(0), 0), align=8)
+        there, missing = _there(builder, dispatch, place, kind)
+        of_one = builder.load(word_of(builder, dispatch, builder.add(row, i64(1)), ADDRESSES), align=8, typ=kind)
         tiles = Task._fields.index("tiles") - len(Task._fields)
         numbers[tiles] = builder.select(missing, builder.mul(numbers[tiles], rows), numbers[tiles])
         builder.call(builder.select(missing, of_one, there), numbers)

@@ -48,6 +48,7 @@ class GemvFunction(BlockFunction):
     def __init__(self, module: Any, sizes: Tiles, bits: int, groups: int) -> None:
         super().__init__(module, replace(sizes, lanes=min(sizes.lanes, GEMV_BITS // bits)), bits)
         self.groups, self.piece = groups, 16 // self.size
+        self.places, self.sums = 1 + groups, groups  # what the loops carry: where x and the rows are, and vectors
         # Summands per round of the loop. With 16 registers, LLVM would keep vectors of eight on the stack.
         self.round = 2 * self.piece if sizes.lanes * self.size == 64 else 4
 
@@ -61,25 +62,28 @@ class GemvFunction(BlockFunction):
         self.K, epilogue, rows, self.ahead = numbers[8:]
         buffers = [self.buffer() for _ in range(self.groups)]
         self.zero, nothing = (ir.Constant(self.vector, [sign * 0.0] * lanes) for sign in (1.0, -1.0))
-        firsts = [self._smaller(i64(g * lanes), build.sub(rows, i64(lanes))) if g else i64(0) for g in range(self.groups)]
-        self.offsets, self.x_offsets = self._offsets(a_row, rows), self._multiples(self.x.step, self.round)
+        firsts = [self.smaller(i64(g * lanes), build.sub(rows, i64(lanes))) if g else i64(0) for g in range(self.groups)]
+        self.offsets, self.x_offsets = self._offsets(a_row, rows), self.multiples(self.x.step, self.round)
         starts = [self.at(a, build.mul(a_row, first)) for first in firsts]
-        blocks = build.sdiv(build.add(self.K, i64(SUM_BLOCK - 1)), i64(SUM_BLOCK))
         # a total starts at −0, for −0 + x is x for every x: the first block needs no code of its own
-        carried = self._loop(blocks, [self.x.start, *starts, *[nothing] * self.groups], self._block)
+        carried = self.loop(self.blocks(), [self.x.start, *starts, *[nothing] * self.sums], self.block)
         none = build.icmp_signed("==", self.K, i64(0))
-        totals = [build.select(none, self.zero, total) for total in self._split(carried)[1]]
+        totals = [build.select(none, self.zero, total) for total in self.split(carried)[1]]
         self._end(totals, firsts, y, b, epilogue, rows, buffers)
 
-    def _split(self, carried: list[Any]) -> tuple[list[Any], list[Any]]:
-        """What loops carry: where the next summand of x, and of each group, is; and a vector for each group."""
-        return carried[: 1 + self.groups], carried[1 + self.groups :]
+    def blocks(self) -> Any:
+        """How many blocks of summands there are."""
+        return self.builder.sdiv(self.builder.add(self.K, i64(SUM_BLOCK - 1)), i64(SUM_BLOCK))
 
-    def _block(self, n: Any, carried: list[Any]) -> list[Any]:
+    def split(self, carried: list[Any]) -> tuple[list[Any], list[Any]]:
+        """What loops carry: where the next summand of x, and of each group, is; and a vector for each group."""
+        return carried[: self.places], carried[self.places :]
+
+    def block(self, n: Any, carried: list[Any]) -> list[Any]:
         """SUM_BLOCK summands: a total is the sum of the sums of blocks, in order."""
-        build, (places, totals) = self.builder, self._split(carried)
-        size = self._smaller(i64(SUM_BLOCK), build.sub(self.K, build.mul(n, i64(SUM_BLOCK))))
-        carried = [*places, *[self.zero] * self.groups]
+        build, (places, totals) = self.builder, self.split(carried)
+        size = self.smaller(i64(SUM_BLOCK), build.sub(self.K, build.mul(n, i64(SUM_BLOCK))))
+        carried = [*places, *[self.zero] * self.sums]
         far = build.icmp_signed("!=", self.ahead, i64(0))
         # a loop that asks for what is ahead, or one that does not: a branch inside costs registers
         steps = [(self.round, True), (self.round, False), *([(self.piece, False)] if self.round > self.piece else [])]
@@ -87,15 +91,15 @@ class GemvFunction(BlockFunction):
             rounds = build.sdiv(size, i64(count))
             if asks:
                 rounds = build.select(far, rounds, i64(0))
-            carried = self._loop(rounds, carried, functools.partial(self._summands, count, asks))
+            carried = self.loop(rounds, carried, functools.partial(self.summands, count, asks))
             size = build.sub(size, build.mul(rounds, i64(count)))
-        places, sums = self._split(self._loop(size, carried, self._single))
+        places, sums = self.split(self.loop(size, carried, self.single))
         return [*places, *(build.fadd(total, sum_) for total, sum_ in zip(totals, sums, strict=True))]
 
-    def _summands(self, count: int, asks: bool, _: Any, carried: list[Any]) -> list[Any]:
+    def summands(self, count: int, asks: bool, _: Any, carried: list[Any]) -> list[Any]:
         """So many summands of all groups. asks: for those that are `ahead`, too."""
-        build, (places, sums) = self.builder, self._split(carried)
-        x, *starts = map(self._unrelated, places)
+        build, (places, sums) = self.builder, self.split(carried)
+        x, *starts = map(self.unrelated, places)
         for start in starts if asks else []:
             for offset in self.offsets:
                 self.prefetch(self.at(self.at(start, self.ahead), offset))
@@ -105,39 +109,39 @@ class GemvFunction(BlockFunction):
                 at = self.at(start, i64(first * self.size))
                 columns = self.columns([self.at(at, offset) for offset in self.offsets], numbers=self.piece)
                 for column, factor in zip(columns, factors, strict=True):
-                    sums[g] = self._fma(column, factor, sums[g])
+                    sums[g] = self.fma(column, factor, sums[g])
         x = self.at(x, build.mul(self.x.step, i64(count)))
         return [x, *(self.at(start, i64(count * self.size)) for start in starts), *sums]
 
-    def _single(self, _: Any, carried: list[Any]) -> list[Any]:
+    def single(self, _: Any, carried: list[Any]) -> list[Any]:
         """One summand of all groups."""
-        (x, *starts), sums = self._split(carried)
+        (x, *starts), sums = self.split(carried)
         factor = self.splat(self.number(x))
         for g, start in enumerate(starts):
             column: Any = ir.Constant(self.vector, ir.Undefined)
             for t, offset in enumerate(self.offsets):
                 number = self.number(self.at(start, offset))
                 column = self.builder.insert_element(column, number, ir.Constant(I32, t))
-            sums[g] = self._fma(column, factor, sums[g])
+            sums[g] = self.fma(column, factor, sums[g])
         return [self.at(x, self.x.step), *(self.at(start, i64(self.size)) for start in starts), *sums]
 
     def _offsets(self, a_row: Any, rows: Any) -> list[Any]:
         """Bytes from the first row of a group to each. A row that is not there is read where the last one is."""
         lanes, build = self.sizes.lanes, self.builder
         if self.groups > 1:
-            return self._multiples(a_row, lanes)
-        return [build.mul(a_row, self._smaller(i64(t), build.sub(rows, i64(1)))) for t in range(lanes)]
+            return self.multiples(a_row, lanes)
+        return [build.mul(a_row, self.smaller(i64(t), build.sub(rows, i64(1)))) for t in range(lanes)]
 
-    def _multiples(self, step: Any, count: int) -> list[Any]:
+    def multiples(self, step: Any, count: int) -> list[Any]:
         """0·step, 1·step, … (count − 1)·step: of the odd ones, and their doubles are addressing modes."""
-        odd = {n: self._unrelated(self.builder.mul(step, i64(n))) for n in range(1, count, 2)}
+        odd = {n: self.unrelated(self.builder.mul(step, i64(n))) for n in range(1, count, 2)}
         multiples = [i64(0)]
         for n in range(1, count):
             power = n & -n  # the largest that divides n
             multiples.append(odd[n] if power == 1 else self.builder.mul(odd[n // power], i64(power)))
         return multiples
 
-    def _unrelated(self, value: Any) -> Any:
+    def unrelated(self, value: Any) -> Any:
         """The value, of which LLVM does not know what it is.
 
         Of a loop's pointers to rows that it sees to be so far from one another, it keeps two dozen, most on the stack.
@@ -179,15 +183,15 @@ class GemvFunction(BlockFunction):
                 move(place, self.at(buffer, build.mul(t, i64(self.size))))
             return carried
 
-        self._loop(self._smaller(rows, i64(self.sizes.lanes)), [], one)
+        self.loop(self.smaller(rows, i64(self.sizes.lanes)), [], one)
 
-    def _smaller(self, one: Any, other: Any) -> Any:
+    def smaller(self, one: Any, other: Any) -> Any:
         return self.builder.select(self.builder.icmp_signed("<", one, other), one, other)
 
-    def _fma(self, a: Any, x: Any, acc: Any) -> Any:
+    def fma(self, a: Any, x: Any, acc: Any) -> Any:
         return self.call(f"llvm.fma.{self.kind}", self.vector, a, x, acc)
 
-    def _loop(self, count: Any, carried: list[Any], step: Callable[[Any, list[Any]], list[Any]]) -> list[Any]:
+    def loop(self, count: Any, carried: list[Any], step: Callable[[Any, list[Any]], list[Any]]) -> list[Any]:
         """step(n, carried) for n = 0 … count − 1, each with what the one before gave; what the last one gave."""
         build = self.builder
         before, inside, after = build.block, *(self.function.append_basic_block(name) for name in ("loop", "done"))

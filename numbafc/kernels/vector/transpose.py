@@ -54,14 +54,12 @@ class BlockFunction(Function):
         joined: Any = ir.Constant(self.vector, ir.Undefined)
         for n, part in enumerate(parts):
             wide = [at if at < piece else piece for at in range(lanes)]  # what is behind the part may be anything
-            widened = self._shuffled(part, ir.Constant(part.type, ir.Undefined), wide)
+            widened = self.shuffled(part, ir.Constant(part.type, ir.Undefined), wide)
             inside = range(n * piece, (n + 1) * piece)
-            joined = self._shuffled(
-                joined, widened, [lanes + at - n * piece if at in inside else at for at in range(lanes)]
-            )
+            joined = self.shuffled(joined, widened, [lanes + at - n * piece if at in inside else at for at in range(lanes)])
         return joined
 
-    def _shuffled(self, one: Any, other: Any, order: list[int]) -> Any:
+    def shuffled(self, one: Any, other: Any, order: list[int]) -> Any:
         return self.builder.shuffle_vector(one, other, ir.Constant(ir.VectorType(I32, len(order)), order))
 
     def _exchanged(self, vectors: list[Any]) -> list[Any]:
