@@ -92,7 +92,7 @@ def test_columns_in_another_order_are_those_of_the_model(here):
     assert fc.load("m.safetensors").features == ("width", "length")
     done = here("predict", "m.safetensors", "other.csv")
     assert (done.returncode, done.stdout) == (2, "")
-    assert done.stderr.startswith("numbafc: other.csv: expected columns 'width', as the model has, got 'breadth'; name")
+    assert done.stderr.startswith("numbafc: other.csv: expected the columns 'width', which is missing")
 
 
 def test_real_targets_in_their_own_units(here):
@@ -413,7 +413,7 @@ def test_help_has_examples_and_is_not_cut_off(here, monkeypatch):
     text = ok(here("train", "--help"))
     for part in (
         "  Train a network, by default on the digits.\n",
-        "  numbafc train iris.csv --target species --epochs 100\n",
+        "  numbafc train iris.csv --target species --recipe plain --epochs 100\n",
         "[default: last]",
         "[default: all cores]",
         "[default: NAME.safetensors",

@@ -90,7 +90,7 @@ def _run(
     repeated = {name: given[name] for name, usual in settings.OF_DATA.items() if given[name] != usual}
     words = [word for name, value in repeated.items() for word in (settings.option(name), str(value))]
     parts = dataset.split(given["validation_split"], net.seed)
-    of_fit["class_weight"] = given["class_weight"]
+    of_fit |= {name: given[name] for name in ("class_weight", "time_limit")}
     if not len(parts[1].X) and of_fit.get("best_epoch"):
         of_fit["best_epoch"] = None
     place = Place(

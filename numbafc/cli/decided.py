@@ -10,6 +10,7 @@ from rich.cells import cell_len
 from . import aligned, screen
 
 MOST = 24  # columns of a table that are shown, unless all are asked for
+IN_THE_TABLE = "missing cells in ", "left out: ", "target "  # how lines begin that say what its rows say
 NARROW = 80  # columns of a terminal that has room for the values
 
 
@@ -25,9 +26,10 @@ def lines(table: Any, most: int | None = MOST) -> list[str]:
     if width < NARROW:
         cells = [(*row[:2], row[-1]) for row in cells]
     said = _in_columns([[screen.label(cell) for cell in row] for row in cells], width)
+    told = table.describe()
     if len(shown) < len(rows):
-        said.append(f"… and {len(rows) - len(shown)} more columns, which `numbafc info MODEL` prints, too")
-    return [*said, *table.describe()]
+        return [*said, f"… and {len(rows) - len(shown)} more columns, which `numbafc info MODEL` prints, too", *told]
+    return [*said, *(line for line in told if not line.startswith(IN_THE_TABLE))]
 
 
 def _in_columns(rows: Sequence[Sequence[str]], width: int) -> list[str]:

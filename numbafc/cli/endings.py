@@ -7,8 +7,9 @@ import numpy as np
 from ..nn import LOSSES, MLP
 from ..nn.progress import Progress
 from ..nn.schedules import Constant
+from ..tables.refusal import plural
 
-FALLING = 0.02  # of the loss, between the last tenth of the epochs and the tenth before it
+FALLING = 0.005  # of the loss, between the last tenth of the epochs and the tenth before it
 
 
 def ended_by(progress: Progress) -> str:
@@ -19,12 +20,12 @@ def ended_by(progress: Progress) -> str:
 def verdict(progress: Progress) -> list[str]:
     """Lines about what limited a training, and which epoch's parameters were kept."""
     done = len(progress.history)
-    steps = f"{done} epochs, {done * progress.batches} steps"
+    steps = f"{plural(done, 'epoch')}, {plural(done * progress.batches, 'step')}"
     lines = {
         "epochs": f"it ended after all of its {steps}",
-        "early_stopping": f"early stopping ended it after {steps}: no better for {progress.waited} epochs",
+        "early_stopping": f"early stopping ended it after {steps}: no better for {plural(progress.waited, 'epoch')}",
         "callback": f"it stopped by itself after {steps}: no epoch was better than number {progress.best_at}",
-        "time_limit": f"the time limit ended it after {steps} of {progress.epochs} epochs",
+        "time_limit": f"the time limit ended it after {steps} of {plural(progress.epochs, 'epoch')}",
     }
     said = [lines[progress.history.ended]] if progress.history.ended else []
     if progress.history.ended == "epochs" and _falls(progress):

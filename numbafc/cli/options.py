@@ -33,7 +33,7 @@ Data = Annotated[
 Model = Annotated[Path, typer.Argument(help="A model that `numbafc train` saved.", show_default=False)]
 Target = Annotated[
     str | None,
-    typer.Option(help="The target's column, by name or number; several with commas between. [default: the last]"),
+    typer.Option(help="The target's column, by name or number; several with commas between. [default: last]"),
 ]
 Labels = Annotated[
     Path | None, typer.Option(help="The file of an IDX file's targets. [default: the one beside it, named as MNIST's are]")

@@ -36,8 +36,8 @@ class Place:
         return self._first(lambda path: path in self._mine)
 
     def would_replace(self) -> bool:
-        """Tell whether the model of another run is where this one's goes."""
-        return self.path.exists() and self.path not in self._mine
+        """Tell whether the file of --out or --resume has another run's model in it."""
+        return self.named and self.path.exists() and self.path not in self._mine
 
     def spare(self) -> Path:
         """The file of a training that went wrong: a new one, the same all along."""

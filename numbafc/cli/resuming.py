@@ -37,7 +37,7 @@ def of_training(progress: Progress) -> dict[str, Any]:
 
 def is_recipe(of_fit: dict[str, Any], net: MLP, progress: Progress) -> bool:
     """Tell whether a training has these settings of fit, and as many epochs."""
-    asked = {name: value for name, value in of_fit.items() if name not in ("epochs", "class_weight")}
+    asked = {name: value for name, value in of_fit.items() if name not in ("epochs", "class_weight", "time_limit")}
     made = recipe.make(**asked, label_smoothing=net.label_smoothing, seed=net.seed)
     return (made, of_fit["epochs"]) == (progress.recipe, progress.epochs)
 
