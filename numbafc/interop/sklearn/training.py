@@ -72,8 +72,7 @@ def train(
 
 def watch(of: Any, epochs: int) -> list[Callable[[EpochRecord], Any]]:
     """What looks at each epoch of a network."""
-    stops = of.early_stopping and _auto(of.epochs)
-    return [*([Lines(epochs)] if of.verbose else []), *([realmlp.Patience()] if stops else [])]
+    return [*([Lines(epochs)] if of.verbose else []), *([realmlp.Patience()] if of.early_stopping else [])]
 
 
 def network(of: Any, seed: int, part: Part) -> MLP:
