@@ -99,4 +99,4 @@ class Patience:
         if record.validation_score >= self.best:  # NaN is not
             self.best, self.epoch = record.validation_score, record.epoch
         times, more = PATIENCE
-        return record.epoch > times * self.epoch + more
+        return self.epoch > 0 and record.epoch > times * self.epoch + more  # without validation there is no best one
