@@ -12,6 +12,7 @@ from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import assert_all_finite
 
 from ...nn import realmlp
+from . import base
 from .tabular import Tabular
 
 TARGET = "target"  # the name of labels that have none
@@ -37,7 +38,7 @@ class TabularClassifier(ClassifierMixin, Tabular):
     table_.describe()); nets_, histories_ and best_epochs_ of all members, net_, history_ and best_epoch_ of the first.
     """
 
-    _classifies, _task = True, "classification"
+    _task = "classification"
 
     def __init__(
         self,
@@ -115,10 +116,10 @@ class TabularClassifier(ClassifierMixin, Tabular):
 
     def predict_proba(self, X: Any) -> np.ndarray:
         """Probabilities, (samples, classes), in the order of classes_: the mean of the networks'."""
-        encoded = self._encoded(X)
+        encoded = self.encoded(X)
         known = {word: n for n, word in enumerate(self.table_.classes or ())}
         order = [known[word] for word in _words(self.classes_)]
-        with self._threads():
+        with base.threads(self.n_threads):
             each = [net.predict_proba(encoded) for net in self.nets_]
             mean = np.asarray(np.mean(each, axis=0, dtype=np.float64))
         return (mean / mean.sum(axis=1, keepdims=True))[:, order]  # float32's do not sum to 1 in float64

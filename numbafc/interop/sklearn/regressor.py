@@ -8,6 +8,7 @@ import numpy as np
 from sklearn.base import RegressorMixin
 from sklearn.utils import check_array, check_consistent_length
 
+from . import base
 from .tabular import Tabular
 
 
@@ -30,7 +31,7 @@ class TabularRegressor(RegressorMixin, Tabular):
     nets_, histories_ and best_epochs_ of all members, net_, history_ and best_epoch_ of the first.
     """
 
-    _classifies, _task = False, "regression"
+    _task = "regression"
 
     def _begin(self, y: Any, samples: int) -> dict[str, np.ndarray]:
         columns = self._columns(y, samples)
@@ -53,8 +54,8 @@ class TabularRegressor(RegressorMixin, Tabular):
 
     def predict(self, X: Any) -> np.ndarray:
         """The targets of each row, (samples,) or (samples, T) as in fit: the mean of the networks'."""
-        encoded = self._encoded(X)
-        with self._threads():
+        encoded = self.encoded(X)
+        with base.threads(self.n_threads):
             mean = np.mean([net.predict(encoded) for net in self.nets_], axis=0, dtype=np.float64)
         return mean.reshape(-1) if self._one else mean.reshape(len(encoded), -1)
 

@@ -6,19 +6,18 @@ from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
+from sklearn.base import BaseEstimator
 from sklearn.utils.validation import _check_sample_weight, check_is_fitted
 
 from ... import checks
 from ...nn import MLP, realmlp, splits
 from ...tables import Choices, Table
-from . import inputs, training
-from .base import Base
+from . import base, inputs, training
 
 
-class Tabular(Base):
+class Tabular(BaseEstimator):
     """An estimator of tables. The classes made of it say what targets are, and what a network's outputs mean."""
 
-    _classifies: bool
     _task: str
     table_: Table
     nets_: list[MLP]
@@ -81,10 +80,10 @@ class Tabular(Base):
         share = checks.fraction("validation_fraction", self.validation_fraction)
         outside = X_val is not None or y_val is not None
         strata, count = self._strata(columns), checks.count("members", self.members, 1)
-        seeds = [self._seed()]
+        seeds = [base.seed(self.random_state)]
         seeds += [seeds[0] + n for n in range(1, count)]
         parts = [splits.held_out(len(frame), 0.0 if outside else share, seed, strata) for seed in seeds]
-        with self._threads():
+        with base.threads(self.n_threads):
             self.table_ = self._table(frame, columns, np.unique(np.concatenate([rows for rows, _ in parts])))
             everything = training.Part(self.table_.encode(frame, np.float32), self._numbers(columns), weight)
             validation = self._outside(X_val, y_val, sample_weight_val) if outside else None
@@ -141,7 +140,7 @@ class Tabular(Base):
         """Other targets of the same kind as fit's, by their names."""
         raise NotImplementedError
 
-    def _encoded(self, X: Any) -> np.ndarray:
+    def encoded(self, X: Any) -> np.ndarray:
         """X as the networks take it."""
         check_is_fitted(self)
         return self.table_.encode(inputs.frame(self, X, reset=False), np.float32)

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import numpy as np
+from sklearn.base import is_classifier
 
 from ... import checks
 from ...nn import MLP, EpochRecord, History, realmlp
@@ -72,13 +73,12 @@ def train(
 
 def watch(of: Any, epochs: int) -> list[Callable[[EpochRecord], Any]]:
     """What looks at each epoch of a network."""
-    stops = of.early_stopping and _auto(of.epochs)
-    return [*([Lines(epochs)] if of.verbose else []), *([realmlp.Patience()] if stops else [])]
+    return [*([Lines(epochs)] if of.verbose else []), *([realmlp.Patience()] if of.early_stopping else [])]
 
 
 def network(of: Any, seed: int, part: Part) -> MLP:
     """A network that is not trained yet."""
-    classifies = of._classifies
+    classifies = is_classifier(of)
     outputs = len(of.table_.classes) if classifies else part.targets.shape[1]
     hidden = [checks.count(f"hidden_layer_sizes[{n}]", size, 1) for n, size in enumerate(_sizes(of.hidden_layer_sizes))]
     made = realmlp.network(classifies)
@@ -99,7 +99,7 @@ def _sizes(sizes: Any) -> list[Any]:
 def settings(of: Any, samples: int, validated: bool) -> dict[str, Any]:
     """The settings of MLP.fit."""
     rate = None if _auto(of.learning_rate) else checks.positive("learning_rate", of.learning_rate)
-    asked = realmlp.training(of._classifies, samples, rate)
+    asked = realmlp.training(is_classifier(of), samples, rate)
     if not _auto(of.batch_size):
         asked["batch_size"] = min(checks.count("batch_size", of.batch_size, 1), samples)
         asked["epochs"] = realmlp.epochs(samples, asked["batch_size"])
