@@ -58,7 +58,7 @@ def imported(tree, path):
 
 # The imports of a room above, inside functions: net.save(path) is fc.save(net, path) by another name, and the writer,
 # which knows networks, is in files/. All others go one way.
-LATE = {("nn/mlp.py", ("files", "save")), ("nn/pooled.py", ("files", "save"))}
+LATE = {("nn/mlp.py", ("files", "save")), ("nn/members.py", ("files", "save"))}
 
 
 def wrong_arrows(tree, path):

@@ -11,8 +11,10 @@ import typer
 from ..files import datasets
 from ..files.checkpoint import load
 from ..files.invalid import InvalidFile
-from ..nn import MLP, realmlp
+from ..nn import Members, realmlp
 from ..nn.attributes import REAL_LOSSES
+from ..nn.members import Model
+from ..nn.pooled import networks
 from . import recipes, resuming, settings
 from .outputs import check_writable
 from .places import Place
@@ -34,7 +36,8 @@ def begin(source: Source, context: typer.Context, out: Path | None) -> Run:
     )
     samples = len(datasets.parts(len(dataset.X), share, given["seed"])[0])
     given = recipes.settled(given, recipe, dataset, samples, partial(settings.is_given, context))
-    net = settings.network(dataset, given)
+    one = settings.network(dataset, given)
+    net: Model = one if given["members"] == 1 else Members.like(one, given["members"])
     require_targets(dataset, net, source.first)
     given = given | {"batch_size": min(given["batch_size"], max(len(dataset.X), 1))}  # which is one batch
     run = _run(source, net, dataset, given, {**settings.training(given), "epochs": given["epochs"]}, out)
@@ -66,7 +69,7 @@ def go_on(source: Source, context: typer.Context, resume: Path, epochs: int | No
 
 
 def _run(
-    source: Source, net: MLP, dataset: datasets.Dataset, given: dict[str, Any], of_fit: dict[str, Any], out: Path | None
+    source: Source, net: Model, dataset: datasets.Dataset, given: dict[str, Any], of_fit: dict[str, Any], out: Path | None
 ) -> Run:
     if len(dataset.X) < 2 and given["validation_split"]:
         raise InvalidFile(source.first, "training needs at least 2 samples, one of them to validate on")
@@ -114,7 +117,7 @@ def _stem(name: str) -> str:
     return stem
 
 
-def _is_same(path: Path, net: MLP, training: datasets.Dataset, of_fit: dict[str, Any]) -> bool:
+def _is_same(path: Path, net: Model, training: datasets.Dataset, of_fit: dict[str, Any]) -> bool:
     """Whether a file has a network of the same training: its data, its settings, as many epochs."""
     try:
         other = load(path)
@@ -123,4 +126,8 @@ def _is_same(path: Path, net: MLP, training: datasets.Dataset, of_fit: dict[str,
             return False
     except (OSError, ValueError, TypeError, MemoryError):
         return False
-    return resuming.of_network(net) == resuming.of_network(other) and resuming.is_recipe(of_fit, net, other.training)
+    pairs = zip(networks(net), networks(other), strict=False)
+    return len(networks(net)) == len(networks(other)) and all(
+        resuming.of_network(one) == resuming.of_network(two) and resuming.is_recipe(of_fit, one, two.training)
+        for one, two in pairs
+    )

@@ -1,8 +1,8 @@
 """Networks in files: safetensors, with the names PyTorch gives (layers.0.weight), so that nn.Linear can load them.
 
-What is no tensor is a description in the metadata, in JSON (description.py; of several networks: ensembles.py). A file is written beside its place, flushed to
-the disk, and renamed: at every moment the old or the new one is there, whole. Save looks at what it is about to write as
-load will.
+What is no tensor is a description in the metadata, in JSON (description.py; of several networks ensembles.py). A file is
+written beside its place, flushed to the disk, and renamed: at every moment the old or the new one is there, whole. Save
+looks at what it is about to write as load will.
 """
 
 from __future__ import annotations
@@ -74,8 +74,9 @@ def _require_same(back: MLP, net: MLP) -> None:
 
 
 def load(path: str | PathLike[str]) -> MLP | Any:
-    """The network in a file that save wrote, or its Members. Raises InvalidFile for anything else, OSError where it cannot be read.
+    """The network in a file that save wrote, or the Members.
 
+    Raises InvalidFile for anything else, OSError where it cannot be read.
     The file is read, not mapped: one that another program cuts short meanwhile is refused, not a crash.
     """
     with enough_memory(path):

@@ -27,8 +27,9 @@ def load(
     dtype: checks.RealDtype = "float32",
     progress: Progress | None = None,
 ) -> MLP | Members | datasets.Dataset:
-    """Read a network, or the members of an ensemble, or a data set: arrays (npz, npy, IDX) or a table (csv and its kin, parquet, Excel), as a network
-    takes them.
+    """Read a network, the members of an ensemble, or a data set.
+
+    A data set is arrays (npz, npy, IDX) or a table (csv and its kin, parquet, Excel), as a network takes them.
 
     path: of a file; several files of one table; or "-", standard input. choices: which columns of a table are what, and its
     target; of these, the target and the task are for arrays, too. dialect: how a text is written, where that is not found.

@@ -10,6 +10,7 @@ import copy
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from functools import partial
+from os import PathLike
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -128,6 +129,15 @@ class Members(Pooled):
         _train(courses, run)
         return [course.progress.history for course in courses]
 
+    def save(self, path: str | PathLike[str], *, training: bool = True) -> None:
+        """Write all to one safetensors file, whole or not at all; numbafc.load reads it.
+
+        training: with all that fit(resume=True) needs, if the optimizer and the schedule are numbafc's own.
+        """
+        from ..files import save  # late, as in mlp.py
+
+        save(self, path, training)
+
     def _indices(self, name: str, rows: Sequence[Any] | None, count: int) -> list[np.ndarray] | list[None]:
         """The indices of rows, for each member. Raises TypeError or ValueError."""
         if rows is None:
@@ -152,6 +162,9 @@ class Members(Pooled):
         if rows[0] is None:
             return [samples.held_out(self.nets[0], validation)] * len(self)
         return [HeldOut(everything.X[one], everything.targets[one], None) for one in rows]
+
+
+Model = MLP | Members
 
 
 class Parts(NamedTuple):

@@ -6,7 +6,6 @@ What is asked of a network may be asked of them, by the same names, and what the
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from os import PathLike
 from typing import Any
 
 import numpy as np
@@ -106,15 +105,6 @@ class Pooled:
         """Tell whether these are, all, in this order and with these weights, the samples that each was trained on."""
         X = self._encoded(X)
         return all(net.was_trained_on(X, y, sample_weight, class_weight) for net in self.nets)
-
-    def save(self, path: str | PathLike[str], *, training: bool = True) -> None:
-        """Write all to one safetensors file, whole or not at all; numbafc.load reads it.
-
-        training: with all that fit(resume=True) needs, if the optimizer and the schedule are numbafc's own.
-        """
-        from ..files import save  # late, as in mlp.py
-
-        save(self, path, training)
 
     def _encoded(self, X: Any) -> Any:
         """X as an array, if it is a frame and there is a table, which is the same for all: it is encoded once."""
