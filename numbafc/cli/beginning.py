@@ -12,8 +12,10 @@ import typer
 from ..files import datasets
 from ..files.checkpoint import load
 from ..files.invalid import InvalidFile
-from ..nn import MLP, realmlp, splits
+from ..nn import Members, realmlp, splits
 from ..nn.attributes import REAL_LOSSES
+from ..nn.members import Model
+from ..nn.pooled import networks
 from ..tables import Choices
 from . import recipes, resuming, settings
 from .outputs import check_writable
@@ -36,7 +38,8 @@ def begin(source: Source, context: typer.Context, out: Path | None) -> Run:
     )
     samples = len(_part(source, len(dataset.X), share, given["seed"]))
     given = recipes.settled(given, recipe, dataset, samples, partial(settings.is_given, context))
-    net = settings.network(dataset, given)
+    one = settings.network(dataset, given)
+    net: Model = one if given["members"] == 1 else Members.like(one, given["members"])
     require_targets(dataset, net, source.first)
     given = given | {"batch_size": min(given["batch_size"], max(len(dataset.X), 1))}  # which is one batch
     run = _run(source, net, dataset, given, {**settings.training(given), "epochs": given["epochs"]}, out)
@@ -68,7 +71,7 @@ def go_on(source: Source, context: typer.Context, resume: Path, epochs: int | No
     return run
 
 
-def _require_table(source: Source, net: MLP, given: dict[str, Any], resume: Path) -> None:
+def _require_table(source: Source, net: Model, given: dict[str, Any], resume: Path) -> None:
     """Refuse options about columns, and a recipe, other than those of the training to resume. Raises ValueError."""
     recipe = "realmlp" if net.training is not None and realmlp.is_of(net.training.recipe) else "plain"
     if given["recipe"] not in ("auto", recipe):
@@ -85,7 +88,7 @@ def _require_table(source: Source, net: MLP, given: dict[str, Any], resume: Path
 
 
 def _run(
-    source: Source, net: MLP, dataset: datasets.Dataset, given: dict[str, Any], of_fit: dict[str, Any], out: Path | None
+    source: Source, net: Model, dataset: datasets.Dataset, given: dict[str, Any], of_fit: dict[str, Any], out: Path | None
 ) -> Run:
     repeated = {name: given[name] for name, usual in settings.OF_DATA.items() if given[name] != usual}
     words = [word for name, value in repeated.items() for word in (settings.option(name), str(value))]
@@ -121,7 +124,7 @@ def _stem(name: str) -> str:
 PACKED = {".gz", ".bz2", ".xz", ".zst"}
 
 
-def _is_same(path: Path, net: MLP, training: datasets.Dataset, of_fit: dict[str, Any]) -> bool:
+def _is_same(path: Path, net: Model, training: datasets.Dataset, of_fit: dict[str, Any]) -> bool:
     """Whether a file has a network of the same training: its data, its settings, as many epochs."""
     try:
         other = load(path)
@@ -130,4 +133,8 @@ def _is_same(path: Path, net: MLP, training: datasets.Dataset, of_fit: dict[str,
             return False
     except (OSError, ValueError, TypeError, MemoryError):
         return False
-    return resuming.of_network(net) == resuming.of_network(other) and resuming.is_recipe(of_fit, net, other.training)
+    pairs = zip(networks(net), networks(other), strict=False)
+    return len(networks(net)) == len(networks(other)) and all(
+        resuming.of_network(one) == resuming.of_network(two) and resuming.is_recipe(of_fit, one, two.training)
+        for one, two in pairs
+    )

@@ -18,9 +18,10 @@ from rich.progress import BarColumn, Progress, TextColumn
 from rich.table import Column
 
 from .. import _numba
-from ..nn import MLP, EpochRecord
-from ..nn.results import DONE
+from ..nn import EpochRecord
+from ..nn.members import Model
 from . import screen
+from .ensemble import averaged, furthest, minibatches
 from .interrupts import Stop
 from .screen import decimal
 from .sources import score_name
@@ -33,24 +34,22 @@ WAITING = "numbafc compiles {} for some seconds{}"
 KEPT = "; the next run has them in its cache"
 
 
-def minibatches(net: MLP) -> int:
-    """The number of minibatches of a training that are done."""
-    training = net.training
-    return 0 if training is None else training.done * training.batches + int(training.results[DONE])
-
-
 class Display(Progress):
-    """A bar or lines that show how far a network's training is. The value is a callback for fit."""
+    """A bar or lines that show how far a network's training is. The value is a callback for fit.
+
+    Of members: how far the furthest is, and the means of their losses and scores.
+    """
 
     def __init__(
         self,
-        net: MLP,
+        net: Model,
         epochs: int,
         console: Console,
         say: Callable[[str], None] = screen.say,
         needed: Sequence[object] = (),
     ) -> None:
         self.net, self.epochs, self.score = net, epochs, score_name(net)
+        self.means = "means: " if averaged(net) else ""
         self.moves = console.is_interactive  # neither a pipe nor a terminal that cannot
         self.say, self.heard = say, True
         self.first = minibatches(net)
@@ -65,9 +64,9 @@ class Display(Progress):
         line = TextColumn("{task.description}", markup=False, table_column=Column(no_wrap=True))
         columns = done, *bar, line
         super().__init__(*columns, console=console, disable=not self.moves, refresh_per_second=A_SECOND)
-        history = [] if net.training is None else net.training.history
+        begun = furthest(net)
         self.needed = len(needed)
-        self.task = self.add_task("", total=self.needed or None, epochs=epochs, done=len(history))
+        self.task = self.add_task("", total=self.needed or None, epochs=epochs, done=0 if begun is None else begun.done)
         if self.needed and not self.moves:
             kernels = "1 kernel" if self.needed == 1 else f"{self.needed} kernels"
             say(WAITING.format(kernels, KEPT if _numba.cache_folder() is not None else ""))
@@ -79,7 +78,7 @@ class Display(Progress):
 
     def get_renderables(self) -> Iterable[RenderableType]:
         """The parts of the bar, several times a second: how far the network is now, in the middle of an epoch too."""
-        training, done, record = self.net.training, minibatches(self.net), self.record
+        training, done, record = furthest(self.net), minibatches(self.net), self.record
         if training is not None and done > self.first:
             self.update(self.task, total=self.epochs * training.batches, completed=done)
             if record is None:
@@ -87,7 +86,11 @@ class Display(Progress):
                 self.update(self.task, description=self._fitted([""], speed))
         if record is not None:
             speed = record.samples / record.seconds
-            self.update(self.task, description=self._fitted(_lines(record, self.score), speed), done=record.epoch)
+            self.update(
+                self.task,
+                description=self._fitted([f"{self.means}{line}" for line in _lines(record, self.score)], speed),
+                done=record.epoch,
+            )
         return super().get_renderables()
 
     def _fitted(self, lines: Sequence[str], speed: float) -> str:
@@ -115,7 +118,8 @@ class Display(Progress):
         known = f"train {record.score:.3f} " if np.isfinite(record.score) else ""
         validation = f"validation {decimal(record.validation_score, 3)}"
         speed = f"{record.samples / record.seconds:.0f} samples/s"
-        return f"epoch {record.epoch}/{self.epochs}: loss {decimal(record.loss)}, {self.score} {known}{validation}, {speed}"
+        losses = f"{self.means}loss {decimal(record.loss)}, {self.score} {known}{validation}"
+        return f"epoch {record.epoch}/{self.epochs}: {losses}, {speed}"
 
     def __exit__(self, *raised: Any) -> None:
         super().__exit__(*raised)

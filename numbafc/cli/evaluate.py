@@ -8,8 +8,10 @@ import typer
 
 from ..files import datasets
 from ..files.checkpoint import load
-from ..nn import LOSSES, MLP
-from . import aligned, measures, options, reports, screen
+from ..nn import LOSSES
+from ..nn.members import Model
+from ..nn.pooled import networks
+from . import aligned, ensemble, measures, options, reports, screen
 from .outputs import check_writable
 from .sources import class_names, score_name, source_for
 
@@ -52,11 +54,19 @@ def evaluate(
         reports.of_evaluation(report, net, source, (dataset, others), context)
     if as_json:
         rest = None if others is None else _measured(net, others)
-        result = {"model": str(model), "data": source.name, "score_is": score_name(net), **whole, "others": rest}
+        members = len(networks(net))
+        result = {
+            "model": str(model),
+            "members": members,
+            "data": source.name,
+            "score_is": score_name(net),
+            **whole,
+            "others": rest,
+        }
         screen.print_json({**result, **found})
         return
     lines = [
-        dataset.describe(),
+        ", ".join(filter(None, (dataset.describe(), ensemble.averaged(net)))),
         f"loss {screen.decimal(whole['loss'])}",
         f"{score_name(net)} {screen.decimal(whole['score'])}",
     ]
@@ -71,12 +81,12 @@ def evaluate(
     screen.say(*lines, *aligned.lines(found, aligned.width()))
 
 
-def _measured(net: MLP, dataset: datasets.Dataset) -> dict[str, Any]:
+def _measured(net: Model, dataset: datasets.Dataset) -> dict[str, Any]:
     loss, score = net.loss(dataset.X, dataset.y), net.score(dataset.X, dataset.y)
     return {"samples": len(dataset.X), "loss": loss, "score": score}
 
 
-def _others(net: MLP, dataset: datasets.Dataset) -> datasets.Dataset | None:
+def _others(net: Model, dataset: datasets.Dataset) -> datasets.Dataset | None:
     """The samples that were held out, if `numbafc train` trained the network on a part of this data set."""
     count = 0 if net.training is None else len(dataset.X) - net.training.samples
     if count <= 0:

@@ -12,7 +12,8 @@ from typing import Any
 
 import numpy as np
 
-from ..nn import LOSSES, MLP, calibration, metrics
+from ..nn import LOSSES, calibration, metrics
+from ..nn.members import Model
 
 PAIRS = 10  # that are confused most
 MOST_CLASSES = 1000  # of a confusion matrix that is written out
@@ -20,7 +21,7 @@ MOST_CLASSES = 1000  # of a confusion matrix that is written out
 Table = dict[str, Any]  # columns by their names
 
 
-def of(net: MLP, X: Any, y: np.ndarray, names: Sequence[str]) -> dict[str, Any]:
+def of(net: Model, X: Any, y: np.ndarray, names: Sequence[str]) -> dict[str, Any]:
     """The measures of a network on checked samples. names: of its outputs.
 
     The first entry is the table of outputs, as records, under the word for them: classes, labels or outputs.

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from ..files import save_elsewhere
-from ..nn import MLP
+from ..nn import MLP, Members
 
 
 class Place:
@@ -50,7 +50,7 @@ class Place:
             return self.path
         return next(path for path in _names(self.path) if not _is_there(path) or may_replace(path))
 
-    def save(self, net: MLP, path: Path) -> Path:
+    def save(self, net: MLP | Members, path: Path) -> Path:
         """Save the network there, and return the file."""
         others = path.exists() and path not in self._mine
         net.save(path)
@@ -88,7 +88,7 @@ def why(error: Exception) -> str:
     return f"the model: {error or 'there is no memory left'}"
 
 
-def save_for_good(place: Place, net: MLP, path: Path) -> Path:
+def save_for_good(place: Place, net: MLP | Members, path: Path) -> Path:
     """Save the network there or, where that fails, elsewhere. Raises SavedElsewhere then, or the OSError."""
     try:
         return place.save(net, path)

@@ -16,7 +16,7 @@ from ..files.invalid import InvalidFile
 from ..files.replacing import write_whole
 from ..files.tables_of_files import refused_as
 from ..nn import LOSSES
-from . import options
+from . import ensemble, options
 from .outputs import check_writable
 from .screen import encoded, print_data, say
 from .sources import Source, class_names, columns_of, is_digits, require_features, score_name, source_for
@@ -69,7 +69,8 @@ def predict(
         print_data(_csv(lines))
     else:
         write_whole(out, encoded(_csv(lines)))
-        say(f"wrote {len(X)} predictions to {out}")
+        averaged = ensemble.averaged(net)
+        say(f"wrote {len(X)} predictions{f', {averaged},' if averaged else ''} to {out}")
 
 
 def _samples(net: Any, source: Source, keep: Sequence[str]) -> tuple[Any, list[list[str]]]:

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from ..nn.pooled import networks
 from ..nn.rate_finder import OF_THE_TEST, RateCurve
 from . import curves, screen
 from .run import Run
@@ -19,7 +20,7 @@ def show(run: Run, lines: screen.Lines, plot: Path | None, as_json: bool) -> Non
     """Look for a learning rate of a training that was set up, and print what was found."""
     asked = {name: value for name, value in run.asked.items() if name not in OF_THE_TEST}
     weight = asked.pop("class_weight", None)
-    found = run.net.find_rate(run.training.X, run.training.y, class_weight=weight, **asked)
+    found = networks(run.net)[0].find_rate(run.training.X, run.training.y, class_weight=weight, **asked)
     lines.say(*chart(found), verdict(found))
     if plot is not None:
         from matplotlib.figure import Figure

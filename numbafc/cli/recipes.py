@@ -26,7 +26,7 @@ def settled(given: dict[str, Any], recipe: str, dataset: datasets.Dataset, sampl
         return given
     classifies = dataset.classes is not None
     of_network, of_fit = realmlp.network(classifies), realmlp.training(classifies, samples, given["learning_rate"])
-    values = {"hidden": ",".join(map(str, realmlp.HIDDEN)), **of_network, **of_fit}
+    values = {"hidden": ",".join(map(str, realmlp.HIDDEN)), "members": realmlp.MEMBERS, **of_network, **of_fit}
     if is_given("optimizer") or is_given("weight_decay"):
         values.pop("optimizer")  # made of the options; the rate stays
         values["learning_rate"] = of_fit["optimizer"].learning_rate

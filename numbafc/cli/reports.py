@@ -8,7 +8,7 @@ import numpy as np
 import typer
 
 from ..files import datasets
-from ..nn import MLP
+from ..nn.members import Model
 from . import report
 from .run import Run
 from .sources import Source, is_digits
@@ -49,7 +49,7 @@ def of_run(path: Path, run: Run, context: typer.Context) -> str:
 
 def of_evaluation(
     path: Path,
-    net: MLP,
+    net: Model,
     source: Source,
     read: tuple[datasets.Dataset, datasets.Dataset | None],
     context: typer.Context,

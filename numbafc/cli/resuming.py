@@ -9,13 +9,14 @@ from typing import Any, NoReturn
 import typer
 
 from ..files import datasets
-from ..nn import MLP, OPTIMIZERS, SCHEDULES, recipe
+from ..nn import MLP, OPTIMIZERS, SCHEDULES, Members, recipe
+from ..nn.pooled import networks
 from ..nn.progress import Progress
 from ..nn.recipe import OF_OPTIMIZER
 from .settings import OF_NETWORK, OF_TRAINING, hidden_sizes, is_given, option
 
 
-def of_network(net: MLP) -> dict[str, Any]:
+def of_network(net: MLP | Members) -> dict[str, Any]:
     """The settings of a network by the names of their options, and its own names."""
     return {
         "hidden": list(net.sizes[1:-1]),
@@ -35,18 +36,23 @@ def of_training(progress: Progress) -> dict[str, Any]:
     return {name: progress.recipe.setting(name) for name in OF_TRAINING}
 
 
-def is_recipe(of_fit: dict[str, Any], net: MLP, progress: Progress) -> bool:
+def is_recipe(of_fit: dict[str, Any], net: MLP, progress: Progress | None) -> bool:
     """Tell whether a training has these settings of fit, and as many epochs."""
+    if progress is None:
+        return False
     asked = {name: value for name, value in of_fit.items() if name not in ("epochs", "class_weight", "time_limit")}
     made = recipe.make(**asked, label_smoothing=net.label_smoothing, seed=net.seed)
     return (made, of_fit["epochs"]) == (progress.recipe, progress.epochs)
 
 
-def require_equal(context: typer.Context, net: MLP, path: Path) -> None:
+def require_equal(context: typer.Context, net: MLP | Members, path: Path) -> None:
     """Refuse options on the command line that are other than in the file to resume. Raises ValueError."""
     progress = net.training
     if progress is None:
         return
+    members = len(networks(net))
+    if is_given(context, "members") and context.params["members"] != members:
+        _refuse("members", context.params["members"], str(members), path)
     theirs = of_network(net) | of_training(progress)
     for name in (*OF_NETWORK, *OF_TRAINING):
         if is_given(context, name) and (name, context.params[name]) != ("loss", "auto"):
@@ -82,7 +88,7 @@ def _as_given(value: Any) -> str:
     return str(value)
 
 
-def require_auto(dataset: datasets.Dataset, net: MLP, path: Path) -> None:
+def require_auto(dataset: datasets.Dataset, net: MLP | Members, path: Path) -> None:
     """Refuse --loss auto on the command line where the file to resume has another loss. Raises ValueError."""
     loss = "mse" if dataset.classes is None else "cross_entropy"
     if loss != net.loss_name:

@@ -11,12 +11,15 @@ import numpy as np
 
 from .._startup import INTERRUPTED
 from ..files import datasets
-from ..nn import MLP, realmlp
+from ..nn import MLP
 from ..nn.course import Callback
+from ..nn.members import Model
+from ..nn.pooled import networks
 from ..nn.results import DONE, SAMPLES
 from ..nn.weights import class_weights
-from . import curves, decided, endings, screen, settings
-from .display import Display, minibatches
+from . import curves, decided, endings, ensemble, screen, settings
+from .display import Display
+from .ensemble import minibatches
 from .interrupts import one_stop
 from .outputs import Saver
 from .places import Place, SavedElsewhere, save_for_good
@@ -31,7 +34,7 @@ class Run:
     """A network, the samples to train it on and to validate it on, the settings of fit, and where the model goes."""
 
     source: Source
-    net: MLP
+    net: Model
     dataset: datasets.Dataset
     training: datasets.Dataset
     held_out: datasets.Dataset
@@ -48,14 +51,13 @@ class Run:
 
     def describe(self) -> list[str]:
         """Lines about what is read, what is trained, on how many samples, and where the model goes unless that is plain."""
-        layers = "-".join(map(str, self.net.sizes))
+        layers, count = "-".join(map(str, self.net.sizes)), networks(self.net)[0].parameters.size
+        members = "" if isinstance(self.net, MLP) else f"{ensemble.averaged(self.net)}, each of "
         lines = [
             self.dataset.describe(),
             *self.dataset.said,
             *([] if self.net.table is None or self.net.training is not None else decided.lines(self.net.table)),
-            screen.sentence(
-                f"layers {layers}, {self.net.activation}, {self.net.loss_name}, {self.net.parameters.size} parameters"
-            ),
+            screen.sentence(f"{members}layers {layers}, {self.net.activation}, {self.net.loss_name}, {count} parameters"),
             f"{len(self.training.X)} samples to train on, {len(self.held_out.X) or 'none'} for validation",
         ]
         if self.net.training is not None:
@@ -80,9 +82,8 @@ class Run:
         needed = of_training(self.net, self.asked, len(self.training.X))
         show = Display(self.net, self.asked["epochs"], lines.console(), lines.say, needed)
         with one_stop(), told(show.wait_for), show as display:
-            callbacks: list[Callback] = [display, Saver(lambda: self.place.save(self.net, self._of_a_part()), _aside)]
-            if self.patient:
-                callbacks.append(realmlp.Patience([] if self.net.training is None else self.progress.history))
+            told_of: list[Callback] = [display, Saver(lambda: self.place.save(self.net, self._of_a_part()), _aside)]
+            callbacks = ensemble.callbacks(self.net, told_of, self.patient)
             try:
                 X, y = self.training.X, self.training.y
                 self.net.fit(X, y, validation=self.validation, callbacks=callbacks, **self.asked)
@@ -171,17 +172,18 @@ class Run:
 
     def draw(self, path: Path) -> bool:
         """Draw the learning curve, and tell whether there is one."""
-        history = self.progress.history
+        history = ensemble.history(self.net)
         if history:
             curves.draw(path, history, score_name(self.net), screen.printable(self.dataset.name))
         return bool(history)
 
     def result(self) -> dict[str, Any]:
         """The outcome, for programs."""
-        net, history, samples, seconds = self.net, self.progress.history, *self._work()
+        net, history, samples, seconds = self.net, ensemble.history(self.net), *self._work()
         finished, held_out = not self.stopped, None if self.stopped else self.validation
         return {
             "model": str(self.path),
+            "members": len(networks(net)),
             "replaced": self.replaced,
             "stays": None if self.stays is None else str(self.stays),
             "trouble": None if self.trouble is None else str(self.trouble),
@@ -194,7 +196,7 @@ class Run:
             "layers": net.sizes,
             "activation": net.activation,
             "loss": net.loss_name,
-            "parameters": net.parameters.size,
+            "parameters": sum(one.parameters.size for one in networks(net)),
             "epochs": len(history),
             "interrupted": not finished,
             "seconds": seconds,
@@ -205,28 +207,31 @@ class Run:
             "ended_by": endings.ended_by(self.progress),
             "score_is": score_name(net),
             "resume": self._on(),
-        }
+        } | ({} if isinstance(net, MLP) else {"each": ensemble.each(net, held_out)})
 
     def _on(self) -> str | None:
         """The command that goes on, after the last epoch with more of them; none where that was the end."""
-        now = self.progress
-        if not now.finished:
+        each = ensemble.progress(self.net)
+        if not all(now.finished for now in each):
             return self.again
-        more = settings.more_epochs(len(now.history))
-        return None if now.stopped or not now.may_be_of(more) else f"{self.again} --epochs {more}"
+        more = settings.more_epochs(max(now.done for now in each))
+        ends = all(now.stopped for now in each) or not all(now.may_be_of(more) for now in each)
+        return None if ends else f"{self.again} --epochs {more}"
 
     @property
     def progress(self) -> Any:
-        return self.net.training
+        """How far the training is; of members that one which is furthest."""
+        return ensemble.furthest(self.net)
 
     def _work(self) -> tuple[int, float]:
         """The number of samples that were trained on, and the seconds that took."""
-        records, now = self.progress.history, self.progress
-        return sum(records.samples) + int(now.results[SAMPLES]), sum(records.seconds) + now.seconds
+        records, each = ensemble.history(self.net), ensemble.progress(self.net)
+        samples: int = sum(record.samples for record in records) + sum(int(now.results[SAMPLES]) for now in each)
+        return samples, sum(records.seconds) + max(float(now.seconds) for now in each)
 
     def verdict(self) -> list[str]:
         """Lines about which epoch was kept, and what limited the training."""
-        said = [] if self.stopped else endings.verdict(self.progress)
+        said = [] if self.stopped else ensemble.verdict(self.net)
         return said if self.poor is None else [*said, f"note: {self.poor}"]
 
 
@@ -234,9 +239,9 @@ def _aside(line: str) -> None:
     screen.say(f"numbafc: {screen.sentence(line)}", err=True)
 
 
-def _place(net: MLP) -> str:
+def _place(net: Model) -> str:
     """A phrase about how far a training is."""
-    now = net.training
+    now = ensemble.furthest(net)
     if now is None:
         return "nothing"
     batches = int(now.results[DONE])

@@ -16,8 +16,9 @@ from ..files import datasets
 from ..files.checkpoint import load
 from ..files.invalid import InvalidFile
 from ..files.opening import require_free
-from ..nn import ACTIVATIONS, LOSSES, MLP, OPTIMIZERS
+from ..nn import ACTIVATIONS, LOSSES, MLP, OPTIMIZERS, Members
 from ..nn.initializers import INITIALIZERS
+from ..nn.pooled import networks
 from ..nn.progress import Progress
 from ..nn.recipe import OF_OPTIMIZER, SETTINGS
 from ..tables.choices import TASKS
@@ -95,7 +96,7 @@ def network(dataset: datasets.Dataset, given: dict[str, Any]) -> MLP:
         loss = "mse" if dataset.classes is None else "cross_entropy"
     refuse_for_reals(given, loss)
     sizes = [dataset.X.shape[1], *hidden_sizes(given["hidden"]), outputs]
-    require_memory(sizes, np.dtype(given["dtype"]).itemsize)
+    require_memory(sizes, np.dtype(given["dtype"]).itemsize * given.get("members", 1))
     own = {name: given[name] for name in ("label_smoothing", "init", "scaling") if name in given}
     if not LOSSES[loss].classifies:
         own["label_smoothing"] = 0.0
@@ -112,8 +113,14 @@ def require_memory(sizes: list[int], itemsize: int) -> None:
     require_free(COPIES * parameters * itemsize, what, "ask for smaller layers")
 
 
-def untrained(net: MLP) -> MLP:
-    """The network as it was before its first step."""
+def untrained(net: MLP | Members) -> MLP | Members:
+    """The network, or each of the members, as it was before its first step."""
+    if isinstance(net, Members):
+        return Members([_untrained(one) for one in net])
+    return _untrained(net)
+
+
+def _untrained(net: MLP) -> MLP:
     own: dict[str, Any] = {"label_smoothing": net.label_smoothing, "init": net.init, "scaling": net.scaling}
     first = MLP(net.sizes, net.activation, net.loss_name, net.dtype, net.seed, **own)
     first.input_mean, first.input_scale = net.input_mean, net.input_scale
@@ -143,19 +150,23 @@ def is_given(context: typer.Context, name: str) -> bool:
     return source is not None and source.name != "DEFAULT"
 
 
-def resumed(path: Path, epochs: int | None) -> MLP:
-    """The network in a file, ready to go on to so many epochs in all. Raises InvalidFile or ValueError."""
-    net = load(path)
-    if net.training is None:
-        raise InvalidFile(path, "there is no training in it to resume; it was saved without")
-    done = len(net.training.history)
-    if epochs is not None:
-        if epochs < done:
-            raise ValueError(f"--epochs is the number in all, of which {path} has done {done}: ask for more, got {epochs}")
-        net.training = net.training.to(epochs)
-    if net.training.finished:
-        raise ValueError(f"nothing is left to do: {_all_done(path, net.training)}")
-    return net
+def resumed(path: Path, epochs: int | None) -> MLP | Members:
+    """The model in a file, ready to go on to so many epochs in all. Raises InvalidFile or ValueError."""
+    model = load(path)
+    for net in networks(model):
+        if net.training is None:
+            raise InvalidFile(path, "there is no training in it to resume; it was saved without")
+        done = net.training.done
+        if epochs is not None:
+            if epochs < done:
+                raise ValueError(
+                    f"--epochs is the number in all, of which {path} has done {done}: ask for more, got {epochs}"
+                )
+            net.training = net.training.to(epochs)
+    each = [net.training for net in networks(model) if net.training is not None]
+    if all(training.finished for training in each):
+        raise ValueError(f"nothing is left to do: {_all_done(path, each[0])}")
+    return model
 
 
 def _all_done(path: Path, training: Progress) -> str:

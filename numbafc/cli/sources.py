@@ -12,7 +12,8 @@ import numpy as np
 from ..files import datasets, readers, tables_of_files, tabular
 from ..files.dialect import Dialect
 from ..files.invalid import InvalidFile
-from ..nn import LOSSES, MLP
+from ..nn import LOSSES
+from ..nn.members import Model
 from ..tables import Choices
 from . import reading
 
@@ -82,7 +83,7 @@ class Source(NamedTuple):
             )
         return datasets.digits(dtype)
 
-    def read_for(self, net: MLP) -> datasets.Dataset:
+    def read_for(self, net: Model) -> datasets.Dataset:
         """The data set, with a network's features in its order, and targets as it knows them. Raises InvalidFile."""
         if net.table is not None:
             return tables_of_files.dataset(self.first, self._reading(), net.table, net.dtype)
@@ -128,7 +129,7 @@ class Source(NamedTuple):
 
 
 def source_for(
-    net: MLP, data: Sequence[Path] | None, target: str | None, dialect: Dialect, labels: Path | None = None
+    net: Model, data: Sequence[Path] | None, target: str | None, dialect: Dialect, labels: Path | None = None
 ) -> Source:
     """The files for a network: written as those it was trained on, but for what is said now."""
     known = {} if net.table is None else dict(net.table.written)
@@ -170,13 +171,13 @@ def file_word(path: Path) -> str:
     return f"./{path}" if str(path).startswith("-") else str(path)
 
 
-def require_features(X: np.ndarray, net: MLP, path: Path) -> None:
+def require_features(X: np.ndarray, net: Model, path: Path) -> None:
     """Require as many features as the network has. Raises InvalidFile."""
     if X.shape[1] != net.sizes[0]:
         raise InvalidFile(path, f"expected {net.sizes[0]} features, as the model has, got {X.shape[1]}")
 
 
-def require_targets(dataset: datasets.Dataset, net: MLP, path: Path) -> None:
+def require_targets(dataset: datasets.Dataset, net: Model, path: Path) -> None:
     """Require targets that the network's loss takes. Raises InvalidFile."""
     try:
         LOSSES[net.loss_name].targets(dataset.y, net.sizes[-1], net.dtype)
@@ -184,7 +185,7 @@ def require_targets(dataset: datasets.Dataset, net: MLP, path: Path) -> None:
         raise InvalidFile(path, f"with the loss {net.loss_name}, {error}") from None
 
 
-def _encoded(dataset: datasets.Dataset, net: MLP, path: Path) -> datasets.Dataset:
+def _encoded(dataset: datasets.Dataset, net: Model, path: Path) -> datasets.Dataset:
     """The data set with the network's indices for its classes. Raises InvalidFile for a label that it does not know."""
     if dataset.classes is None:
         return dataset
@@ -199,13 +200,13 @@ def is_digits(data: Path) -> bool:
     return data == DIGITS and not data.is_file()
 
 
-def class_names(net: MLP) -> tuple[str, ...]:
+def class_names(net: Model) -> tuple[str, ...]:
     """The names of the outputs: those of the classes, or numbers."""
     if net.table is not None and net.classes is None:
         return net.table.target_names
     return net.classes or tuple(map(str, range(net.sizes[-1])))
 
 
-def score_name(net: MLP) -> str:
+def score_name(net: Model) -> str:
     """The name of what net.score measures."""
     return "accuracy" if LOSSES[net.loss_name].classifies or net.loss_name == "binary_cross_entropy" else "R²"

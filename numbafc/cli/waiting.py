@@ -10,16 +10,19 @@ import numpy as np
 
 from .. import _numba
 from .._numba import Kernel, ahead
-from ..nn import ACTIVATIONS, LOSSES, MLP, OPTIMIZERS, realmlp
+from ..nn import ACTIVATIONS, LOSSES, MLP, OPTIMIZERS, Members, realmlp, side_by_side
 from ..nn.engine import kernels_of, parts_of
 
 USUAL_ACTIVATION = "relu"  # of the option that was not given
 
 
-def of_training(net: MLP, asked: dict[str, Any], samples: int) -> list[Kernel]:
+def of_training(net: MLP | Members, asked: dict[str, Any], samples: int) -> list[Kernel]:
     """The kernels that a training calls, and that have to be compiled first. asked: the settings of fit."""
     recipe = net.training.recipe if net.training is not None and "resume" in asked else None
     step, batch = (asked[n] if recipe is None else getattr(recipe, n) for n in ("optimizer", "batch_size"))
+    if isinstance(net, Members):
+        own = [*_kernels(net.activation, net.loss_name, step, 1), *side_by_side.kernels_of(len(net))]
+        return ahead.missing(own, net.dtype)
     parts = parts_of(net.sizes, min(batch, samples))
     return ahead.missing(_kernels(net.activation, net.loss_name, step, parts), net.dtype)
 

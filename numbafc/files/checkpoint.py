@@ -1,8 +1,8 @@
 """Networks in files: safetensors, with the names PyTorch gives (layers.0.weight), so that nn.Linear can load them.
 
-What is no tensor is a description in the metadata, in JSON (description.py). A file is written beside its place, flushed to
-the disk, and renamed: at every moment the old or the new one is there, whole. Save looks at what it is about to write as
-load will.
+What is no tensor is a description in the metadata, in JSON (description.py; of several networks ensembles.py). A file is
+written beside its place, flushed to the disk, and renamed: at every moment the old or the new one is there, whole. Save
+looks at what it is about to write as load will.
 """
 
 from __future__ import annotations
@@ -10,11 +10,13 @@ from __future__ import annotations
 import json
 from os import PathLike
 from pathlib import Path
+from typing import Any
 
-from ..nn import MLP
-from . import container
+from ..nn import MLP, Members
+from ..nn.pooled import networks
+from . import container, ensembles
 from .container import CONTRADICTIONS, ENTRY, words
-from .description import READABLE, contents, restore, standardisations
+from .description import READABLE, standardisations
 from .invalid import InvalidFile
 from .opening import enough_memory
 from .replacing import require_writable, write_whole
@@ -24,13 +26,13 @@ from .suffixes import require_suffix
 OF_THE_CONSTRUCTOR = "sizes", "activation", "loss_name", "dtype", "seed", "label_smoothing", "init", "scaling"
 
 
-def save(net: MLP, path: str | PathLike[str], training: bool = True) -> None:
-    """Write the network, whole or not at all.
+def save(net: MLP | Members, path: str | PathLike[str], training: bool = True) -> None:
+    """Write the network, or the members of an ensemble, whole or not at all.
 
     Raises OSError where the file cannot be written, ValueError for a name of another format or a network that load would
     refuse: the file that was there stays. ImportError where safetensors is missing. TypeError for what is no network.
     """
-    if not isinstance(net, MLP):
+    if not isinstance(net, MLP | Members):
         raise TypeError(f"save takes a network and a path, save(net, path), got {type(net).__name__} for the network")
     require_suffix(path)
     write_whole(path, content(net, training))
@@ -42,13 +44,15 @@ def require_savable(path: str | PathLike[str]) -> None:
     require_writable(path)
 
 
-def content(net: MLP, training: bool = True) -> bytes:
-    """The bytes of a network's file. Raises ValueError for one that load would refuse; ImportError without safetensors."""
+def content(net: MLP | Members, training: bool = True) -> bytes:
+    """The bytes of a model's file. Raises ValueError for one that load would refuse; ImportError without safetensors."""
     container.library()
     try:
-        tensors, description = contents(net, training)
+        tensors, description = ensembles.contents(net, training)
         text = json.dumps(description)
-        _require_same(restore(json.loads(text), tensors), net)
+        back = ensembles.restore(json.loads(text), tensors)
+        for one, other in zip(networks(back), networks(net), strict=True):
+            _require_same(one, other)
         return container.packed(tensors, text)
     except CONTRADICTIONS as error:
         raise ValueError(
@@ -69,9 +73,10 @@ def _require_same(back: MLP, net: MLP) -> None:
             raise ValueError(f"{name}_mean and {name}_scale go together")
 
 
-def load(path: str | PathLike[str]) -> MLP:
-    """The network in a file that save wrote. Raises InvalidFile for anything else, OSError where it cannot be read.
+def load(path: str | PathLike[str]) -> MLP | Any:
+    """The network in a file that save wrote, or the Members.
 
+    Raises InvalidFile for anything else, OSError where it cannot be read.
     The file is read, not mapped: one that another program cuts short meanwhile is refused, not a crash.
     """
     with enough_memory(path):
@@ -82,6 +87,6 @@ def load(path: str | PathLike[str]) -> MLP:
         description = json.loads(metadata[ENTRY])  # RecursionError: brackets without end
         if description["format"] not in READABLE:
             raise ValueError(f"format {description['format']!r}; this version reads {', '.join(map(str, READABLE))}")
-        return restore(description, tensors)
+        return ensembles.restore(description, tensors)
     except CONTRADICTIONS as error:
         raise InvalidFile(path, f"the model's description and its contents disagree ({words(error)})") from None

@@ -61,8 +61,11 @@ def standardisations(net: MLP) -> list[tuple[str, np.ndarray | None, np.ndarray 
     return [("input", net.input_mean, net.input_scale), ("target", net.target_mean, net.target_scale)]
 
 
-def restore(description: dict[str, Any], tensors: dict[str, np.ndarray]) -> MLP:
-    """The network of a description and its tensors. Raises one of container.CONTRADICTIONS where they disagree."""
+def restore(description: dict[str, Any], tensors: dict[str, np.ndarray], table: Table | None = None) -> MLP:
+    """The network of a description and its tensors, with a table that is known, or its own.
+
+    Raises one of container.CONTRADICTIONS where they disagree.
+    """
     net = MLP(
         [1, 1],  # the sizes come when there are parameters for them
         description["activation"],
@@ -76,8 +79,7 @@ def restore(description: dict[str, Any], tensors: dict[str, np.ndarray]) -> MLP:
     set_layers(net, *_parameters(description["sizes"], tensors, net.dtype, net.scaling))
     if "input.mean" in tensors:
         net.input_mean, net.input_scale = _standardisation(tensors, "input", net.sizes[:1], net.dtype)
-    if "table" in description:  # since format 3
-        net.table = Table.from_dict(description["table"])
+    net.table = Table.from_dict(description["table"]) if "table" in description else table  # since format 3
     if "target.mean" in tensors:
         dtype = net.dtype if net.table is None else np.dtype(np.float64)
         net.target_mean, net.target_scale = _standardisation(tensors, "target", net.sizes[-1:], dtype)

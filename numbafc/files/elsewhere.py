@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from os import PathLike
 from pathlib import Path
 
-from ..nn import MLP
+from ..nn import MLP, Members
 from .checkpoint import content
 from .replacing import write_whole
 from .suffixes import SUFFIX
@@ -16,7 +16,7 @@ from .suffixes import SUFFIX
 NAMES = 1000  # that are tried in a folder
 
 
-def save_elsewhere(net: MLP, path: str | PathLike[str], error: Exception | None = None) -> Path:
+def save_elsewhere(net: MLP | Members, path: str | PathLike[str], error: Exception | None = None) -> Path:
     """Save a network to a new file: in the current folder, else the home folder, else the one for temporary files.
 
     Its name is the path's with "-elsewhere" and, where that is taken, a number; no file is replaced. A training that cannot

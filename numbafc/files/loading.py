@@ -6,7 +6,7 @@ from os import PathLike
 from pathlib import Path
 
 from .. import checks
-from ..nn import MLP
+from ..nn import MLP, Members
 from ..tables import Choices
 from . import checkpoint, datasets, readers
 from .dialect import Dialect
@@ -26,9 +26,10 @@ def load(
     labels: str | PathLike[str] | None = None,
     dtype: checks.RealDtype = "float32",
     progress: Progress | None = None,
-) -> MLP | datasets.Dataset:
-    """Read a network, or a data set: arrays (npz, npy, IDX) or a table (csv and its kin, parquet, Excel), as a network
-    takes them.
+) -> MLP | Members | datasets.Dataset:
+    """Read a network, the members of an ensemble, or a data set.
+
+    A data set is arrays (npz, npy, IDX) or a table (csv and its kin, parquet, Excel), as a network takes them.
 
     path: of a file; several files of one table; or "-", standard input. choices: which columns of a table are what, and its
     target; of these, the target and the task are for arrays, too. dialect: how a text is written, where that is not found.

@@ -10,8 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from . import evaluation, samples
-from .network import Network
+from . import samples
 
 FLOPS = 4e9  # that all of it may take, about: a second or less
 REPEATS, ROWS, FEWEST = 5, 5000, 200  # permutations, and samples, at most, and at least
@@ -25,9 +24,7 @@ class Importance(NamedTuple):
     deviation: float
 
 
-def of(
-    net: Network, X: Any, y: Any, groups: Mapping[str, Sequence[int]], seed: int = 0
-) -> tuple[list[Importance], int, int]:
+def of(net: Any, X: Any, y: Any, groups: Mapping[str, Sequence[int]], seed: int = 0) -> tuple[list[Importance], int, int]:
     """The importance of each group of columns, the largest first; the number of samples and of permutations it is of.
 
     X, y: samples that the network was not trained on. groups: from a name to the columns that are permuted together. As
@@ -42,14 +39,14 @@ def of(
     if len(rows) > count:
         some = rng.permutation(len(rows))[:count]
         rows, targets = rows[some], targets[some]
-    before, found = evaluation.score(net, rows, targets), []
+    before, found = net.score(rows, targets), []
     orders = [rng.permutation(len(rows)) for _ in range(repeats)]
     changed = rows.copy()
     for name, group in groups.items():
         columns, falls = list(group), []
         for order in orders:
             changed[:, columns] = rows[order][:, columns]
-            falls.append(before - evaluation.score(net, changed, targets))
+            falls.append(before - net.score(changed, targets))
         changed[:, columns] = rows[:, columns]
         found.append(Importance(name, float(np.mean(falls)), float(np.std(falls))))
     return sorted(found, key=lambda one: -one.mean), len(rows), repeats

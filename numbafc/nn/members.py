@@ -7,9 +7,10 @@ one fold. What a member becomes is what a fit of its own would make of it, bit f
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import replace
 from functools import partial
+from os import PathLike
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -17,10 +18,11 @@ import numpy as np
 from .. import checks
 from .._numba import interpreted
 from ..kernels import border
-from . import evaluation, optimizers, recipe, samples
+from . import optimizers, recipe, samples
 from .course import Course, Epoch, moment_after
 from .losses import LOSSES, split_targets
 from .mlp import MLP
+from .pooled import Pooled
 from .progress import EpochRecord, History, Progress, begin, resumed
 from .recipe import SETTINGS, Usual
 from .run import Data
@@ -28,15 +30,17 @@ from .samples import HeldOut, Samples
 from .side_by_side import Group
 from .training import callback_functions, python_epochs
 
-ALIKE = "sizes", "activation", "loss_name", "dtype", "label_smoothing", "scaling"  # of all members
+OF_LAYERS = "sizes", "activation", "loss_name", "dtype", "label_smoothing", "scaling"
+ALIKE = *OF_LAYERS, "classes", "features", "table"  # of all members
 
 Callback = Callable[[int, EpochRecord], Any]  # of a member's number and its EpochRecord
 
 
-class Members:
+class Members(Pooled):
     """Networks of one shape, loss and dtype, [MLP(…, seed=0), MLP(…, seed=1), …]: trained at once, averaged in prediction.
 
-    nets: the networks, which may also be used, saved and resumed one by one. Raises TypeError or ValueError.
+    nets: the networks, which may also be used, saved and resumed one by one. All that can be asked of a network can be
+    asked of its members (pooled.py). Raises TypeError or ValueError.
     """
 
     def __init__(self, nets: Iterable[MLP]) -> None:
@@ -48,7 +52,7 @@ class Members:
         for name in ALIKE:
             one, other = (getattr(self.nets[0], name), [getattr(net, name) for net in self.nets])
             for m, value in enumerate(other):
-                if value != one:
+                if value is not one and value != one:
                     raise ValueError(f"members must be of one {name}; member 0 has {one!r:.80}, member {m} {value!r:.80}")
 
     @classmethod
@@ -60,18 +64,17 @@ class Members:
             one = MLP(net.sizes, net.activation, net.loss_name, net.dtype, net.seed + m, **own)
             for name, value in vars(net).items():  # classes, features, standardisation
                 if name not in ("_parameters", "order", "seed", "training"):
-                    vars(one)[name] = copy.copy(value)
+                    vars(one)[name] = value if name == "table" else copy.copy(value)  # a table does not change
             made.append(one)
         return cls(made)
 
-    def __len__(self) -> int:
-        return len(self.nets)
-
-    def __iter__(self) -> Iterator[MLP]:
-        return iter(self.nets)
-
-    def __getitem__(self, m: int) -> MLP:
-        return self.nets[m]
+    def standardize(self, X: Any, y: Any = None) -> None:
+        """Standardise the inputs, the targets, or both, of all members alike, as MLP.standardize does."""
+        first, *others = self.nets
+        first.standardize(X, y)
+        for net in others:
+            net.input_mean, net.input_scale = first.input_mean, first.input_scale
+            net.target_mean, net.target_scale = first.target_mean, first.target_scale
 
     def fit(
         self,
@@ -128,6 +131,15 @@ class Members:
         _train(courses, run)
         return [course.progress.history for course in courses]
 
+    def save(self, path: str | PathLike[str], *, training: bool = True) -> None:
+        """Write all to one safetensors file, whole or not at all; numbafc.load reads it.
+
+        training: with all that fit(resume=True) needs, if the optimizer and the schedule are numbafc's own.
+        """
+        from ..files import save  # late, as in mlp.py
+
+        save(self, path, training)
+
     def _indices(self, name: str, rows: Sequence[Any] | None, count: int) -> list[np.ndarray] | list[None]:
         """The indices of rows, for each member. Raises TypeError or ValueError."""
         if rows is None:
@@ -153,26 +165,8 @@ class Members:
             return [samples.held_out(self.nets[0], validation)] * len(self)
         return [HeldOut(everything.X[one], everything.targets[one], None) for one in rows]
 
-    def predict_proba(self, X: Any) -> np.ndarray:
-        """The mean of the members' probabilities. Errors as in MLP.predict_proba."""
-        return _mean(net.predict_proba(X) for net in self.nets)
 
-    def predict(self, X: Any) -> np.ndarray:
-        """The answer of all members, as MLP.predict gives one's.
-
-        The class with the largest mean probability; labels whose mean probability is above ½; else the mean prediction.
-        """
-        if LOSSES[self.nets[0].loss_name].classifies:
-            return self.predict_proba(X).argmax(axis=1)
-        if self.nets[0].loss_name != "binary_cross_entropy":
-            return _mean(net.predict(X) for net in self.nets)
-        labels = (self.predict_proba(X) > 0.5).astype(np.intp)
-        return labels[:, 0] if labels.shape[1] == 1 else labels
-
-    def score(self, X: Any, y: Any) -> float:
-        """That of the predictions, as MLP.score gives one's."""
-        predicted = self.predict(X)
-        return evaluation.score_of(self.nets[0], predicted, samples.targets(self.nets[0], y, len(predicted)))
+Model = MLP | Members
 
 
 class Parts(NamedTuple):
@@ -276,12 +270,3 @@ def _train(courses: list[Course], run: Callable[[dict[int, Epoch]], None]) -> No
             raise FloatingPointError(failures[0])
     for course in courses:
         course.bring_back()
-
-
-def _mean(predictions: Iterable[np.ndarray]) -> np.ndarray:
-    """The mean of arrays, in float64 and in their order, in their own dtype."""
-    each = list(predictions)
-    total = np.zeros(each[0].shape)
-    for one in each:
-        total += one
-    return (total / len(each)).astype(each[0].dtype)

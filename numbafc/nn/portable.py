@@ -87,6 +87,19 @@ def exp(Y: np.ndarray) -> np.ndarray:
     return flat_copy.reshape(Y.shape)
 
 
+@kernel(lambda real: (flat(real),), parallel=False)
+def _log(Y):
+    for n in range(len(Y)):
+        Y[n] = elementwise.log(Y[n])
+
+
+def log(Y: np.ndarray) -> np.ndarray:
+    """The natural logarithm of each element, ≥ 0, of a float32 or float64 array."""
+    flat_copy = Y.flatten()
+    _log(flat_copy)
+    return flat_copy.reshape(Y.shape)
+
+
 def total(values: np.ndarray) -> float:
     """Σ values, (n,) in float64, in pairs: the error grows with log n.
 

@@ -14,7 +14,7 @@ import numpy as np
 from numba import prange, types
 from numba.types import int64
 
-from .._numba import borrowed, flat_in, get_num_threads, inner, kernel, noinline
+from .._numba import Kernel, borrowed, flat_in, get_num_threads, inner, kernel, noinline
 from ..kernels.epilogue import LENGTH_OF_SETTINGS
 from ..kernels.packing import aligned, whole_lines
 from ..kernels.product import on_one_thread
@@ -114,6 +114,11 @@ def epochs(memory, data, run, scratch, order, rates, choices, seeds, optimizer, 
 _serial, _parallel = kernel(_types, parallel=False)(epochs), kernel(_types)(epochs)
 
 
+def kernels_of(k: int) -> list[Kernel]:
+    """The kernel of a training of k networks, besides those of each (engine.py)."""
+    return [_parallel if min(get_num_threads(), k) > 1 else _serial]
+
+
 class Group:
     """The arrays of several trainings of one recipe, of networks of one shape, made once.
 
@@ -154,7 +159,7 @@ class Group:
         epilogues = int(activation.forward), int(activation.backward), int(optimizer.epilogue)
         self.choices = Choices(B, 1, *epilogues, 0, *regularization.numbers)
         threads = min(get_num_threads(), k)
-        self.kernel = _parallel if threads > 1 else _serial
+        (self.kernel,) = kernels_of(k)
         self.kernel.compile(dtype)
         self.steps_a_call = max(1, int(CALL // (6 * P * B * -(-k // threads))))
 

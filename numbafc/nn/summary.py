@@ -66,6 +66,16 @@ def of(net: Network) -> Summary:
     return Summary(title, _layers(net), facts + _of_training(getattr(net, "training", None), net.loss_name))
 
 
+def of_members(nets: Sequence[Network]) -> Summary:
+    """The summary of several networks of one shape that answer together: of the first, and what the others add to it."""
+    first, k = of(nets[0]), len(nets)
+    members = "1 member" if k == 1 else f"{k} members averaged"
+    count = nets[0].parameters.size
+    facts = [("members", f"{k} times {count:,} parameters, seeds {names([str(net.seed) for net in nets])}")]
+    told = [(word if word != "training" else "training of the first", said) for word, said in first.facts]
+    return Summary(f"{members}, each {first.title}", first.layers, facts + told)
+
+
 def _layers(net: Network) -> list[tuple[str, ...]]:
     itemsize, pairs = net.dtype.itemsize, list(itertools.pairwise(net.sizes))
     rows = []

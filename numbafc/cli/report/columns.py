@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 
 from ...nn import MLP, importance, summary
+from ...nn.members import Model
 from ..sources import score_name
 from .pieces import bars, folded, paragraph, table
 from .subject import Subject
@@ -16,9 +17,9 @@ from .subject import Subject
 SHOWN = 20  # columns whose importance is shown, and features that are not folded away
 
 
-def of_network(net: MLP) -> str:
+def of_network(net: Model) -> str:
     """The layers, and what is known of inputs, outputs and training."""
-    told = summary.of(net)
+    told = summary.of(net) if isinstance(net, MLP) else summary.of_members(net.nets)
     facts = [row for row in told.facts if row[0] != "table"]
     return table(summary.HEADINGS, told.layers) + table(("", ""), facts, "words")
 
@@ -50,7 +51,7 @@ def _record(row: Any) -> dict[str, Any]:
     return {str(name): value if isinstance(value, float) else str(value) for name, value in found.items()}
 
 
-def _features(net: MLP) -> Sequence[str]:
+def _features(net: Model) -> Sequence[str]:
     return net.features or tuple(map(str, range(net.sizes[0])))
 
 

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from ...nn import LOSSES, summary
+from ...nn.pooled import networks
 from ..aligned import cell
 from .pieces import listed, paragraph, table
 from .subject import Subject
@@ -18,9 +19,10 @@ SHOWN = 10  # samples, and features
 def section(subject: Subject, found: Mapping[str, Any], names: Sequence[str]) -> str:
     """All of it."""
     lines = [*subject.unknown, *_beyond(subject), *_classes(found)]
-    lines.append(
-        "This is one network, not an ensemble: nothing tells how much its answers would differ after another training."
-    )
+    if len(networks(subject.net)) == 1:
+        lines.append(
+            "This is one network, not an ensemble: nothing tells how much its answers would differ after another training."
+        )
     return listed(lines) + _samples(subject, names)
 
 

@@ -7,9 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from ...nn import LOSSES, MLP
+from ...nn import LOSSES
 from ...nn.calibration import roc_curve
-from .. import aligned
+from ...nn.members import Model
+from .. import aligned, ensemble
 from ..sources import score_name
 from .charts import Series, chart
 from .pieces import figures, folded, matrix, paragraph, table
@@ -20,9 +21,9 @@ SQUARE = 0.0, 1.0, 0.0, 1.0
 ORANGE = "#c05621"
 
 
-def curves(net: MLP) -> list[str]:
+def curves(net: Model) -> list[str]:
     """Loss and score over the epochs."""
-    history = [] if net.training is None else net.training.history
+    history = ensemble.history(net)
     if not history:
         return []
     found = []
@@ -36,7 +37,7 @@ def curves(net: MLP) -> list[str]:
     return found
 
 
-def measured(net: MLP, subject: Subject, found: Mapping[str, Any]) -> str:
+def measured(net: Model, subject: Subject, found: Mapping[str, Any]) -> str:
     """The measures of each output, and what was taken for what or how far off."""
     said = ""
     for kind in ("classes", "labels", "outputs"):
@@ -68,7 +69,7 @@ def confusion(found: Mapping[str, Any]) -> str:
     return paragraph(f"Confusion: a row for what is so, a column for what was said{few}.") + square + pairs
 
 
-def residuals(net: MLP, subject: Subject) -> str:
+def residuals(net: Model, subject: Subject) -> str:
     """For each output a histogram of the residuals, and targets over predictions."""
     y = subject.y.reshape(len(subject.y), -1).astype(float)
     predicted = net.predict(subject.X).reshape(len(y), -1).astype(float)
