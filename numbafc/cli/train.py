@@ -23,6 +23,7 @@ numbafc train
 numbafc train houses.csv --target price --drop id
 numbafc train iris.csv --target species --recipe plain --epochs 100
 numbafc train data.npz --hidden 256,128 --early-stopping 5 --plot curves.png
+numbafc train houses.csv --target price --members 8
 numbafc train iris.csv --find-rate
 numbafc train iris.csv --report iris.html
 numbafc train --resume digits.safetensors --epochs 40

@@ -14,9 +14,10 @@ from typing import Any
 
 from ..nn import MLP, Members
 from ..nn.pooled import networks
-from . import container, ensembles
+from . import container
 from .container import CONTRADICTIONS, ENTRY, words
 from .description import READABLE, standardisations
+from .ensembles import contents, restore
 from .invalid import InvalidFile
 from .opening import enough_memory
 from .replacing import require_writable, write_whole
@@ -48,9 +49,9 @@ def content(net: MLP | Members, training: bool = True) -> bytes:
     """The bytes of a model's file. Raises ValueError for one that load would refuse; ImportError without safetensors."""
     container.library()
     try:
-        tensors, description = ensembles.contents(net, training)
+        tensors, description = contents(net, training)
         text = json.dumps(description)
-        back = ensembles.restore(json.loads(text), tensors)
+        back = restore(json.loads(text), tensors)
         for one, other in zip(networks(back), networks(net), strict=True):
             _require_same(one, other)
         return container.packed(tensors, text)
@@ -87,6 +88,6 @@ def load(path: str | PathLike[str]) -> MLP | Any:
         description = json.loads(metadata[ENTRY])  # RecursionError: brackets without end
         if description["format"] not in READABLE:
             raise ValueError(f"format {description['format']!r}; this version reads {', '.join(map(str, READABLE))}")
-        return ensembles.restore(description, tensors)
+        return restore(description, tensors)
     except CONTRADICTIONS as error:
         raise InvalidFile(path, f"the model's description and its contents disagree ({words(error)})") from None

@@ -10,7 +10,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from . import samples
+from . import evaluation, samples
+from .network import Network
+from .pooled import Pooled
 
 FLOPS = 4e9  # that all of it may take, about: a second or less
 REPEATS, ROWS, FEWEST = 5, 5000, 200  # permutations, and samples, at most, and at least
@@ -24,7 +26,9 @@ class Importance(NamedTuple):
     deviation: float
 
 
-def of(net: Any, X: Any, y: Any, groups: Mapping[str, Sequence[int]], seed: int = 0) -> tuple[list[Importance], int, int]:
+def of(
+    net: Network | Pooled, X: Any, y: Any, groups: Mapping[str, Sequence[int]], seed: int = 0
+) -> tuple[list[Importance], int, int]:
     """The importance of each group of columns, the largest first; the number of samples and of permutations it is of.
 
     X, y: samples that the network was not trained on. groups: from a name to the columns that are permuted together. As
@@ -39,14 +43,18 @@ def of(net: Any, X: Any, y: Any, groups: Mapping[str, Sequence[int]], seed: int 
     if len(rows) > count:
         some = rng.permutation(len(rows))[:count]
         rows, targets = rows[some], targets[some]
-    before, found = net.score(rows, targets), []
+    before, found = _score(net, rows, targets), []
     orders = [rng.permutation(len(rows)) for _ in range(repeats)]
     changed = rows.copy()
     for name, group in groups.items():
         columns, falls = list(group), []
         for order in orders:
             changed[:, columns] = rows[order][:, columns]
-            falls.append(before - net.score(changed, targets))
+            falls.append(before - _score(net, changed, targets))
         changed[:, columns] = rows[:, columns]
         found.append(Importance(name, float(np.mean(falls)), float(np.std(falls))))
     return sorted(found, key=lambda one: -one.mean), len(rows), repeats
+
+
+def _score(net: Network | Pooled, rows: np.ndarray, targets: np.ndarray) -> float:
+    return net.score(rows, targets) if isinstance(net, Pooled) else evaluation.score(net, rows, targets)
