@@ -257,6 +257,30 @@ def test_a_saved_training_goes_on_to_the_bits_of_one_without_a_break(tmp_path):
         assert_same_training(one, other)
 
 
+def test_a_member_that_a_callback_has_ended_stays_so_when_the_others_go_on(tmp_path):
+    y, settings = Y["cross_entropy"], {"batch_size": 6, "validation": (X[:7], Y["cross_entropy"][:7]), "best_epoch": "loss"}
+
+    def ends(m, record):
+        return m == 1 and record.epoch >= 2
+
+    def interrupts(m, record):
+        if record.epoch == 4:
+            raise KeyboardInterrupt
+
+    unbroken, members = ensemble(), ensemble()
+    unbroken.fit(X, y, epochs=6, callbacks=[ends], **settings)
+    with pytest.raises(KeyboardInterrupt):
+        members.fit(X, y, epochs=6, callbacks=[ends, interrupts], **settings)
+    members.save(tmp_path / "m")
+    back = fc.load(tmp_path / "m")
+    histories = back.fit(X, y, validation=settings["validation"], resume=True, callbacks=[ends])
+    assert [history.ended for history in histories] == ["epochs", "callback", "epochs"]
+    for one, other in zip(back, unbroken, strict=True):
+        assert_same_training(one, other)
+    back.fit(X, y, epochs=7, validation=settings["validation"], resume=True)  # of which none was interrupted
+    assert [net.training.done for net in back] == [7, 7, 7]
+
+
 # ---- files that lie -------------------------------------------------------------------------------------------------
 
 

@@ -66,7 +66,8 @@ def evaluate(
         screen.print_json({**result, **found})
         return
     lines = [
-        ", ".join(filter(None, (dataset.describe(), ensemble.averaged(net)))),
+        dataset.describe(),
+        *filter(None, [ensemble.averaged(net)]),
         f"loss {screen.decimal(whole['loss'])}",
         f"{score_name(net)} {screen.decimal(whole['score'])}",
     ]

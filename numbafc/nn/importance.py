@@ -26,9 +26,7 @@ class Importance(NamedTuple):
     deviation: float
 
 
-def of(
-    net: Network | Pooled, X: Any, y: Any, groups: Mapping[str, Sequence[int]], seed: int = 0
-) -> tuple[list[Importance], int, int]:
+def of(net: Any, X: Any, y: Any, groups: Mapping[str, Sequence[int]], seed: int = 0) -> tuple[list[Importance], int, int]:
     """The importance of each group of columns, the largest first; the number of samples and of permutations it is of.
 
     X, y: samples that the network was not trained on. groups: from a name to the columns that are permuted together. As

@@ -101,7 +101,8 @@ class Members(Pooled):
         settings            those of MLP.fit, the same for all members
 
         The result is that of net.fit(X[rows[m]], y[rows[m]], validation=…, …) for each of them, bit for bit. A member that
-        has ended early waits for the others. An optimizer of somebody's own is run in Python, one member after the other.
+        has ended early waits for the others; where resume goes on with those, one that a callback has ended stays so. An
+        optimizer of somebody's own is run in Python, one member after the other.
 
         Raises TypeError or ValueError for bad data, FloatingPointError with the number of a member whose loss stops being
         finite: its parameters are those from before that epoch; the others can be resumed by themselves.
@@ -124,6 +125,8 @@ class Members(Pooled):
             _progress(net, dict(asked), parts.of(m), held_out[m], checks.flag("resume", resume))
             for m, net in enumerate(self.nets)
         ]
+        if resume:
+            _leave_ended(self.nets, progress)
         run, courses = _runner(parts, progress), []
         for m, net in enumerate(self.nets):
             told = tuple(_of_member(function, m) for function in functions)
@@ -212,6 +215,14 @@ def _progress(net: MLP, settings: dict[str, Any], given: Samples, held_out: Held
     if resume:
         return resumed(net.training, asked, settings, wanted, given, held_out)
     return begin(net, asked, SETTINGS["epochs"].default if wanted is None else wanted, given, held_out)
+
+
+def _leave_ended(nets: list[MLP], progress: list[Progress]) -> None:
+    """Let a member that a callback has ended stay so, where others were interrupted: as in a run without a break."""
+    before = [net.training.ended for net in nets if net.training is not None]
+    if any(ended in ("", "time_limit") for ended in before):
+        for ended, now in zip(before, progress, strict=True):
+            now.ended = ended if ended == "callback" else ""
 
 
 def _runner(parts: Parts, progress: list[Progress]) -> Callable[[dict[int, Epoch]], None]:
