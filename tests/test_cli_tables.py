@@ -362,3 +362,14 @@ def test_a_job_over_a_table_is_given_again_with_resume_and_with_other_columns_it
         assert "leave" in done.stderr
     assert here("predict", "m.safetensors", "houses.csv", "--target", "lift").returncode == 2
     ok(here("predict", "m.safetensors", "houses.csv", "--target", "price"))
+
+
+def test_a_file_with_decimal_commas_is_the_same_to_a_model_of_one_with_points(here):
+    header, rows = houses()
+    (here.folder / "houses.csv").write_text(written(header, rows))
+    ok(here("train", "houses.csv", *QUICK))
+    commas = [[row[0], row[1].replace(".", ","), *row[2:]] for row in rows]
+    (here.folder / "german.csv").write_text(written(header, commas, delimiter=";"))
+    for command in ("predict", "evaluate"):
+        expected = ok(here(command, "houses.safetensors", "houses.csv")).splitlines()[1:]
+        assert ok(here(command, "houses.safetensors", "german.csv")).splitlines()[1:] == expected

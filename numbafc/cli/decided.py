@@ -11,6 +11,7 @@ from . import aligned, screen
 
 MOST = 24  # columns of a table that are shown, unless all are asked for
 IN_THE_TABLE = "missing cells in ", "left out: ", "target "  # how lines begin that say what its rows say
+VALUES, FEWEST = 2, 12  # the place of the values in a row, and the columns of a terminal that they have at least
 NARROW = 80  # columns of a terminal that has room for the values
 
 
@@ -33,13 +34,23 @@ def lines(table: Any, most: int | None = MOST) -> list[str]:
 
 
 def _in_columns(rows: Sequence[Sequence[str]], width: int) -> list[str]:
-    """The rows with each column as wide as its widest cell; a line that is too long loses its end."""
+    """The rows with each column as wide as its widest cell; where that is too wide, the values lose their ends."""
     widths = [max(map(cell_len, column)) for column in zip(*rows, strict=True)]
-    found = ["  ".join(screen.padded(cell, wide) for cell, wide in zip(row, widths, strict=True)).rstrip() for row in rows]
-    return [line if cell_len(line) <= width else _cut(line, width) for line in found]
+    over = sum(widths) + 2 * (len(widths) - 1) - width
+    if over > 0 and len(widths) > VALUES:
+        widths[VALUES] = max(widths[VALUES] - over, FEWEST)
+    return [
+        _cut(
+            "  ".join(screen.padded(_cut(cell, wide), wide) for cell, wide in zip(row, widths, strict=True)).rstrip(), width
+        )
+        for row in rows
+    ]
 
 
-def _cut(line: str, width: int) -> str:
-    while cell_len(line) >= width:
-        line = line[:-1]
-    return f"{line}…"
+def _cut(text: str, width: int) -> str:
+    """The text in at most so many columns of a terminal."""
+    if cell_len(text) <= width:
+        return text
+    while cell_len(text) >= width:
+        text = text[:-1]
+    return f"{text}…"

@@ -14,12 +14,11 @@ from ..files import datasets
 from ..files.checkpoint import load
 from ..files.invalid import InvalidFile
 from ..files.replacing import write_whole
-from ..files.tables_of_files import refused_as
 from ..nn import LOSSES
 from . import ensemble, options
 from .outputs import check_writable
 from .screen import encoded, print_data, say
-from .sources import Source, class_names, columns_of, is_digits, require_features, score_name, source_for
+from .sources import Source, class_names, is_digits, require_features, score_name, source_for
 
 EXAMPLES = """
 numbafc predict iris.safetensors flowers.csv --out species.csv
@@ -76,10 +75,7 @@ def predict(
 def _samples(net: Any, source: Source, keep: Sequence[str]) -> tuple[Any, list[list[str]]]:
     """The inputs of the network, and the cells of the columns to keep, row by row."""
     if net.table is not None:
-        frame = source.frame()
-        beside = columns_of(source.first, frame, keep) if keep else []
-        with refused_as(source.first):
-            return net.table.encode(frame, net.dtype), beside
+        return source.inputs_for(net, keep)
     if keep:
         raise InvalidFile(source.first, "--keep is for models of tables, whose columns have names; leave it out")
     if is_digits(source.first):

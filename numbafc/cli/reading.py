@@ -14,12 +14,19 @@ from ..files.dialect import Dialect
 LARGE = 1 << 25  # bytes: about half a second
 
 
-def read(paths: Sequence[Path], dialect: Dialect) -> tabular.Reading:
-    """The table in files. Raises InvalidFile, ImportError, OSError or MemoryError."""
+def read(paths: Sequence[Path], dialect: Dialect, usual_decimal: str = ".") -> tabular.Reading:
+    """The table in files. usual_decimal: the decimal mark where no number tells it.
+
+    Raises InvalidFile, ImportError, OSError or MemoryError.
+    """
     console = Console(stderr=True)
     if not console.is_interactive or sum(path.stat().st_size for path in paths if path.is_file()) < LARGE:
-        return tabular.read(paths, dialect)
+        return tabular.read(paths, dialect, usual_decimal=usual_decimal)
     columns = TextColumn("reading"), BarColumn(bar_width=20), DownloadColumn(binary_units=True), TimeRemainingColumn()
     with Progress(*columns, console=console, transient=True) as show:
         task = show.add_task("", total=None)
-        return tabular.read(paths, dialect, progress=lambda done, size: show.update(task, completed=done, total=size))
+
+        def told(done: int, size: int) -> None:
+            show.update(task, completed=done, total=size)
+
+        return tabular.read(paths, dialect, progress=told, usual_decimal=usual_decimal)

@@ -86,7 +86,8 @@ class Source(NamedTuple):
     def read_for(self, net: Model) -> datasets.Dataset:
         """The data set, with a network's features in its order, and targets as it knows them. Raises InvalidFile."""
         if net.table is not None:
-            return tables_of_files.dataset(self.first, self._reading(), net.table, net.dtype)
+            found = self._reading(net.table.decimal)
+            return tables_of_files.dataset(self.first, found, net.table, net.dtype)._replace(table=net.table)
         task = "classification" if LOSSES[net.loss_name].classifies else "regression"
         if self.is_table:  # a model of arrays, or of an older version
             dataset = datasets.load(self.first, target=self.target, task=task, dtype=net.dtype, features=net.features)
@@ -102,21 +103,24 @@ class Source(NamedTuple):
         """The files as they were given, for programs."""
         return " ".join(map(str, self.data))
 
-    def frame(self) -> Any:
-        """The columns of a table, for a network that knows which of them it needs."""
+    def inputs_for(self, net: Model, keep: Sequence[str]) -> tuple[np.ndarray, list[list[str]]]:
+        """The inputs of a network that knows its table, and the cells of columns to keep, row by row."""
         if not self.is_table:
             raise InvalidFile(self.first, "expected a table, whose columns have names, as the model was trained on one")
-        return self._reading().frame
+        found = self._reading(net.table.decimal)
+        beside = columns_of(self.first, found.frame, keep) if keep else []
+        with tables_of_files.refused_as(self.first):
+            return tables_of_files.as_written(net.table, found).encode(found.frame, net.dtype), beside
 
     @property
     def targets(self) -> tuple[str, ...] | None:
         """The names in --target."""
         return None if self.target is None else tuple(word.strip() for word in self.target.split(","))
 
-    def _reading(self) -> tabular.Reading:
+    def _reading(self, usual_decimal: str = ".") -> tabular.Reading:
         if self.labels is not None:
             raise InvalidFile(self.first, "the target of a table is one of its columns; --labels is for IDX files")
-        return reading.read(self.data, self.dialect)
+        return reading.read(self.data, self.dialect, usual_decimal)
 
     def _refuse_for_arrays(self) -> None:
         """Refuse options about tables beside arrays. Raises InvalidFile."""
@@ -168,7 +172,7 @@ def columns_of(path: Path, frame: Any, names: Sequence[str]) -> list[list[str]]:
 
 def file_word(path: Path) -> str:
     """A file's name as it is given to a command, which would take one that begins with - for an option."""
-    return f"./{path}" if str(path).startswith("-") else str(path)
+    return f"./{path}" if str(path).startswith("-") and path != STANDARD_INPUT else str(path)
 
 
 def require_features(X: np.ndarray, net: Model, path: Path) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -34,7 +35,7 @@ def load_table(
     network's, with which nothing is decided anew; the targets must be there. Raises InvalidFile, ImportError, OSError or
     MemoryError.
     """
-    reading = read(paths, dialect, progress=progress)
+    reading = read(paths, dialect, progress=progress, usual_decimal="." if table is None else table.decimal)
     path = first_of(paths)
     with refused_as(path), enough_memory(path):
         if table is None:
@@ -53,11 +54,16 @@ def fitted(
 
 def dataset(path: Path, reading: Reading, table: Table, dtype: checks.RealDtype = "float32") -> Dataset:
     """The samples and targets of what was read, as a Table encodes them. Raises InvalidFile."""
-    real, width = checks.real_dtype(dtype), len(table.features)
+    real, width, table = checks.real_dtype(dtype), len(table.features), as_written(table, reading)
     with refused_as(path):
         require_memory(path, len(reading.frame) * width * real.itemsize, f"{len(reading.frame)} rows of {width} inputs")
         X, y = table.encode(reading.frame, real), table.targets(reading.frame, "float64")  # which a network scales
     return Dataset(reading.name, X, y, table.classes, table.features, table, reading.said)
+
+
+def as_written(table: Table, reading: Reading) -> Table:
+    """The table for numbers as these files write them: others than those of the training may have decimal commas."""
+    return replace(table, decimal=reading.decimal)
 
 
 def first_of(paths: Paths) -> Path:

@@ -49,12 +49,13 @@ def read(
     dialect: Dialect | None = None,
     *,
     progress: Progress | None = None,
+    usual_decimal: str = ".",
 ) -> Reading:
     """Read a table from a file, or from several of one kind that have the same columns.
 
     paths: "-" is standard input. dialect: what is not to be found out. progress: called with the bytes of all files that
-    are read, and how many there are. Memory: about three times the size of the text, unpacked.
-    Raises InvalidFile, ImportError where the library is missing, OSError, MemoryError.
+    are read, and how many there are. usual_decimal: the decimal mark where no number tells it. Memory: about three times
+    the size of the text, unpacked. Raises InvalidFile, ImportError where the library is missing, OSError, MemoryError.
     """
     found = [Path(paths)] if isinstance(paths, str | PathLike) else [Path(path) for path in paths]
     if not found:
@@ -73,7 +74,9 @@ def read(
     said += ["decimal commas"] if decimal == "," else []
     name = "standard input" if str(found[0]) == STANDARD_INPUT else found[0].name
     name += f" and {len(found) - 1} more" if len(found) > 1 else ""
-    return Reading(name, narwhals().from_native(frame, eager_only=True), parts[0].header, decimal or ".", tuple(said))
+    return Reading(
+        name, narwhals().from_native(frame, eager_only=True), parts[0].header, decimal or usual_decimal, tuple(said)
+    )
 
 
 def _read(path: Path, dialect: Dialect, progress: Progress | None) -> _Part:
