@@ -12,7 +12,7 @@ from helpers import assert_same_bits
 from test_cli_tables import houses, written
 
 import numbafc as fc
-from numbafc.cli import ensemble, sources
+from numbafc.cli import ensemble, outputs, sources
 from numbafc.nn import EpochRecord, Members, side_by_side
 
 QUICK = "--recipe", "plain", "--hidden", "8", "--learning-rate", "0.1", "--epochs", "3"
@@ -90,7 +90,7 @@ def test_evaluate_predict_and_info_are_of_the_mean(iris):
     assert (result["members"], result["score"]) == (3, members.score(X, y))
     assert ok(iris("predict", MODEL, "iris.csv")).splitlines() == ["kind", *labels]
     told = ok(iris("predict", MODEL, "iris.csv", "--probabilities", "--keep", "width", "--out", "p.csv"))
-    assert told == "wrote 60 predictions, 3 members averaged, to p.csv\n"
+    assert told == "wrote 60 predictions to p.csv\n"
     rows = list(csv.reader(Path("p.csv").read_text().splitlines()))
     assert rows[0] == ["width", "a", "b", "c"]
     np.testing.assert_array_equal(np.array([row[1:] for row in rows[1:]], np.float32), p)
@@ -129,6 +129,20 @@ def test_ctrl_c_keeps_what_was_learnt_and_resume_goes_on(iris, monkeypatch):
     assert [net.training.done for net in fc.load("part")] == [1, 1, 1]
     assert "resumed after epoch 1 of 3" in ok(iris("train", "iris.csv", "--resume", "part"))
     assert_same_members(fc.load("part"), fc.load(MODEL))
+
+
+def test_what_is_saved_on_the_way_is_of_whole_epochs_of_all(iris, monkeypatch):
+    saved, save = [], Members.save
+
+    def spy(members, path):
+        save(members, path)
+        saved.append((str(path), [net.training.done for net in fc.load(path)]))
+
+    monkeypatch.setattr(Members, "save", spy)
+    monkeypatch.setattr(outputs, "SECONDS", 0)
+    ok(iris("train", "iris.csv", *QUICK, "--members", "3", "--seed", "4"))
+    assert saved == [*(("iris-2.safetensors", [epoch] * 3) for epoch in (1, 2, 3)), (MODEL, [3] * 3)]
+    assert [path.name for path in Path().glob("*.safetensors")] == [MODEL]
 
 
 def test_another_number_of_members_is_another_training(iris):

@@ -66,8 +66,7 @@ def evaluate(
         screen.print_json({**result, **found})
         return
     lines = [
-        dataset.describe(),
-        *filter(None, [ensemble.averaged(net)]),
+        ", ".join(filter(None, (dataset.describe(), ensemble.averaged(net)))),
         f"loss {screen.decimal(whole['loss'])}",
         f"{score_name(net)} {screen.decimal(whole['score'])}",
     ]

@@ -15,7 +15,7 @@ from ..files.checkpoint import load
 from ..files.invalid import InvalidFile
 from ..files.replacing import write_whole
 from ..nn import LOSSES
-from . import ensemble, options
+from . import options
 from .outputs import check_writable
 from .screen import encoded, print_data, say
 from .sources import Source, class_names, is_digits, require_features, score_name, source_for
@@ -68,8 +68,7 @@ def predict(
         print_data(_csv(lines))
     else:
         write_whole(out, encoded(_csv(lines)))
-        averaged = ensemble.averaged(net)
-        say(f"wrote {len(X)} predictions{f', {averaged},' if averaged else ''} to {out}")
+        say(f"wrote {len(X)} predictions to {out}")
 
 
 def _samples(net: Any, source: Source, keep: Sequence[str]) -> tuple[Any, list[list[str]]]:
