@@ -14,13 +14,18 @@ import sys
 
 import numpy as np
 import pytest
-from commands import IRIS, interrupting, numbafc, ok
+from commands import IRIS, interrupting, numbafc, ok, plainly
 from helpers import assert_same_bits, run_python
 from rich.console import Console
 
 import numbafc as fc
 from numbafc.cli import outputs
 from numbafc.cli.display import Display
+
+
+@pytest.fixture(name="here")
+def _plainly(here):
+    return plainly(here)
 
 
 @pytest.fixture(scope="module")

@@ -16,7 +16,7 @@ import sys
 import numpy as np
 import pytest
 import typer
-from commands import IRIS, interrupting, ok, run
+from commands import IRIS, interrupting, ok, plainly, run
 from helpers import assert_same_bits, run_python
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
@@ -27,6 +27,12 @@ from numbafc.cli import app, outputs, screen
 from numbafc.cli.display import Display
 from numbafc.cli.exit_codes import BAD_INPUT, DIVERGED, FAULT, INTERRUPTED, NOBODY_READS
 from numbafc.cli.settings import OF_NETWORK, OF_TRAINING
+
+
+@pytest.fixture(name="here")
+def _plainly(here):
+    return plainly(here)
+
 
 LONGEST = 460  # characters of a sentence: those about a file have 150 for its name
 TINY = "".join(f"{n},{n * n % 7},{'ab'[n % 2]}\n" for n in range(20))
@@ -139,7 +145,7 @@ def test_control_characters_in_data_reach_no_terminal_and_no_text_is_lost(here, 
     model = f"{name}.safetensors"
     with open(name, "w", newline="", encoding="utf-8") as file:  # noqa: PTH123
         file.write(table(labels, header))
-    options = ("--epochs", "1", "--hidden", "2", "--out", model)
+    options = ("--recipe", "plain", "--epochs", "1", "--hidden", "2", "--out", model)
     names = tuple(sorted(label.strip() for label in labels))
     commands = [
         ("train", name, *options),

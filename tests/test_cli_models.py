@@ -9,11 +9,17 @@ import sys
 
 import numpy as np
 import pytest
-from commands import IRIS, interrupting, ok
+from commands import IRIS, interrupting, ok, plainly
 from helpers import assert_same_bits, run_python
 
 import numbafc as fc
 from numbafc.cli import outputs, screen
+
+
+@pytest.fixture(name="here")
+def _plainly(here):
+    return plainly(here)
+
 
 MODEL = "iris.safetensors"
 OTHER = IRIS.replace("a\n", "c\n")

@@ -32,9 +32,10 @@ def of(net: Any, X: Any, y: Any, groups: Mapping[str, Sequence[int]], seed: int 
     X, y: samples that the network was not trained on. groups: from a name to the columns that are permuted together. As
     many samples and permutations are taken as there is time for. Raises TypeError or ValueError.
     """
-    rows = samples.rows(net, X)
+    one = net if isinstance(net, Network) else net.nets[0]  # they are alike in what is asked here
+    rows = samples.rows(one, X)
     samples.require("importance", rows)
-    targets, rng = samples.targets(net, y, len(rows)), np.random.default_rng([seed, 4])
+    targets, rng = samples.targets(one, y, len(rows)), np.random.default_rng([seed, 4])
     flops = 2 * sum(N * T for N, T in zip(net.sizes, net.sizes[1:], strict=False)) * max(len(groups), 1)
     count = int(np.clip(FLOPS / (flops * REPEATS), FEWEST, ROWS))
     repeats = int(np.clip(FLOPS / (flops * min(count, len(rows))), 1, REPEATS))
