@@ -18,6 +18,7 @@ from hypothesis import strategies as st
 import numbafc as fc
 from numbafc.cli import report
 from numbafc.cli.report import charts, columns, pieces
+from numbafc.tables.report import Row
 
 SECTIONS = ["The model", "Columns", "Learning curves", "How good it is", "Calibration", "What it looks at"]
 SECTIONS += ["What it does not know", "How to repeat it"]
@@ -150,7 +151,7 @@ class Table:
         self.words = words
 
     def report(self):
-        return [{"name": word, "kind": word, "values": word, "missing": 0, "becomes": word} for word in self.words]
+        return [Row(word, word, word, 0, word) for word in self.words]
 
     def describe(self):
         return self.words
@@ -163,7 +164,7 @@ def subject(words, seed=0, table=False, **replaced):
     net.features, net.classes = (words[0], words[-1]), tuple(words)
     X, y = rng.standard_normal((20, 2)).astype(np.float32), rng.integers(T, size=20)
     if table:
-        net.table = Table(words)
+        vars(net)["table"] = Table(words)
     given_ = report.Subject(net, X, y, words[0], True, np.arange(20), words[0], words[0], [Path("gone")], X[:3])
     return given_._replace(**replaced)
 

@@ -92,7 +92,7 @@ def test_a_network_that_was_not_trained_and_one_with_a_table_say_so():
         def describe(self):
             return ["age: number", "<b>", *(f"column {n}" for n in range(100))]
 
-    net.table = Table()
+    vars(net)["table"] = Table()
     lines = str(net).splitlines()
     assert lines[6].split(maxsplit=1) == ["table", "age: number"]
     assert lines[17].strip() == "… and 91 lines more"

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, is_dataclass
-from typing import Any
 
 import numpy as np
 
@@ -28,27 +26,14 @@ def of_data(subject: Subject) -> str:
     """The columns of the table that the network knows, or its features."""
     known = getattr(subject.net, "table", None)
     if known is not None:
-        told = [_record(row) for row in known.report()]
-        return table(list(told[0]), [list(row.values()) for row in told], "words") if told else ""
+        rows_ = known.report()
+        return table(rows_[0]._fields, [[*map(str, row)] for row in rows_], "words") if rows_ else ""
     net, X = subject.net, subject.X if subject.training is None else subject.training
     numbers = {"least": X.min(axis=0), "mean": X.mean(axis=0, dtype=float), "most": X.max(axis=0)}
     rows = list(zip(_features(net), *(map(float, one) for one in numbers.values()), strict=True))
     of = "the samples that it is measured on" if subject.training is None else "the samples that it was trained on"
     whole = table(("feature", *numbers), rows)
     return paragraph(f"Of {of}:") + (whole if len(rows) <= SHOWN else folded(f"{len(rows)} features", whole))
-
-
-def _record(row: Any) -> dict[str, Any]:
-    """A row of a table's report by the names of its fields, whichever kind of record it is."""
-    if isinstance(row, Mapping):
-        found = dict(row)
-    elif hasattr(row, "_asdict"):
-        found = row._asdict()
-    elif is_dataclass(row) and not isinstance(row, type):
-        found = asdict(row)
-    else:
-        found = dict(zip(("name", "kind", "values", "missing", "becomes"), row, strict=False))
-    return {str(name): value if isinstance(value, float) else str(value) for name, value in found.items()}
 
 
 def _features(net: Model) -> Sequence[str]:
