@@ -101,7 +101,9 @@ class CompiledOptimizer(abc.ABC):
         factors: np.ndarray | None,
     ) -> None:
         """One step, each span of the flat parameters with its own row of factors (rates.py). Errors as in update."""
-        step = self.compiled()
+        step, parts = self.compiled(), list(spans)
+        if factors is not None and factors.shape not in ((1, 4), (len(parts), 4)):
+            raise ValueError(f"factors must have shape ({len(parts)}, 4), a row for each span, got {factors.shape}")
         needed = [*step.states, *(["powers"] if step.powers else [])]
         if not isinstance(state, dict) or not set(needed) <= set(state):
             names = ", ".join(needed) or "nothing"
@@ -116,7 +118,7 @@ class CompiledOptimizer(abc.ABC):
         settings = updates.settings_for(step.numbers, self.learning_rate, powers, in_order[0].dtype, factors)
         none = np.empty(0, settings.dtype)
         theta, first, second = [*in_order, none, none][:3]
-        for row, part in enumerate(spans):
+        for row, part in enumerate(parts):
             own = settings[updates.place_of(settings, row) :][:LENGTH_OF_SETTINGS]
             step.update.unchecked(theta[part], g[part], first[part], second[part], own)
         for numbers, array in zip(in_order, written.values(), strict=True):
