@@ -112,6 +112,7 @@ def test_activations_at_the_ends_of_the_range():
         "softplus": [0, 0, np.log(2), 1e4, np.inf, np.nan],
         "gelu": [np.nan, 0, 0, 1e4, np.inf, np.nan],  # −∞·0, as in PyTorch
         "silu": [np.nan, 0, 0, 1e4, np.inf, np.nan],
+        "mish": [0, 0, 0, 1e4, np.inf, np.nan],
     }
     assert set(expected) == set(ACTIVATIONS)
     for name, activation in ACTIVATIONS.items():

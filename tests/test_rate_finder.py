@@ -114,7 +114,7 @@ def test_what_cannot_be_is_refused(digits):
         ({"lowest": 1.0, "highest": 0.1}, ValueError, "lowest must be below highest"),
         ({"lowest": 0}, ValueError, "lowest"),
         ({"steps": 3}, ValueError, "steps"),
-        ({"epochs": 3}, TypeError, "find_rate takes fit's settings optimizer"),
+        ({"epochs": 3}, TypeError, "settings of find_rate are fit's optimizer"),
         ({"learning_rate": 3}, TypeError, "leave it out"),
     ):
         with pytest.raises(kind, match=message):

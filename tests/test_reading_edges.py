@@ -62,7 +62,6 @@ def test_as_many_classes_as_there_may_be(tmp_path, classes):
         assert len(datasets.load(tmp_path / "x.npz").classes) == classes
     else:
         assert datasets.load(tmp_path / "x.npz").classes is None
-        assert "1001 different whole numbers: a quantity" in datasets.load(tmp_path / "x.npz").said[0]
         with pytest.raises(InvalidFile, match="at most 1000 classes, got 1001 different numbers"):
             datasets.load(tmp_path / "x.npz", task="classification")
 

@@ -235,14 +235,20 @@ def test_bad_weights_of_classes_are_refused(given, message):
 def test_initial_weights_have_the_variance_of_their_name(init):
     net = fc.MLP([300, 200, 10], "relu", init=init)
     W = net.weights[0]  # 60 000 numbers: their variance is within 3 % (5 standard deviations)
-    variance = {"he": 2 / 300, "auto": 2 / 300, "lecun": 1 / 300, "xavier": 2 / 500}[init.split("_")[0]]
+    variances = {"he": 2 / 300, "auto": 2 / 300, "lecun": 1 / 300, "xavier": 2 / 500, "ntp": 1 / 300}
+    variance = variances[init.split("_")[0]]
     assert W.var() == pytest.approx(variance, rel=0.03)
     assert abs(W.mean()) < 5 * np.sqrt(variance / W.size)
     if init.endswith("uniform"):
         assert np.abs(W).max() <= np.sqrt(3 * variance) * (1 + 1e-6)
     else:
         assert np.abs(W).max() > 3.5 * np.sqrt(variance)
-    assert not net.biases[0].any()
+    if init == "ntp":
+        assert net.biases[0].var() == pytest.approx(1, rel=0.5)  # 200 numbers: 5 standard deviations
+        assert not net.weights[1].any()
+        assert not net.biases[1].any()
+    else:
+        assert not net.biases[0].any()
 
 
 def test_standardised_targets_are_learnt_and_predicted_in_their_own_units():

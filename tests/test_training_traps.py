@@ -99,6 +99,19 @@ WRONG = [  # the loss, the method, its arguments
             ("class_weight", [HUGE, 1, 1]),
         ]
     ),
+    *(
+        ("cross_entropy", "find_rate", (X, Y), {name: value})
+        for name, value in [
+            ("lowest", 0),
+            ("highest", 1e-9),
+            ("steps", 0),
+            ("steps", HUGE),
+            ("epochs", 3),
+            ("batch_size", 0),
+            ("sample_weight", [HUGE] * 23),
+            ("class_weight", [HUGE, 1, 1]),
+        ]
+    ),
 ]
 
 

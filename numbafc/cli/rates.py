@@ -18,7 +18,7 @@ LINES, BAR = 24, 24  # of the chart, and columns of its longest bar
 
 def show(run: Run, lines: screen.Lines, plot: Path | None, as_json: bool) -> None:
     """Look for a learning rate of a training that was set up, and print what was found."""
-    asked = {name: value for name, value in run.asked.items() if name not in OF_THE_TEST}
+    asked = {name: value for name, value in run.asked.items() if name not in (*OF_THE_TEST, "time_limit")}
     weight = asked.pop("class_weight", None)
     found = networks(run.net)[0].find_rate(run.training.X, run.training.y, class_weight=weight, **asked)
     lines.say(*chart(found), verdict(found))

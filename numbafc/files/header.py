@@ -35,7 +35,7 @@ def is_header(path: Path, first: Sequence[str], rows: Sequence[Sequence[str]]) -
         return bool(words) and not numbers
     if named:
         odd = [n for n in numbers if first[n] not in (str(n), str(n - 1))]
-        if odd and not _are_years([first[n] for n in numbers]):
+        if odd and not _are_years([first[n] for n in numbers], r"\d{2,4}"):
             raise InvalidFile(path, _doubt(first, named[0], odd[0]))
         return True
     fresh = not any(first[n] in below[n] for n in words)

@@ -76,7 +76,7 @@ def _recipe(net: Network, settings: Mapping[str, Any]) -> recipe.Recipe:
     known = [name for name in recipe.SETTINGS if name not in OF_THE_TEST]
     for name in settings:
         if name not in known:
-            raise TypeError(f"find_rate takes fit's settings {', '.join(known)}, got {name!r:.80}; leave it out")
+            raise TypeError(f"settings of find_rate are fit's {', '.join(known)}, got {name!r:.80}; leave it out")
     asked = recipe.make(**settings, label_smoothing=net.label_smoothing, seed=net.seed)
     if type(asked.optimizer) not in optimizers.OURS:
         kind = type(asked.optimizer).__name__
