@@ -375,3 +375,44 @@ def test_a_file_with_decimal_commas_is_the_same_to_a_model_of_one_with_points(he
     for command in ("predict", "evaluate"):
         expected = ok(here(command, "houses.safetensors", "houses.csv")).splitlines()[1:]
         assert ok(here(command, "houses.safetensors", "german.csv")).splitlines()[1:] == expected
+
+
+def test_targets_far_from_zero_are_no_divergence_to_the_recipe(here):
+    """The last layer begins at 0, and the loss before the first step is that of targets in float64."""
+    rows = [[f"{k / 60:.4f}", f"{1.7e9 + 0.1 * k:.1f}"] for k in range(200)]
+    (here.folder / "late.csv").write_text(written(["x", "t"], rows))
+    ok(here("train", "late.csv", "--hidden", "8", "--epochs", "3"))
+    (here.folder / "two.csv").write_text("x,y\n1,0.5\n2,1.5\n")
+    ok(here("train", "two.csv", "--hidden", "8", "--epochs", "1"))
+
+
+def test_a_better_model_of_another_training_is_not_written_over_on_the_way(here, monkeypatch, flowers):
+    """--out names it: a save between epochs goes elsewhere until the training is known to be no worse than chance."""
+    from numbafc.cli import outputs
+
+    (here.folder / "f.csv").write_text(written(*flowers))
+    ok(here("train", "f.csv", *QUICK, "--out", "m.safetensors"))
+    before, seen = (here.folder / "m.safetensors").read_bytes(), []
+
+    def now(saver, record):
+        seen.append((saver.save(), (here.folder / "m.safetensors").read_bytes() == before))
+
+    monkeypatch.setattr(outputs.Saver, "__call__", now)
+    ok(here("train", "f.csv", "--recipe", "plain", "--epochs", "20", "--out", "m.safetensors"))
+    assert all(same and path.name == "m-2.safetensors" for path, same in seen), seen
+    assert (here.folder / "m.safetensors").read_bytes() != before
+    assert not (here.folder / "m-2.safetensors").exists()
+
+
+def test_a_model_of_arrays_takes_no_option_about_tables(here, flowers):
+    np.savez("a.npz", X=np.random.default_rng(0).standard_normal((40, 2)), y=np.arange(40) % 2)
+    ok(here("train", "a.npz", "--epochs", "1"))
+    (here.folder / "b.csv").write_text(written(None, [row[:2] for row in flowers[1]]))
+    for words in (("b.csv", "b.csv"), ("b.csv", "--delimiter", ","), ("a.npz", "a.npz"), ("a.npz", "--na", "x")):
+        done = here("predict", "a.safetensors", *words)
+        assert (done.returncode, done.stdout) == (2, ""), words
+    (here.folder / "f.csv").write_text(written(*flowers))
+    ok(here("train", "f.csv", *QUICK))
+    for words in (("a.npz",), ("digits",)):
+        done = here("evaluate", "f.safetensors", *words)
+        assert "expected a table" in done.stderr, words

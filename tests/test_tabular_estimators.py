@@ -267,3 +267,14 @@ def test_each_class_gives_its_share_to_validation_and_keeps_a_sample(labels, sha
     again = splits.held_out(len(classes), share, seed, classes)
     assert np.array_equal(again[0], rows)
     assert np.array_equal(again[1], held)
+
+
+def test_labels_with_blanks_around_them_stay_as_they_are():
+    """As pandas reads them from a file with a blank behind each comma."""
+    X = pd.DataFrame({"a": np.arange(60.0)})
+    y = np.array([" <=50K", " >50K"])[np.arange(60) // 30]
+    model = TabularClassifier(hidden_layer_sizes=(8,), epochs=3, members=1, random_state=0).fit(X, y)
+    assert list(model.classes_) == [" <=50K", " >50K"]
+    assert set(model.predict(X)) <= set(y)
+    with pytest.raises(ValueError, match="differ in blanks alone"):
+        TabularClassifier().fit(X, np.where(y == " >50K", "<=50K", y))

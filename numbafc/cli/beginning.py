@@ -21,7 +21,7 @@ from . import recipes, resuming, settings
 from .outputs import check_writable
 from .places import Place
 from .run import Run
-from .sources import Source, require_targets, source_for
+from .sources import STANDARD_INPUT, Source, require_targets, source_for
 
 
 def begin(source: Source, context: typer.Context, out: Path | None) -> Run:
@@ -43,7 +43,7 @@ def begin(source: Source, context: typer.Context, out: Path | None) -> Run:
     require_targets(dataset, net, source.first)
     given = given | {"batch_size": min(given["batch_size"], max(len(dataset.X), 1))}  # which is one batch
     run = _run(source, net, dataset, given, {**settings.training(given), "epochs": given["epochs"]}, out)
-    run.patient = recipe == "realmlp" and run.validation is not None and not settings.is_given(context, "early_stopping")
+    run.patient = recipe == "realmlp" and run.asked["best_epoch"] == "score" and run.asked["early_stopping"] is None
     scaled_targets = run.training.y if net.loss_name in REAL_LOSSES else None
     if dataset.table is None or scaled_targets is not None:
         run.net.standardize(run.training.X if dataset.table is None else None, scaled_targets)
@@ -54,12 +54,17 @@ def go_on(source: Source, context: typer.Context, resume: Path, epochs: int | No
     """The training in a model's file, to so many epochs in all, or to where it was to go."""
     given = context.params
     net = settings.resumed(resume, epochs)
-    _require_table(source, net, given, resume)
-    source = source_for(net, source.data, source.target, source.dialect, source.labels)
+    own = source_for(net, source.data, source.target, source.dialect, source.labels)
+    auto = settings.is_given(context, "loss") and given["loss"] == "auto"
+    if STANDARD_INPUT in source.data and (auto or source.choices != Choices() or given["task"] != "auto"):
+        raise ValueError("standard input is read once; with --resume leave out --loss auto and what is said of columns")
+    _require_table(own._replace(choices=source.choices), net, given, resume)
+    source = own
     settings.refuse_for_reals(given, net.loss_name)
     resuming.require_equal(context, net, resume)
-    if settings.is_given(context, "loss") and given["loss"] == "auto":
-        resuming.require_auto(source.read("auto", net.dtype), net, resume)
+    if auto:
+        targets = None if net.table is None else net.table.target_names
+        resuming.require_auto(source.read("auto", net.dtype, targets=targets), net, resume)
     run = _run(source, net, source.read_for(net), given, {"resume": True}, out or resume)
     if not net.was_trained_on(run.training.X, run.training.y, class_weight=given["class_weight"]):
         raise ValueError(
@@ -67,7 +72,7 @@ def go_on(source: Source, context: typer.Context, resume: Path, epochs: int | No
             f"these are others, {len(run.training.X)}; give the same data, --validation-split and --class-weight"
         )
     run.asked["epochs"] = run.progress.epochs
-    run.patient = realmlp.is_of(run.progress.recipe)
+    run.patient = realmlp.is_patient(run.progress.recipe)
     return run
 
 
@@ -79,7 +84,8 @@ def _require_table(source: Source, net: Model, given: dict[str, Any], resume: Pa
     if source.choices == Choices() and given["task"] == "auto":
         return
     share, scaling = given["validation_split"], "standard" if net.table is None else net.table.scaling
-    found = source.read(given["task"], net.dtype, scaling, lambda rows: _part(source, rows, share, net.seed))
+    targets = None if net.table is None else net.table.target_names
+    found = source.read(given["task"], net.dtype, scaling, lambda rows: _part(source, rows, share, net.seed), targets)
     if found.table != net.table or found.classes != net.classes:
         raise ValueError(
             f"--resume {resume!s:.100}: with these options its columns become others than in its training; leave out "

@@ -75,6 +75,7 @@ def _samples(net: Any, source: Source, keep: Sequence[str]) -> tuple[Any, list[l
     """The inputs of the network, and the cells of the columns to keep, row by row."""
     if net.table is not None:
         return source.inputs_for(net, keep)
+    source.refuse_beside_no_table()
     if keep:
         raise InvalidFile(source.first, "--keep is for models of tables, whose columns have names; leave it out")
     if is_digits(source.first):

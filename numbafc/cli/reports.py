@@ -8,6 +8,7 @@ import numpy as np
 import typer
 
 from ..files import datasets
+from ..nn import LOSSES
 from ..nn.members import Model
 from . import report
 from .run import Run
@@ -62,7 +63,8 @@ def of_evaluation(
     groups = report.groups(net)
     command, files, name = report.command_of(context), _files(source), whole.name
     if others is None:
-        seen = net.training is not None and net.training.samples == len(whole.X) and net.was_trained_on(whole.X, whole.y)
+        first, weights = whole.split(0, net.seed)[0], (None, "balanced") if LOSSES[net.loss_name].classifies else (None,)
+        seen = any(net.was_trained_on(first.X, first.y, class_weight=weight) for weight in weights)
         said, places = f"the {len(whole.X)} samples of {name}", np.arange(len(whole.X))
         report.write(path, report.Subject(net, whole.X, whole.y, said, seen, places, name, command, files, None, groups))
         return

@@ -11,7 +11,7 @@ import numpy as np
 
 from .._startup import INTERRUPTED
 from ..files import datasets
-from ..nn import MLP
+from ..nn import MLP, realmlp
 from ..nn.course import Callback
 from ..nn.members import Model
 from ..nn.pooled import networks
@@ -26,6 +26,7 @@ from .places import Place, SavedElsewhere, save_for_good
 from .sources import Source, file_word, score_name
 from .waiting import of_training, told
 
+LEAST = 1e-3  # by which a loss must have grown
 SOME = 10_000  # samples, drawn by the split: enough to see that a network is worse than none
 
 
@@ -82,7 +83,7 @@ class Run:
         needed = of_training(self.net, self.asked, len(self.training.X))
         show = Display(self.net, self.asked["epochs"], lines.console(), lines.say, needed)
         with one_stop(), told(show.wait_for), show as display:
-            told_of: list[Callback] = [display, Saver(lambda: self.place.save(self.net, self._of_a_part()), _aside)]
+            told_of: list[Callback] = [display, Saver(lambda: self.place.save(self.net, self._on_the_way()), _aside)]
             callbacks = ensemble.callbacks(self.net, told_of, self.patient)
             try:
                 X, y = self.training.X, self.training.y
@@ -121,7 +122,8 @@ class Run:
             return
         self.poor = bad
         if worse is None or self.force:
-            whole = self.place.whole()
+            limited = endings.ended_by(self.progress) == "time_limit"  # which is not the training of that file
+            whole = self.place.part() if limited else self.place.whole()
             self._save(whole)
             if self.path == whole:
                 self.place.clear(whole)
@@ -133,6 +135,11 @@ class Run:
             f"training diverged: the loss of what it was trained on is {after:.6g}, and was {before:.6g} before the first "
             f"step; {self.path} has that network{kept}; try a smaller learning rate"
         )
+
+    def _on_the_way(self) -> Path:
+        """Where the model goes between epochs: not over another run's, which may be the better one in the end."""
+        others = self.place.would_replace() and not self.force and "resume" not in self.asked
+        return self.place.spare() if others else self._of_a_part()
 
     def _of_a_part(self) -> Path:
         return self.place.part() if self._worse() is None else self.place.spare()
@@ -153,9 +160,8 @@ class Run:
             before, after = (net.loss(X, y, sample_weight=weight) for net in (settings.untrained(self.net), self.net))
         except MemoryError:  # for another network: nobody can tell
             return None
-        worse = (
-            not after < before + abs(before) / 2
-        )  # a training that has hardly begun, or learns nothing, is no divergence
+        # a training that has hardly begun, or learns nothing, is no divergence; a loss may be 0 before it
+        worse = not after <= before + max(abs(before) / 2, LEAST)
         return (after, before) if math.isfinite(before) and worse else None
 
     def uses(self) -> list[str]:
@@ -212,10 +218,10 @@ class Run:
     def _on(self) -> str | None:
         """The command that goes on, after the last epoch with more of them; none where that was the end."""
         each = ensemble.progress(self.net)
-        if not all(now.finished for now in each):
+        if not all(now.finished or realmlp.ended(now) for now in each):
             return self.again
         more = settings.more_epochs(max(now.done for now in each))
-        ends = all(now.stopped for now in each) or not all(now.may_be_of(more) for now in each)
+        ends = all(now.stopped or realmlp.ended(now) for now in each) or not all(now.may_be_of(more) for now in each)
         return None if ends else f"{self.again} --epochs {more}"
 
     @property

@@ -16,7 +16,7 @@ from ..files import datasets
 from ..files.checkpoint import load
 from ..files.invalid import InvalidFile
 from ..files.opening import require_free
-from ..nn import ACTIVATIONS, LOSSES, MLP, OPTIMIZERS, Members
+from ..nn import ACTIVATIONS, LOSSES, MLP, OPTIMIZERS, Members, realmlp
 from ..nn.initializers import INITIALIZERS
 from ..nn.pooled import networks
 from ..nn.progress import Progress
@@ -123,6 +123,7 @@ def untrained(net: MLP | Members) -> MLP | Members:
 def _untrained(net: MLP) -> MLP:
     own: dict[str, Any] = {"label_smoothing": net.label_smoothing, "init": net.init, "scaling": net.scaling}
     first = MLP(net.sizes, net.activation, net.loss_name, net.dtype, net.seed, **own)
+    first.table = net.table  # with which targets are float64
     first.input_mean, first.input_scale = net.input_mean, net.input_scale
     first.target_mean, first.target_scale = net.target_mean, net.target_scale
     return first
@@ -164,7 +165,7 @@ def resumed(path: Path, epochs: int | None) -> MLP | Members:
                 )
             net.training = net.training.to(epochs)
     each = [net.training for net in networks(model) if net.training is not None]
-    if all(training.finished for training in each):
+    if all(training.finished or (epochs is None and realmlp.ended(training)) for training in each):
         raise ValueError(f"nothing is left to do: {_all_done(path, each[0])}")
     return model
 
@@ -176,6 +177,9 @@ def _all_done(path: Path, training: Progress) -> str:
         return (
             f"early stopping ended {path} after {done} epochs, {waited} of them no better; train anew, with other settings"
         )
+    if realmlp.ended(training):
+        best = f"no epoch was better than number {training.best_at}"
+        return f"{path} stopped by itself after {done} epochs, for {best}; train anew, with other settings"
     if not training.may_be_of(more_epochs(done)):
         kind = type(training.recipe.schedule).__name__
         return f"{path} has done all of its {done} epochs, with which {kind} ended; train anew, for more epochs"

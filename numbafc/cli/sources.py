@@ -63,14 +63,22 @@ class Source(NamedTuple):
         labels = [] if self.labels is None else ["--labels", file_word(self.labels)]
         return [*map(file_word, self.data), *target, *labels]
 
-    def read(self, task: str, dtype: Any, scaling: str = "standard", learn: LearnFrom = all_rows) -> datasets.Dataset:
+    def read(
+        self,
+        task: str,
+        dtype: Any,
+        scaling: str = "standard",
+        learn: LearnFrom = all_rows,
+        targets: tuple[str, ...] | None = None,
+    ) -> datasets.Dataset:
         """The data set in files, or the embedded one.
 
-        scaling: of a table's columns. learn: from the number of rows, those that a table's encoders learn from.
+        scaling: of a table's columns. learn: from the number of rows, those that a table's encoders learn from. targets:
+        the columns to predict, where --target does not say it.
         """
         if self.is_table:
             found = self._reading()
-            choices = replace(self.choices, target=self.targets, task=task, scaling=scaling)
+            choices = replace(self.choices, target=self.targets or targets, task=task, scaling=scaling)
             table = tables_of_files.fitted(self.first, found, choices, self.dialect, learn(len(found.frame)))
             return tables_of_files.dataset(self.first, found, table, dtype)
         self._refuse_for_arrays()
@@ -86,9 +94,11 @@ class Source(NamedTuple):
     def read_for(self, net: Model) -> datasets.Dataset:
         """The data set, with a network's features in its order, and targets as it knows them. Raises InvalidFile."""
         if net.table is not None:
+            self._require_table()
             found = self._reading(net.table.decimal)
             return tables_of_files.dataset(self.first, found, net.table, net.dtype)._replace(table=net.table)
         task = "classification" if LOSSES[net.loss_name].classifies else "regression"
+        self.refuse_beside_no_table()
         if self.is_table:  # a model of arrays, or of an older version
             dataset = datasets.load(self.first, target=self.target, task=task, dtype=net.dtype, features=net.features)
         else:
@@ -105,8 +115,7 @@ class Source(NamedTuple):
 
     def inputs_for(self, net: Model, keep: Sequence[str]) -> tuple[np.ndarray, list[list[str]]]:
         """The inputs of a network that knows its table, and the cells of columns to keep, row by row."""
-        if not self.is_table:
-            raise InvalidFile(self.first, "expected a table, whose columns have names, as the model was trained on one")
+        self._require_table()
         found = self._reading(net.table.decimal)
         beside = columns_of(self.first, found.frame, keep) if keep else []
         with tables_of_files.refused_as(self.first):
@@ -121,6 +130,22 @@ class Source(NamedTuple):
         if self.labels is not None:
             raise InvalidFile(self.first, "the target of a table is one of its columns; --labels is for IDX files")
         return reading.read(self.data, self.dialect, usual_decimal)
+
+    def _require_table(self) -> None:
+        """Require a table, for a network that knows its columns. Raises InvalidFile."""
+        if not self.is_table:
+            raise InvalidFile(self.first, "expected a table, whose columns have names, as the model was trained on one")
+
+    def refuse_beside_no_table(self) -> None:
+        """Refuse what a network that knows no table's columns cannot use. Raises InvalidFile."""
+        if not self.is_table:
+            self._refuse_for_arrays()
+        elif len(self.data) > 1 or self.dialect.said or self.labels is not None:
+            raise InvalidFile(
+                self.first,
+                "the model was trained on arrays, or by an older version: it takes one csv of numbers, and no option of how "
+                "it is written",
+            )
 
     def _refuse_for_arrays(self) -> None:
         """Refuse options about tables beside arrays. Raises InvalidFile."""

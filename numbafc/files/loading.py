@@ -48,8 +48,19 @@ def load(
             raise InvalidFile(one or Path(path[0]), "the target of a table is one of its columns; labels is for IDX files")  # type: ignore[index]
         return load_table(path, choices, dialect, dtype=dtype, progress=progress)
     chosen = choices or Choices()
+    _refuse_for_arrays(one, chosen, dialect)
     target = chosen.target[0] if chosen.target else None
     return datasets.load(one, target=target, labels=labels, task=chosen.task, dtype=dtype)
+
+
+def _refuse_for_arrays(path: Path, choices: Choices, dialect: Dialect | None) -> None:
+    """Refuse what only a table can use. Raises InvalidFile."""
+    if len(choices.target or ()) > 1:
+        raise InvalidFile(path, "expected one target of an array of numbers, got several; put them into y of an npz file")
+    said = [name for name in ("categorical", "numeric", "dates", "drop", "keep") if getattr(choices, name)]
+    said += [] if dialect is None else list(dialect.said)
+    if said:
+        raise InvalidFile(path, f"{said[0]} is for tables, and these are arrays; leave it out")
 
 
 def _is_network(path: Path) -> bool:

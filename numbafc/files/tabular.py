@@ -75,7 +75,11 @@ def read(
     name = "standard input" if str(found[0]) == STANDARD_INPUT else found[0].name
     name += f" and {len(found) - 1} more" if len(found) > 1 else ""
     return Reading(
-        name, narwhals().from_native(frame, eager_only=True), parts[0].header, decimal or usual_decimal, tuple(said)
+        name,
+        narwhals().from_native(frame, eager_only=True),
+        parts[0].header,
+        decimal or dialect.decimal or usual_decimal,
+        tuple(said),
     )
 
 

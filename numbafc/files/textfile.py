@@ -114,6 +114,8 @@ class _Text:
             while len(self.held) < CHUNK and self.more():
                 pass
             end = len(self.held) if self.over else _end_of_rows(self.held)
+            if not end and len(self.held) > LONGEST_LINE:  # a quote is open: the csv module goes on from here
+                end = self.held.rfind(b"\n") + 1
             if not end and not self.over:
                 self._require_lines()
                 self.more()

@@ -24,9 +24,8 @@ from collections.abc import Iterable
 from typing import Any
 
 from .optimizers import Adam
-from .progress import EpochRecord
+from .progress import EpochRecord, Progress
 from .recipe import Recipe
-from .schedules import CosLog4
 
 HIDDEN = 256, 256, 256
 EPOCHS = 64
@@ -69,9 +68,18 @@ def training(classifies: bool, samples: int, rate: float | None = None) -> dict[
 
 
 def is_of(recipe: Recipe) -> bool:
-    """Tell whether a training is by these settings, in which Patience may end it."""
-    kept = recipe.best_epoch == "score" and recipe.early_stopping is None
-    return kept and recipe.ntp and recipe.drop_last and isinstance(recipe.schedule, CosLog4)
+    """Tell whether a training is by these settings, whichever of them were said otherwise: none but they train so."""
+    return recipe.ntp and recipe.drop_last
+
+
+def is_patient(recipe: Recipe) -> bool:
+    """Tell whether Patience may end a training."""
+    return is_of(recipe) and recipe.best_epoch == "score" and recipe.early_stopping is None
+
+
+def ended(progress: Progress) -> bool:
+    """Tell whether Patience has ended a training."""
+    return progress.ended == "callback" and is_patient(progress.recipe)
 
 
 def epochs(samples: int, batch: int) -> int:

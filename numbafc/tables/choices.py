@@ -69,6 +69,9 @@ class Choices:
         if len(tasks) > 1:
             raise ValueError(f"the targets {short(told)} are both categorical and numeric; train a network for each kind")
         kept = {_position(name, names, places, "keep") for name in self.keep}
+        for position in kept:
+            if kinds.get(position) in ("drop", "target"):
+                raise ValueError(f"column {names[position]!r:.40} is in both keep and {kinds[position]}; leave one out")
         return Found(tuple(targets), kinds, kept, *(tasks or {self.task}))
 
 

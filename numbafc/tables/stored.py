@@ -81,23 +81,25 @@ def real(value: Any, name: str) -> float:
     return number
 
 
+WRITTEN = {"delimiter": "text", "decimal": "text", "encoding": "text", "header": "flag", "na": "texts"}
+
+
 def said(value: Any) -> dict[str, Any]:
-    """What was said of how files are written: words, flags and lists of words by names."""
+    """What was said of how files are written: words, a flag and a list of words by their names."""
     if not isinstance(value, dict):
         raise ValueError(f"written must be an object, got {value!r:.60}")
-    kinds: dict[type, Callable[[Any, str], Any]] = {str: text, bool: flag, list: texts, tuple: _texts}
+    found: dict[str, Any] = {}
     for name, one in value.items():
-        if type(one) not in kinds:
-            raise ValueError(f"written must hold words, flags and lists of words, got {one!r:.60} for {name!r:.40}")
-    return {text(name, "written"): _json(kinds[type(one)](one, name)) for name, one in value.items()}
-
-
-def _texts(value: tuple[Any, ...], name: str) -> tuple[str, ...]:
-    return texts(list(value), name)
-
-
-def _json(value: Any) -> Any:
-    return list(value) if isinstance(value, tuple) else value
+        kind = WRITTEN.get(name)
+        if kind == "text":
+            found[name] = text(one, name)
+        elif kind == "flag":
+            found[name] = flag(one, name)
+        elif kind == "texts":
+            found[name] = list(texts(list(one) if isinstance(one, tuple) else one, name))
+        else:
+            raise ValueError(f"written must have {', '.join(WRITTEN)}, got {name!r:.40}")
+    return found
 
 
 def scale(value: Any, name: str) -> Scale:

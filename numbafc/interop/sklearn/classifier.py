@@ -85,6 +85,9 @@ class TabularClassifier(ClassifierMixin, Tabular):
         self.classes_ = np.unique(labels)
         if len(self.classes_) < 2:
             raise ValueError(f"y must have at least two classes, got one class, {self.classes_[0]!r:.60}")
+        spelt = _words(self.classes_)
+        if len(set(spelt)) < len(spelt) or "" in spelt:
+            raise ValueError("y has labels that differ in blanks alone, or are blank; give each class a label of its own")
         name = getattr(y, "name", None)
         name = name if isinstance(name, str) and name else TARGET
         taken = set(getattr(self, "feature_names_in_", ()))
@@ -139,5 +142,5 @@ def _labels(y: Any, samples: int) -> np.ndarray:
 
 
 def _words(labels: np.ndarray) -> np.ndarray:
-    """Labels as they are spelt, for a table."""
-    return np.array([str(label) for label in labels.tolist()], dtype=object)
+    """Labels as a table spells them, which has no blanks around a cell."""
+    return np.array([str(label).strip() for label in labels.tolist()], dtype=object)
