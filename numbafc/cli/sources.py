@@ -143,8 +143,8 @@ class Source(NamedTuple):
         elif len(self.data) > 1 or self.dialect.said or self.labels is not None:
             raise InvalidFile(
                 self.first,
-                "the model was trained on arrays, or by an older version: it takes one csv of numbers, and no option of how "
-                "it is written",
+                "the model was trained on arrays, or by an older version: it takes one csv of numbers, and no option of "
+                "how it is written",
             )
 
     def _refuse_for_arrays(self) -> None:
