@@ -17,7 +17,9 @@ def named(recipe: str, table: bool) -> str:
     return ("realmlp" if table else "plain") if recipe == "auto" else recipe
 
 
-def settled(given: dict[str, Any], recipe: str, dataset: datasets.Dataset, samples: int, is_given: Callable[[str], bool]):
+def settled(
+    given: dict[str, Any], recipe: str, dataset: datasets.Dataset, samples: int, is_given: Callable[[str], bool]
+) -> dict[str, Any]:
     """The options with the recipe's values for those that were not given.
 
     samples: to train on. is_given: tells whether an option was. What has no option of its own is there, too.

@@ -12,7 +12,7 @@ import numpy as np
 from numba import types
 from numba.types import intp
 
-from .._numba import array_in, flat, kernel
+from .._numba import Kernel, array_in, flat, kernel
 from ..kernels import elementwise
 
 BITS = 192  # of the integers that powers are made of
@@ -82,9 +82,7 @@ def _exp(Y):
 
 def exp(Y: np.ndarray) -> np.ndarray:
     """The exponential e^Y of each element of a float32 or float64 array."""
-    flat_copy = Y.flatten()
-    _exp(flat_copy)
-    return flat_copy.reshape(Y.shape)
+    return _of_each(_exp, Y)
 
 
 @kernel(lambda real: (flat(real),), parallel=False)
@@ -95,8 +93,13 @@ def _log(Y):
 
 def log(Y: np.ndarray) -> np.ndarray:
     """The natural logarithm of each element, ≥ 0, of a float32 or float64 array."""
+    return _of_each(_log, Y)
+
+
+def _of_each(function: Kernel, Y: np.ndarray) -> np.ndarray:
+    """A copy of Y, in which a kernel has put its value in the place of each element."""
     flat_copy = Y.flatten()
-    _log(flat_copy)
+    function(flat_copy)
     return flat_copy.reshape(Y.shape)
 
 

@@ -33,8 +33,8 @@ from .run import Choices, Data, Run, Scratch, minibatch_types
 from .training import rate_factors
 
 MINIBATCHES = 4  # in the order of Run.pointers, behind those of layer_steps.py
-FIRST, LAST, SAMPLES, STEPS = range(4)  # of a row of `todo`: minibatches of the epoch, its samples, and those before it
-TODO = 4
+FIRST, LAST, SAMPLES, STEPS = range(4)  # of a row of `plan`: minibatches of the epoch, its samples, and those before it
+PLAN = 4
 
 
 def _shared(kind: Any, *names: str) -> Any:
@@ -54,7 +54,7 @@ _minibatches = call_pointer(_called_types)
 
 
 @inner
-def _one(m, k, data, run, scratch, order, rates, choices, seeds, optimizer, powers, todo, results):
+def _one(m, k, data, run, scratch, order, rates, choices, seeds, optimizer, powers, plan, results):
     """The minibatches of network m of k that are to be done."""
     noinline()
     n = len(data.targets) // k
@@ -81,7 +81,7 @@ def _one(m, k, data, run, scratch, order, rates, choices, seeds, optimizer, powe
     n = len(scratch.sums) // k
     sums, answers = span(scratch.sums, m * n, (m + 1) * n), span(scratch.answers, m, m + 1)
     B, n, r = choices.batch_size, m * (len(order) // k), m * (len(rates) // k)
-    begin, end, samples = todo[m * TODO + FIRST], todo[m * TODO + LAST], todo[m * TODO + SAMPLES]
+    begin, end, samples = plan[m * PLAN + FIRST], plan[m * PLAN + LAST], plan[m * PLAN + SAMPLES]
     own_data = Data(data.rows, data.classes, targets, weight, mean, scale)
     own_run = Run(run.pointers, run.layers, parameters, first, second, memory, workspace)
     own_scratch = Scratch(settings, scratch.rates, factors, losses, of_loss, sums, answers)
@@ -91,7 +91,7 @@ def _one(m, k, data, run, scratch, order, rates, choices, seeds, optimizer, powe
     )  # fmt: skip
     chosen, own_rates = span(order, n + begin * B, n + min(end * B, samples)), span(rates, r + begin, r + end)
     own_powers, own_results = span(powers, 2 * m, 2 * m + 2), span(results, m * COUNT, (m + 1) * COUNT)
-    told = own_choices, optimizer, own_powers, todo[m * TODO + STEPS] + begin, own_results
+    told = own_choices, optimizer, own_powers, plan[m * PLAN + STEPS] + begin, own_results
     _minibatches(run.pointers, MINIBATCHES, (memory, own_data, own_run, own_scratch, chosen, own_rates, *told))
 
 
@@ -100,15 +100,15 @@ def _types(real: Any) -> tuple[Any, ...]:
     return memory, data, run, scratch, order, rates, choices, flat_in(int64), optimizer, powers, flat_in(int64), results
 
 
-def epochs(memory, data, run, scratch, order, rates, choices, seeds, optimizer, powers, todo, results):
+def epochs(memory, data, run, scratch, order, rates, choices, seeds, optimizer, powers, plan, results):
     """As minibatches(), for each of several networks. Every array but the samples and the classes is of k equal parts.
 
-    memory: run.memory again. seeds: of dropout. todo: (k·4,), what there is to do.
+    memory: run.memory again. seeds: of dropout. plan: (k·4,), what each network has to do.
     """
     k = len(seeds)
     for m in prange(k):
-        if todo[m * TODO + LAST] > todo[m * TODO + FIRST]:
-            _one(m, k, data, run, scratch, order, rates, choices, seeds, optimizer, powers, todo, results)
+        if plan[m * PLAN + LAST] > plan[m * PLAN + FIRST]:
+            _one(m, k, data, run, scratch, order, rates, choices, seeds, optimizer, powers, plan, results)
 
 
 _serial, _parallel = kernel(_types, parallel=False)(epochs), kernel(_types)(epochs)
@@ -175,17 +175,17 @@ class Group:
             order[m, : len(epoch.samples)], rates[m, : len(epoch.rates)] = epoch.samples, epoch.rates
         told = self.choices, np.array(seeds, np.int64), self.numbers, self.powers.reshape(-1)
         while left:
-            todo, results = np.zeros((k, TODO), np.int64), np.zeros((k, COUNT))
+            plan, results = np.zeros((k, PLAN), np.int64), np.zeros((k, COUNT))
             for m, epoch in left.items():
                 first = int(epoch.results[DONE])
-                todo[m] = first, min(first + self.steps_a_call, len(epoch.rates)), len(epoch.samples), epoch.steps
+                plan[m] = first, min(first + self.steps_a_call, len(epoch.rates)), len(epoch.samples), epoch.steps
                 results[m], self.parameters[m] = epoch.results, self.nets[m].parameters
             with interrupts.deferred():
                 arrays = self.run.memory, self.data, self.run, self.scratch, order.reshape(-1), rates.reshape(-1)
-                self.kernel.unchecked(*arrays, *told, todo.reshape(-1), results.reshape(-1))
+                self.kernel.unchecked(*arrays, *told, plan.reshape(-1), results.reshape(-1))
                 for m, epoch in left.items():
                     epoch.results[:], self.nets[m].parameters[:] = results[m], self.parameters[m]
             bring_tiles(self.run.memory.dtype)
             if results[:, REFUSED].any():
                 raise RuntimeError("a product refused arrays of the engine: a defect of numbafc")
-            left = {m: e for m, e in left.items() if todo[m, LAST] == results[m, DONE] < len(e.rates)}
+            left = {m: e for m, e in left.items() if plan[m, LAST] == results[m, DONE] < len(e.rates)}

@@ -141,11 +141,6 @@ class Table:
             return y
         return self.target.indices_of(array) if array.ndim == 1 and array.dtype.kind in "OUT" else y
 
-    def has_targets(self, frame: Any) -> bool:
-        """Tell whether a frame has the target's columns, too."""
-        given = Frame(frame, self.decimal)
-        return len(given.names) == len(self.columns) if not self.header else set(self.target_names) <= set(given.names)
-
     def _positions(self, given: Frame, wanted: Sequence[str], what: str) -> list[int]:
         """The positions in a frame of the columns of these names."""
         if self.header:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import abc
 from collections.abc import Sequence
 from typing import Any
 
@@ -15,7 +16,7 @@ from ...tables import Choices, Table
 from . import base, inputs, training
 
 
-class Tabular(BaseEstimator):
+class Tabular(BaseEstimator, abc.ABC):
     """An estimator of tables. The classes made of it say what targets are, and what a network's outputs mean."""
 
     _task: str
@@ -91,17 +92,17 @@ class Tabular(BaseEstimator):
         self.nets_, self.histories_, self.best_epochs_ = map(list, zip(*trained, strict=True))
         return self
 
+    @abc.abstractmethod
     def _begin(self, y: Any, samples: int) -> dict[str, np.ndarray]:
         """The targets' columns, checked, by their names. Sets what fit learns of them."""
-        raise NotImplementedError
 
     def _strata(self, columns: dict[str, np.ndarray]) -> np.ndarray | None:
         """What each sample is drawn by into the validation part, classes from 0, or None."""
         return None
 
+    @abc.abstractmethod
     def _numbers(self, columns: dict[str, np.ndarray]) -> np.ndarray:
         """The targets as a network takes them."""
-        raise NotImplementedError
 
     def _weights(self, sample_weight: Any, y: Any, samples: int) -> np.ndarray | None:
         """The samples' weights, (samples,), or None."""
@@ -136,9 +137,9 @@ class Tabular(BaseEstimator):
         weight = Tabular._weights(self, sample_weight, y, len(frame))
         return training.Part(self.table_.encode(frame, np.float32), targets, weight)
 
+    @abc.abstractmethod
     def _columns(self, y: Any, samples: int) -> dict[str, np.ndarray]:
         """Other targets of the same kind as fit's, by their names."""
-        raise NotImplementedError
 
     def encoded(self, X: Any) -> np.ndarray:
         """X as the networks take it."""
