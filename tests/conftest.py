@@ -15,11 +15,6 @@ settings.register_profile("deep", max_examples=5000, **_COMMON)
 settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "ci" if os.environ.get("CI") else "dev"))
 
 
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """The count of compiled signatures comes last: it is about the whole suite."""
-    items.sort(key=lambda item: "test_signatures" in item.nodeid)
-
-
 @pytest.fixture(scope="session", autouse=True)
 def _all_tiles() -> None:
     """Every tile is there from the start: else first calls are computed by tiles of one row, as dispatch.py has it."""
@@ -28,6 +23,15 @@ def _all_tiles() -> None:
 
     for dtype in () if interpreted() else DTYPES:
         all_tiles(dtype)
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _one_signature_per_dtype(_all_tiles) -> Iterator[None]:
+    """Whatever the tests of this process called, no kernel was compiled for more than its dtypes."""
+    yield
+    from signatures import assert_one_signature_per_dtype
+
+    assert_one_signature_per_dtype()
 
 
 @pytest.fixture(autouse=True)

@@ -96,7 +96,9 @@ class Kind:
     itemsize, dtype, ndim, shape = 8, np.dtype(np.float64), 1, (4,)
 
 
-@pytest.mark.parametrize("value", [None, 5, "wild", [1.0], memoryview(np.ones(4)), Kind(), np.float64(1)], ids=repr)
+@pytest.mark.parametrize(
+    "value", [None, 5, "wild", [1.0], memoryview(np.ones(4)), Kind(), np.float64(1)], ids=lambda value: type(value).__name__
+)
 def test_the_compiled_function_itself_asks_what_it_is_given(value):
     """The layer calls it without a detour, so it must not read what is no array."""
 

@@ -38,10 +38,14 @@ def network(loss="mse", dtype="float64", sizes=(5, 9, 7, 3), standardised=False,
     return net
 
 
-def fitted(run, net, y, **options):
+def outcome(run, net, y, **options):
+    """The losses of a training; of one that diverges, as a drawn one may, where it did."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(training, "compiled_epochs", run)
-        return net.fit(X, y, **options)
+        try:
+            return net.fit(X, y, **options).loss
+        except FloatingPointError as error:
+            return str(error)
 
 
 # ---- compiled code and its definition -------------------------------------------------------------------------------
@@ -63,15 +67,15 @@ def fitted(run, net, y, **options):
 def test_the_compiled_step_has_the_bits_of_its_definition(
     hidden, activation, loss, optimizer, dtype, batch, scaling, standardised, factors, clipping, other
 ):
-    nets, histories = [], []
+    nets, outcomes = [], []
     for run in (training.compiled_epochs, training.python_epochs):
         net = network(loss, dtype, (5, *hidden, 3), standardised, activation=activation, scaling=scaling)
         options = {"optimizer": optimizer, "batch_size": batch, "epochs": 2, **factors, **clipping, **other}
-        histories.append(fitted(run, net, Y if loss == "cross_entropy" else REALS, **options))
+        outcomes.append(outcome(run, net, Y if loss == "cross_entropy" else REALS, **options))
         nets.append(net)
     assert_same_bits(nets[0].parameters, nets[1].parameters, "parameters")
-    assert histories[0].loss == histories[1].loss
-    for name, state in nets[1].training.state.items():
+    assert outcomes[0] == outcomes[1]
+    for name, state in nets[1].training.state.items() if nets[1].training else ():
         assert_same_bits(nets[0].training.state[name], state, name)
 
 

@@ -63,7 +63,7 @@ class Tree:
             "NUMBA_CACHE_DIR": str(self.folder / "cache"),
         }
         begun = time.perf_counter()
-        arguments = [sys.executable, "-m", "pytest", "-q", "-x", "--no-header", "--tb=no", "-p", "no:cacheprovider"]
+        arguments = [sys.executable, "-m", "pytest", "-n0", "-q", "-x", "--no-header", "--tb=no", "-p", "no:cacheprovider"]
         arguments += ["--hypothesis-seed=0"]  # the same examples for each change
         arguments += [f"--basetemp={own / 'pytest'}", "-W", "ignore::pytest.PytestUnraisableExceptionWarning"]
         log = own / "log"
