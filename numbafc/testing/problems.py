@@ -22,10 +22,14 @@ LONG = tuple(sorted({edge + d for edge in (STRIP, SUM_BLOCK, 2 * SUM_BLOCK) for 
 FINITE = ("integers", "normal", "wide", "subnormal")
 VALUES = (*FINITE, "special")
 DTYPES = ("float32", "float64")
+SAMPLES = ("columns", "rows")
 
 
 class LayerProblem(NamedTuple):
-    """Arguments for one forward and backward pass. W: (T, N), X: (N, B), b: (T,), dY: (T, B), one dtype."""
+    """Arguments for one forward and backward pass. W: (T, N), X: (N, B), b: (T,), dY: (T, B), one dtype.
+
+    samples: how the layer takes them, in "columns", as here, or in "rows", X: (B, N) and dY: (B, T). Layouts are of that.
+    """
 
     W: np.ndarray
     X: np.ndarray
@@ -33,11 +37,20 @@ class LayerProblem(NamedTuple):
     dY: np.ndarray
     values: str
     layouts: tuple[str, str, str, str]
+    samples: str = "columns"
 
     def native(self) -> tuple[np.ndarray, np.ndarray, np.ndarray, np.ndarray]:
         """W, X, b, dY in the processor's byte order, for references that compute with them."""
         W, X, b, dY = (A.astype(A.dtype.newbyteorder("="), copy=False) for A in (self.W, self.X, self.b, self.dY))
         return W, X, b, dY
+
+    def turned(self, A: np.ndarray) -> np.ndarray:
+        """An array of samples from the layer's convention into this one's columns, or back."""
+        return A.T if self.samples == "rows" else A
+
+    def arguments(self) -> dict[str, np.ndarray]:
+        """W, X, b, dY as the layer takes them."""
+        return {"W": self.W, "X": self.turned(self.X), "b": self.b, "dY": self.turned(self.dY)}
 
     def __repr__(self) -> str:
         (T, N), B = self.W.shape, self.X.shape[1]
@@ -77,6 +90,10 @@ def _values(rng: np.random.Generator, kind: str, shape: tuple[int, ...], dtype: 
     return normal
 
 
+def _as_it_is(A: np.ndarray) -> np.ndarray:
+    return A
+
+
 @st.composite
 def layer_problems(
     draw: st.DrawFn,
@@ -86,13 +103,17 @@ def layer_problems(
     layouts: Sequence[str] = ("C",),
     min_size: int = 0,
     max_volume: int = 20_000,
+    samples: str = "columns",
 ) -> LayerProblem:
     """Problems for a fully-connected layer.
 
     dtypes: of "float32", "float64". values: of "integers" (every sum is exact), "normal", "wide" (exponents over half of
     the range), "subnormal", "special" (NaN, infinities and zeros among normal data). layouts: names in
-    testing.LAYOUTS, drawn for each array. min_size: of T, N and B. max_volume: of T·N·B.
+    testing.LAYOUTS, drawn for each array. min_size: of T, N and B. max_volume: of T·N·B. samples: "columns" or "rows",
+    as the layer takes them.
     """
+    if samples not in SAMPLES:
+        raise ValueError(f"samples must be 'columns' or 'rows', got {samples!r:.40}")
     for name, got, known in (("values", values, VALUES), ("layouts", layouts, LAYOUTS), ("dtypes", dtypes, DTYPES)):
         if not got or not set(got) <= set(known):
             raise ValueError(f"{name} must be some of {', '.join(known)}, got {', '.join(map(str, got)) or 'none'}")
@@ -101,11 +122,12 @@ def layer_problems(
     layout = st.sampled_from(list(layouts))
     names = draw(layout), draw(layout), draw(layout), draw(layout)
     rng = np.random.default_rng(draw(st.integers(0, 2**32 - 1)))
+    form = np.transpose if samples == "rows" else _as_it_is
     W, X, b, dY = (
-        LAYOUTS[name](_values(rng, kind, shape, dtype))
-        for name, shape in zip(names, [(T, N), (N, B), (T,), (T, B)], strict=True)
+        of(LAYOUTS[name](of(_values(rng, kind, shape, dtype))))
+        for name, shape, of in zip(names, [(T, N), (N, B), (T,), (T, B)], [_as_it_is, form, _as_it_is, form], strict=True)
     )
-    return LayerProblem(W, X, b, dY, kind, names)
+    return LayerProblem(W, X, b, dY, kind, names, samples)
 
 
 def integer_problems(**options: object) -> st.SearchStrategy[LayerProblem]:

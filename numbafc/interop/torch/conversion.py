@@ -1,0 +1,120 @@
+"""Networks from modules, and modules from networks: equal outputs, each with parameters of its own."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+from ...nn import MLP
+from ...nn.network import set_layers
+from . import losses, memory
+from .standardising import Factors, Standardise, Unstandardise
+from .structure import ACTIVATIONS, Structure, structure_of
+
+MODULES = {name: (kind, settings) for kind, (name, settings) in ACTIVATIONS.items()}
+_IMPLIED = {nn.Softmax: "cross_entropy", nn.LogSoftmax: "cross_entropy", nn.Sigmoid: "binary_cross_entropy"}
+
+
+def network(structure: Structure, loss: tuple[str, float], seed: int, parameters: np.ndarray) -> MLP:
+    """A network of these layers, whose parameters are the array itself."""
+    name, smoothing = loss
+    net = MLP(
+        structure.sizes,
+        structure.activation,  # type: ignore[arg-type]
+        name,  # type: ignore[arg-type]
+        parameters.dtype,  # type: ignore[arg-type]
+        seed,
+        label_smoothing=smoothing,
+        scaling=structure.factors is not None,
+    )
+    set_layers(net, structure.sizes, parameters)
+    if structure.inputs is not None:
+        net.input_mean, net.input_scale = (_numbers(structure.inputs, which) for which in ("mean", "scale"))
+    if structure.outputs is not None:
+        net.target_mean, net.target_scale = (_numbers(structure.outputs, which) for which in ("mean", "scale"))
+    return net
+
+
+def _numbers(module: nn.Module, which: str) -> np.ndarray:
+    values: np.ndarray = getattr(module, which).detach().cpu().numpy()
+    return values
+
+
+def from_torch(
+    module: nn.Module | Mapping[str, Any], *, loss: Any = None, activation: str | None = None, seed: int = 0
+) -> MLP:
+    """A network with a module's layers and a copy of its parameters: its outputs are the module's.
+
+    module: an nn.Sequential as fit_module takes it, or a state dict, whose linear layers are taken in their order ("0.weight",
+    "layers.0.weight", …), with the activation between them said. loss: what the outputs mean, as fit_module takes it; None: that
+    of the module's last layer, else "mse", with which predictions are the outputs. Raises TypeError or ValueError.
+    """
+    if isinstance(module, Mapping):
+        structure = _of_state(module, activation)
+    elif activation is not None:
+        raise ValueError("activation goes with a state dict, got a module, which has its own; leave it out")
+    else:
+        structure = structure_of(module)
+    ending = structure.ending
+    named = (_IMPLIED.get(type(ending), "mse"), 0.0) if loss is None else losses.loss_of(loss, ending)  # type: ignore[arg-type]
+    values = [parameter.detach().cpu().reshape(-1).numpy() for parameter in memory.parameters_of(structure).values()]
+    dtype = memory.dtype_of(structure)
+    return network(structure, named, seed, np.concatenate(values).astype(dtype, copy=False))
+
+
+def _of_state(state: Mapping[str, Any], activation: str | None) -> Structure:
+    """The layers of a state dict. Raises ValueError where it has anything else in it."""
+    if activation not in MODULES and activation != "identity":
+        raise ValueError(
+            f"activation must be one of identity, {', '.join(MODULES)} for a state dict, got {activation!r:.40}"
+        )
+    weights = [name for name in state if name.endswith("weight")]
+    expected = {part for name in weights for part in (name, re.sub("weight$", "bias", name))}
+    if not weights or set(state) != expected:
+        others = ", ".join(sorted(set(state) ^ expected)) or "none"
+        raise ValueError(
+            f"a state dict must have a weight and a bias for each Linear layer and nothing else, got {others:.100}"
+        )
+    linears = []
+    for name in weights:
+        W, b = torch.as_tensor(state[name]), torch.as_tensor(state[re.sub("weight$", "bias", name)])
+        if W.ndim != 2 or b.shape != W.shape[:1]:
+            raise ValueError(f"{name} must have shape (T, N) and its bias (T,), got {tuple(W.shape)} and {tuple(b.shape)}")
+        linear = nn.Linear(W.shape[1], W.shape[0], device="meta")
+        linear.weight, linear.bias = nn.Parameter(W, False), nn.Parameter(b, False)
+        linears.append(linear)
+    between = [] if activation == "identity" else [MODULES[activation][0]]
+    leaves: list[nn.Module] = []
+    for linear in linears:
+        leaves += [*([kind() for kind in between] if leaves else []), linear]
+    return structure_of(nn.Sequential(*leaves))
+
+
+def to_torch(net: MLP) -> nn.Sequential:
+    """An nn.Sequential with a network's layers and a copy of its parameters: its outputs are the network's.
+
+    Standardised inputs and targets, and factors of the inputs, are modules of their own before and behind the layers. Where
+    the network was made by a table, the module takes what the table encodes. Raises TypeError.
+    """
+    if not isinstance(net, MLP):
+        raise TypeError(f"net must be an MLP, got {type(net).__name__}; of several members convert each")
+    modules: list[nn.Module] = []
+    if net.input_mean is not None:
+        modules.append(Standardise(net.input_mean, net.input_scale))
+    if net.scaling:
+        modules.append(Factors(net.scales))
+    for n, (W, b) in enumerate(zip(net.weights, net.biases, strict=True)):
+        if n > 0 and net.activation != "identity":
+            kind, settings = MODULES[net.activation]
+            modules.append(kind(**settings))
+        linear = nn.Linear(W.shape[1], W.shape[0], dtype=getattr(torch, net.dtype.name), device="meta")
+        linear.weight, linear.bias = (nn.Parameter(torch.from_numpy(np.array(values))) for values in (W, b))
+        modules.append(linear)
+    if net.target_mean is not None and net.target_scale is not None:
+        modules.append(Unstandardise(net.target_mean.astype(net.dtype), net.target_scale.astype(net.dtype)))
+    return nn.Sequential(*modules)

@@ -1,0 +1,159 @@
+"""fit_module: an nn.Sequential trained by numbafc's engine, in the memory of its own parameters."""
+
+from __future__ import annotations
+
+import weakref
+from typing import Any, NamedTuple
+
+import torch
+from torch import nn
+from torch.utils.data import DataLoader, Dataset
+
+from ... import checks
+from ...nn import MLP, History
+from ...nn.progress import Progress
+from ...nn.results import DONE
+from . import data, losses, memory, optimizers
+from .conversion import network
+from .structure import Structure, structure_of
+
+
+class _Trained(NamedTuple):
+    """What is kept of a module's training, to go on with."""
+
+    net: MLP
+    of: tuple[Any, ...]  # sizes, activation, loss
+    steps_before: int  # those that PyTorch's optimizer had made
+
+
+_trained: weakref.WeakKeyDictionary[nn.Module, _Trained] = weakref.WeakKeyDictionary()
+
+
+def fit_module(
+    module: nn.Module,
+    X: Any,
+    y: Any = None,
+    *,
+    loss: Any,
+    optimizer: Any = None,
+    seed: int | None = None,
+    validation: Any = None,
+    sample_weight: Any = None,
+    resume: bool = False,
+    **settings: Any,
+) -> History:
+    """Train a module on X: (samples, N) and y: the targets, as MLP.fit does, and return its History.
+
+    module      an nn.Sequential, nested or not, of Linear, one kind of activation (ReLU, Tanh, Sigmoid, LeakyReLU, ELU, SELU,
+                Softplus, GELU, SiLU, Mish), Dropout behind activations, Flatten, Identity; LogSoftmax or Sigmoid at its end
+                where the loss is NLLLoss or BCELoss. Its parameters become views of one flat array, with their values;
+                they stay the same nn.Parameters. It must be in training mode where it has dropout
+    X, y        tensors or arrays; or a Dataset or DataLoader as X, without y: its samples, and batch_size, shuffle and
+                drop_last of a loader, unless they are given
+    loss        CrossEntropyLoss, NLLLoss, BCEWithLogitsLoss, BCELoss, MSELoss, L1Loss, HuberLoss, SmoothL1Loss,
+                PoissonNLLLoss, as modules or functions, or a name of numbafc's
+    optimizer   a name ("adam" if left out) or an optimizer of numbafc's; or SGD, Adam, AdamW, RMSprop, Adagrad of torch.optim with all of the
+                module's parameters: its state is gone on with, and is the new one afterwards
+    seed        of the order of samples and of dropout; None: drawn from torch's generator, which torch.manual_seed sets
+    validation  (X, y), a Dataset or a DataLoader, to measure after each epoch
+    resume      go on with the last fit_module of this module, as MLP.fit(resume=True) does
+    settings    all others of MLP.fit: epochs, batch_size, learning_rate, schedule, early_stopping, clip_norm, callbacks, …
+
+    Threads are numbafc's: numbafc.set_num_threads. What the module or the data have that nothing would respect (hooks, frozen
+    or tied parameters, other devices) is refused by name. Raises TypeError, ValueError, or FloatingPointError where the loss
+    stops being finite: the parameters are then those from before that epoch.
+    """
+    structure = structure_of(module)
+    memory.require_trainable(structure)
+    _require_as_it_is(module, structure, settings)
+    X, y, options = data.arrays(X, y)
+    X = data.rows(X, structure.flattens)
+    options |= {"dropout": structure.dropout} | settings
+    options |= {name: data.array(name, value) for name, value in (("sample_weight", sample_weight),) if value is not None}
+    if validation is not None:
+        options["validation"] = _validation(validation, structure.flattens)
+    theirs = optimizer if isinstance(optimizer, torch.optim.Optimizer) else None
+    parameters = list(memory.parameters_of(structure).values())
+    if optimizer is not None:
+        options["optimizer"] = optimizer if theirs is None else optimizers.ours(theirs, parameters)
+    named = losses.loss_of(loss, structure.ending)
+    if checks.flag("resume", resume):
+        trained = _to_resume(module, structure, named, seed)
+        options["resume"] = True
+    else:
+        before = 0 if theirs is None else optimizers.steps(theirs)
+        trained = _Trained(_network(structure, named, seed), _kind(structure, named), before)
+    try:
+        if theirs is not None and trained.steps_before and not resume:
+            trained.net.fit(X, y, **options | {"epochs": 0})  # a training of no steps, whose state becomes PyTorch's
+            optimizers.read(theirs, parameters, _progress(trained.net).state)
+            options |= {"epochs": options.get("epochs", 1), "resume": True}
+        return trained.net.fit(X, y, **options)
+    finally:
+        memory.mark_changed(structure)
+        _trained.pop(module, None)
+        if trained.net.training is not None:
+            _trained[module] = trained
+            if theirs is not None:
+                done = _progress(trained.net)
+                steps = trained.steps_before + done.done * done.batches + int(done.results[DONE])
+                optimizers.write(theirs, parameters, done.state, steps)
+
+
+def _require_as_it_is(module: nn.Module, structure: Structure, settings: dict[str, Any]) -> None:
+    """Refuse what would train another network than the module is. Raises TypeError or ValueError."""
+    for child in module.modules():
+        if type(child) is nn.Dropout and child.p and not child.training:
+            raise ValueError(
+                "the module is in evaluation mode, in which its Dropout drops nothing; call module.train() first"
+            )
+    if structure.outputs is not None:
+        raise ValueError(
+            "the module ends with Unstandardise, behind which a loss is another one; train the layers before it"
+        )
+    if "dropout" in settings:
+        raise TypeError("dropout is the module's own; add nn.Dropout behind its activations, or change their p")
+
+
+def _kind(structure: Structure, loss: tuple[str, float]) -> tuple[Any, ...]:
+    return structure.sizes, structure.activation, loss
+
+
+def _network(structure: Structure, loss: tuple[str, float], seed: int | None) -> MLP:
+    """A network whose parameters are the module's."""
+    if seed is None:
+        seed = int(torch.randint(2**31, (), device="cpu"))
+    return network(structure, loss, seed, memory.made_flat(structure))
+
+
+def _to_resume(module: nn.Module, structure: Structure, loss: tuple[str, float], seed: int | None) -> _Trained:
+    """The training that goes on. Raises ValueError where there is none, or of another network."""
+    trained = _trained.get(module)
+    if trained is None:
+        raise ValueError("there is no training of this module to resume; call fit_module without resume")
+    if trained.of != _kind(structure, loss) or seed not in (None, trained.net.seed):
+        raise ValueError("the module, the loss or the seed is another than in the training to resume; give the same")
+    now = memory.flat(structure)
+    if now is None or now.ctypes.data != trained.net.parameters.ctypes.data or now.dtype != trained.net.dtype:
+        raise ValueError(
+            "the module's parameters are no longer those that were trained, as after module.double() or a new tensor in "
+            "param.data; call fit_module without resume"
+        )
+    return trained
+
+
+def _progress(net: MLP) -> Progress:
+    """The progress of a network that was trained."""
+    assert net.training is not None
+    return net.training
+
+
+def _validation(validation: Any, flattens: bool) -> Any:
+    """The samples to measure, as arrays; what is no pair is for MLP.fit to refuse."""
+    if isinstance(validation, Dataset | DataLoader):
+        X, y, _ = data.arrays(validation, None)
+        return data.rows(X, flattens), y
+    if not isinstance(validation, tuple | list):
+        return validation
+    X, *others = (data.array("validation", values) for values in validation)
+    return data.rows(X, flattens), *others
