@@ -120,8 +120,8 @@ def check_product(
 ) -> None:
     """Raise AssertionError unless `computed` is (A X + b)/count.
 
-    It must be exact on integers, else within the bound, and NaN where IEEE says. A quotient is rounded twice more at most, and
-    by half of the smallest subnormal number: of the reciprocal of count and of the product with it.
+    It must be exact on integers, else within the bound, and NaN where IEEE says. A quotient is rounded twice more at
+    most, and by half of the smallest subnormal number: of the reciprocal of count and of the product with it.
     """
     turns = name in OF_SAMPLES and problem.samples == "rows"
     shape = (A.shape[0], X.shape[1])
@@ -213,7 +213,8 @@ def _check_form(
     if not isinstance(computed, np.ndarray) or computed.shape != shape or computed.dtype != dtype:
         form = f"shape {computed.shape}, {computed.dtype}" if isinstance(computed, np.ndarray) else type(computed).__name__
         raise AssertionError(
-            f"{where} returned {name} of {form}; expected shape {shape}, {dtype}; {_convention(problem)}\n{_describe(problem)}"
+            f"{where} returned {name} of {form}; expected shape {shape}, {dtype}; {_convention(problem)}\n"
+            f"{_describe(problem)}"
         )
 
 

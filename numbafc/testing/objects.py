@@ -48,8 +48,8 @@ class _Kept:
             if hasattr(self.layer, name):
                 return name
         raise TypeError(
-            f"a layer with forward(X) must keep its {what} as one of {', '.join(names)}, and {type(self.layer).__name__} has "
-            "none of them; pass functions forward(W, X, b) and backward(dY, X, W)"
+            f"a layer with forward(X) must keep its {what} as one of {', '.join(names)}, and {type(self.layer).__name__} "
+            "has none of them; pass functions forward(W, X, b) and backward(dY, X, W)"
         )
 
     def forward(self, W: np.ndarray, X: np.ndarray, b: np.ndarray) -> Any:

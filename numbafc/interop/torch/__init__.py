@@ -4,8 +4,8 @@
     history = fit_module(module, X, y, loss=nn.CrossEntropyLoss(), optimizer="adam", epochs=20)
 
 fit_module trains an nn.Sequential of linear layers; from_torch and to_torch make a network of numbafc from such a module,
-and a module from a network; Linear is a layer with numbafc's bits; check_module finds out whether a layer of yours is right.
-Needs PyTorch: the extra `torch`.
+and a module from a network; Linear is a layer with numbafc's bits; check_module finds out whether a layer of yours is
+right. Needs PyTorch: the extra `torch`.
 """
 
 try:

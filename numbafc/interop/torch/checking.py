@@ -15,10 +15,11 @@ def check_module(module: nn.Module, *, weight: str = "weight", bias: str | None 
     """Raise AssertionError with the smallest failing problem if a fully-connected module is wrong anywhere.
 
     The module's output must be y = x Wᵀ + b of x: (B, N), and its gradients, by autograd, dW = dYᵀ X, db = Σ dY, dX = dY W;
-    it is called with other parameters of all sizes in the place of its own (torch.func.functional_call). weight, bias: their
-    names in module.named_parameters(), such as "0.weight"; bias None: there is none. options: those of check_layer, dtypes,
-    values, layouts, max_examples, …. A module that works for its own sizes alone needs those of its layers to come from the
-    shape of its weight. Needs Hypothesis (pip install 'numbafc[testing]'). Raises TypeError or ValueError.
+    it is called with other parameters of all sizes in the place of its own (torch.func.functional_call). weight, bias:
+    their names in module.named_parameters(), such as "0.weight"; bias None: there is none. options: those of
+    check_layer, dtypes, values, layouts, max_examples, …. A module that works for its own sizes alone needs those of
+    its layers to come from the shape of its weight. Needs Hypothesis (pip install 'numbafc[testing]'). Raises TypeError
+    or ValueError.
     """
     if not isinstance(module, nn.Module):
         raise TypeError(

@@ -23,15 +23,8 @@ _IMPLIED = {nn.Softmax: "cross_entropy", nn.LogSoftmax: "cross_entropy", nn.Sigm
 def network(structure: Structure, loss: tuple[str, float], seed: int, parameters: np.ndarray) -> MLP:
     """A network of these layers, whose parameters are the array itself."""
     name, smoothing = loss
-    net = MLP(
-        structure.sizes,
-        structure.activation,  # type: ignore[arg-type]
-        name,  # type: ignore[arg-type]
-        parameters.dtype,  # type: ignore[arg-type]
-        seed,
-        label_smoothing=smoothing,
-        scaling=structure.factors is not None,
-    )
+    of: dict[str, Any] = {"activation": structure.activation, "loss": name, "dtype": parameters.dtype, "seed": seed}
+    net = MLP(structure.sizes, **of, label_smoothing=smoothing, scaling=structure.factors is not None)
     set_layers(net, structure.sizes, parameters)
     if structure.inputs is not None:
         net.input_mean, net.input_scale = (_numbers(structure.inputs, which) for which in ("mean", "scale"))
@@ -50,9 +43,10 @@ def from_torch(
 ) -> MLP:
     """A network with a module's layers and a copy of its parameters: its outputs are the module's.
 
-    module: an nn.Sequential as fit_module takes it, or a state dict, whose linear layers are taken in their order ("0.weight",
-    "layers.0.weight", …), with the activation between them said. loss: what the outputs mean, as fit_module takes it; None: that
-    of the module's last layer, else "mse", with which predictions are the outputs. Raises TypeError or ValueError.
+    module: an nn.Sequential as fit_module takes it, or a state dict, whose linear layers are taken in their order
+    ("0.weight", "layers.0.weight", …), with the activation between them said. loss: what the outputs mean, as
+    fit_module takes it; None: that of the module's last layer, else "mse", with which predictions are the outputs.
+    Raises TypeError or ValueError.
     """
     if isinstance(module, Mapping):
         structure = _of_state(module, activation)

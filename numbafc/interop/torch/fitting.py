@@ -44,24 +44,24 @@ def fit_module(
 ) -> History:
     """Train a module on X: (samples, N) and y: the targets, as MLP.fit does, and return its History.
 
-    module      an nn.Sequential, nested or not, of Linear, one kind of activation (ReLU, Tanh, Sigmoid, LeakyReLU, ELU, SELU,
-                Softplus, GELU, SiLU, Mish), Dropout behind activations, Flatten, Identity; LogSoftmax or Sigmoid at its end
-                where the loss is NLLLoss or BCELoss. Its parameters become views of one flat array, with their values;
-                they stay the same nn.Parameters. It must be in training mode where it has dropout
+    module      an nn.Sequential, nested or not, of Linear, one kind of activation (ReLU, Tanh, Sigmoid, LeakyReLU, ELU,
+                SELU, Softplus, GELU, SiLU, Mish), Dropout behind activations, Flatten, Identity; LogSoftmax or Sigmoid
+                at its end where the loss is NLLLoss or BCELoss. Its parameters become views of one flat array, with
+                their values; they stay the same nn.Parameters. It must be in training mode where it has dropout
     X, y        tensors or arrays; or a Dataset or DataLoader as X, without y: its samples, and batch_size, shuffle and
                 drop_last of a loader, unless they are given
     loss        CrossEntropyLoss, NLLLoss, BCEWithLogitsLoss, BCELoss, MSELoss, L1Loss, HuberLoss, SmoothL1Loss,
                 PoissonNLLLoss, as modules or functions, or a name of numbafc's
-    optimizer   a name ("adam" if left out) or an optimizer of numbafc's; or SGD, Adam, AdamW, RMSprop, Adagrad of torch.optim with all of the
-                module's parameters: its state is gone on with, and is the new one afterwards
+    optimizer   a name ("adam" if left out) or an optimizer of numbafc's; or SGD, Adam, AdamW, RMSprop, Adagrad of
+                torch.optim with all of the module's parameters: its state is gone on with, and is the new one afterwards
     seed        of the order of samples and of dropout; None: drawn from torch's generator, which torch.manual_seed sets
     validation  (X, y), a Dataset or a DataLoader, to measure after each epoch
     resume      go on with the last fit_module of this module, as MLP.fit(resume=True) does
     settings    all others of MLP.fit: epochs, batch_size, learning_rate, schedule, early_stopping, clip_norm, callbacks, …
 
-    Threads are numbafc's: numbafc.set_num_threads. What the module or the data have that nothing would respect (hooks, frozen
-    or tied parameters, other devices) is refused by name. Raises TypeError, ValueError, or FloatingPointError where the loss
-    stops being finite: the parameters are then those from before that epoch.
+    Threads are numbafc's: numbafc.set_num_threads. What the module or the data have that nothing would respect (hooks,
+    frozen or tied parameters, other devices) is refused by name. Raises TypeError, ValueError, or FloatingPointError
+    where the loss stops being finite: the parameters are then those from before that epoch.
     """
     structure = structure_of(module)
     memory.require_trainable(structure)

@@ -102,12 +102,13 @@ class Linear(nn.Linear):
             raise TypeError(
                 f"input must be {self.weight.dtype}, as the weights, and float32 or float64, got {input.dtype}; convert it"
             )
-        if input.ndim == 0 or input.shape[-1] != self.in_features:
-            raise ValueError(f"input must have shape (…, {self.in_features}), one sample per row, got {tuple(input.shape)}")
+        T, N = self.weight.shape
+        if input.ndim == 0 or input.shape[-1] != N:
+            raise ValueError(f"input must have shape (…, {N}), one sample per row, got {tuple(input.shape)}")
         if input.device.type not in ("cpu", "meta"):
             raise ValueError(
                 f"input must be in the CPU's memory, got {input.device}; numbafc is for CPUs, use nn.Linear there"
             )
-        b = self.bias if self.bias is not None else input.new_zeros(self.out_features)
+        b = self.bias if self.bias is not None else input.new_zeros(T)
         Y: Tensor = torch.ops.numbafc.linear(input, self.weight, b)
         return Y

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import torch
 from torch import nn
 
 from .structure import Structure
 
-DTYPES = {torch.float32: np.dtype(np.float32), torch.float64: np.dtype(np.float64)}
+DTYPES: dict[torch.dtype, np.dtype] = {torch.float32: np.dtype(np.float32), torch.float64: np.dtype(np.float64)}
 
 
 def parameters_of(structure: Structure) -> dict[str, nn.Parameter]:
     """The parameters in the order of a network's, with names for people."""
-    named = {} if structure.factors is None else {"the factors": structure.factors.weight}
+    named: dict[str, Any] = {} if structure.factors is None else {"the factors": structure.factors.weight}
     for n, linear in enumerate(structure.linears):
         named |= {f"the weight of layer {n}": linear.weight, f"the bias of layer {n}": linear.bias}
     return named
@@ -63,7 +65,7 @@ def flat(structure: Structure) -> np.ndarray | None:
     storage, count = first.untyped_storage(), sum(parameter.numel() for parameter in parameters)
     if any(parameter.untyped_storage().data_ptr() != storage.data_ptr() for parameter in parameters):
         return None  # neighbours by chance
-    whole = torch.empty(0, dtype=first.dtype).set_(storage, first.storage_offset(), (count,))
+    whole = torch.empty(0, dtype=first.dtype).set_(storage, first.storage_offset(), (count,), (1,))
     return whole.numpy()
 
 

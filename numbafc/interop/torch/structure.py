@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 from typing import Any, NamedTuple, NoReturn
 
@@ -45,11 +46,8 @@ class Structure(NamedTuple):
 
 
 def structure_of(module: nn.Module) -> Structure:
-    """The layers of a Sequential, nested or not. Raises TypeError or ValueError, which name the module that does not fit."""
-    if isinstance(module, nn.Linear):
-        leaves = [("itself", module)]
-    else:
-        leaves = list(_leaves(module, ""))
+    """The layers of a Sequential, nested or not. Raises TypeError or ValueError, which name what does not fit."""
+    leaves: list[tuple[str, nn.Module]] = [("it", module)] if type(module) is nn.Linear else list(_leaves(module, ""))
     for name, leaf in leaves:
         _require_plain(name, leaf)
     leaves = [(name, leaf) for name, leaf in leaves if type(leaf) is not nn.Identity]
@@ -58,16 +56,16 @@ def structure_of(module: nn.Module) -> Structure:
         raise ValueError(f"the module must have a Linear layer, got none in {type(module).__name__}; add nn.Linear(N, T)")
     flattens, inputs, factors = _before(leaves[: places[0]])
     ending, outputs = _behind(leaves[places[-1] + 1 :])
-    hidden = [leaves[first + 1 : last] for first, last in zip(places, places[1:], strict=False)]
+    hidden = [leaves[first + 1 : last] for first, last in itertools.pairwise(places)]
     activation, dropout = _between(hidden, [leaves[place][0] for place in places])
-    linears = [leaves[place][1] for place in places]
-    for n, (before, after) in enumerate(zip(linears, linears[1:], strict=False)):
+    linears: list[Any] = [leaves[place][1] for place in places]
+    for n, (before, after) in enumerate(itertools.pairwise(linears)):
         if before.out_features != after.in_features:
             raise ValueError(
-                f"layer {leaves[places[n]][0]} has {before.out_features} outputs, but layer {leaves[places[n + 1]][0]} takes "
-                f"{after.in_features}; give both the same size"
+                f"layer {leaves[places[n]][0]} has {before.out_features} outputs, but layer {leaves[places[n + 1]][0]} "
+                f"takes {after.in_features}; give both the same size"
             )
-    return Structure(linears, activation, dropout, ending, flattens, factors, inputs, outputs)  # type: ignore[arg-type]
+    return Structure(linears, activation, dropout, ending, flattens, factors, inputs, outputs)
 
 
 def _leaves(module: nn.Module, path: str) -> Iterator[tuple[str, nn.Module]]:
@@ -75,8 +73,8 @@ def _leaves(module: nn.Module, path: str) -> Iterator[tuple[str, nn.Module]]:
     if not isinstance(module, nn.Sequential) or type(module).forward is not nn.Sequential.forward:
         kind, where = type(module).__name__, f" at {path}" if path else ""
         raise TypeError(
-            f"expected an nn.Sequential of Linear layers and activations, got {kind}{where}; its forward could do anything, "
-            "so pass the nn.Sequential in it, or write it as one"
+            f"expected an nn.Sequential of Linear layers and activations, got {kind}{where}; its forward could do "
+            "anything, so pass the nn.Sequential in it, or write it as one"
         )
     _require_no_hooks(path or "the module", module)
     for name, child in module.named_children():
@@ -164,8 +162,8 @@ def _between(hidden: list[list[tuple[str, nn.Module]]], names: list[str]) -> tup
             elif type(leaf) is nn.Dropout and place == len(leaves) - 1:
                 dropout = float(leaf.p)
             elif type(leaf) is not nn.Flatten:
-                _refuse(name, leaf, f"stands between the layers {names[n]} and {names[n + 1]}, where an activation and then "
-                        "a Dropout may be, one of each")  # fmt: skip
+                where = f"stands between the layers {names[n]} and {names[n + 1]}"
+                _refuse(name, leaf, f"{where}, where an activation and then a Dropout may be, one of each")
         found.add((activation, dropout))
     if len(found) > 1:
         said = "; ".join(f"{activation}, dropout {dropout:g}" for activation, dropout in sorted(found))
