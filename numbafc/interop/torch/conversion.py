@@ -17,7 +17,7 @@ from .standardising import Factors, Standardise, Unstandardise
 from .structure import ACTIVATIONS, Structure, structure_of
 
 MODULES = {name: (kind, settings) for kind, (name, settings) in ACTIVATIONS.items()}
-_IMPLIED = {nn.Softmax: "cross_entropy", nn.LogSoftmax: "cross_entropy", nn.Sigmoid: "binary_cross_entropy"}
+_IMPLIED: dict[Any, str] = {nn.Softmax: "cross_entropy", nn.LogSoftmax: "cross_entropy", nn.Sigmoid: "binary_cross_entropy"}
 
 
 def network(structure: Structure, loss: tuple[str, float], seed: int, parameters: np.ndarray) -> MLP:
@@ -55,7 +55,7 @@ def from_torch(
     else:
         structure = structure_of(module)
     ending = structure.ending
-    named = (_IMPLIED.get(type(ending), "mse"), 0.0) if loss is None else losses.loss_of(loss, ending)  # type: ignore[arg-type]
+    named = (_IMPLIED.get(type(ending), "mse"), 0.0) if loss is None else losses.loss_of(loss, ending)
     values = [parameter.detach().cpu().reshape(-1).numpy() for parameter in memory.parameters_of(structure).values()]
     dtype = memory.dtype_of(structure)
     return network(structure, named, seed, np.concatenate(values).astype(dtype, copy=False))

@@ -47,12 +47,12 @@ def arrays(X: Any, y: Any) -> tuple[Any, Any, dict[str, Any]]:
     return array("X", X), array("y", y), settings
 
 
-def _pairs(dataset: Dataset) -> tuple[Any, Any]:
+def _pairs(dataset: Any) -> tuple[Any, Any]:
     """The samples and the targets of a dataset, each asked once."""
     if type(dataset) is TensorDataset:
         found = list(dataset.tensors)
     else:
-        count = len(dataset)  # type: ignore[arg-type]
+        count = len(dataset)
         if count == 0:
             raise ValueError("the dataset has no samples; give at least one")
         found = default_collate([dataset[n] for n in range(count)])
@@ -62,11 +62,11 @@ def _pairs(dataset: Dataset) -> tuple[Any, Any]:
     return found[0], found[1]
 
 
-def _settings(loader: DataLoader) -> dict[str, Any]:
+def _settings(loader: Any) -> dict[str, Any]:
     """batch_size, shuffle and drop_last of a loader. Raises ValueError where it draws or joins samples in its own way."""
     sampler = loader.sampler
     plain = type(sampler) is SequentialSampler or (type(sampler) is RandomSampler and not sampler.replacement)
-    if isinstance(sampler, RandomSampler) and sampler.num_samples != len(loader.dataset):  # type: ignore[arg-type]
+    if isinstance(sampler, RandomSampler) and sampler.num_samples != len(loader.dataset):
         plain = False
     if not plain or loader.batch_size is None or type(loader.batch_sampler) is not BatchSampler:
         raise ValueError(

@@ -84,7 +84,7 @@ def fit_module(
         before = 0 if theirs is None else optimizers.steps(theirs)
         trained = _Trained(_network(structure, named, seed), _kind(structure, named), before)
     try:
-        if theirs is not None and trained.steps_before and not resume:
+        if theirs is not None and theirs.state and not resume:
             trained.net.fit(X, y, **options | {"epochs": 0})  # a training of no steps, whose state becomes PyTorch's
             optimizers.read(theirs, parameters, _progress(trained.net).state)
             options |= {"epochs": options.get("epochs", 1), "resume": True}

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from types import FunctionType
 from typing import Any
 
 from torch import nn
@@ -20,7 +21,7 @@ _MODULES: dict[type[nn.Module], tuple[str, dict[str, Any]]] = {
     nn.SmoothL1Loss: ("huber", {"beta": 1.0}),
     nn.PoissonNLLLoss: ("poisson", {"log_input": True, "full": False}),
 }
-_FUNCTIONS = {
+_FUNCTIONS: dict[Any, Any] = {
     functional.cross_entropy: nn.CrossEntropyLoss,
     functional.nll_loss: nn.NLLLoss,
     functional.binary_cross_entropy_with_logits: nn.BCEWithLogitsLoss,
@@ -31,7 +32,7 @@ _FUNCTIONS = {
     functional.smooth_l1_loss: nn.SmoothL1Loss,
     functional.poisson_nll_loss: nn.PoissonNLLLoss,
 }
-_ENDINGS = {nn.LogSoftmax: nn.NLLLoss, nn.Sigmoid: nn.BCELoss}  # which loss goes with which last module
+_ENDINGS: dict[Any, Any] = {nn.LogSoftmax: nn.NLLLoss, nn.Sigmoid: nn.BCELoss}  # which loss goes with which last module
 _HINTS = {
     "weight": "pass fit_module class_weight or sample_weight, which count relative to the mean of all samples",
     "pos_weight": "pass fit_module sample_weight",
@@ -53,7 +54,7 @@ def loss_of(loss: Any, ending: nn.Module | None) -> tuple[str, float]:
                 f"the module ends with {type(ending).__name__}, which the loss {loss!r} has in it; leave that module out"
             )
         return loss, 0.0
-    module = _FUNCTIONS[loss]() if loss in _FUNCTIONS else loss
+    module = _FUNCTIONS[loss]() if isinstance(loss, FunctionType) and loss in _FUNCTIONS else loss
     if type(module) not in _MODULES:
         got = loss.__name__ if isinstance(loss, type) else type(loss).__name__
         names = ", ".join(kind.__name__ for kind in _MODULES)
@@ -71,7 +72,7 @@ def loss_of(loss: Any, ending: nn.Module | None) -> tuple[str, float]:
 def _require_goes_with(loss: nn.Module, ending: nn.Module | None) -> None:
     """Require that the loss takes what the module puts out. Raises ValueError."""
     kind, behind = type(loss), None if ending is None else type(ending)
-    if (behind is not None or kind in _ENDINGS.values()) and _ENDINGS.get(behind) is not kind:  # type: ignore[arg-type]
+    if (behind is not None or kind in _ENDINGS.values()) and _ENDINGS.get(behind) is not kind:
         got = "ends with a Linear layer" if behind is None else f"ends with {behind.__name__}"
         goes = {nn.NLLLoss: "LogSoftmax", nn.BCELoss: "Sigmoid"}.get(kind, "no activation")
         raise ValueError(

@@ -32,6 +32,7 @@ def dtype_of(structure: Structure) -> np.dtype:
 
 def require_trainable(structure: Structure) -> None:
     """Refuse parameters that cannot be trained in their place, by name. Raises TypeError or ValueError."""
+    dtype_of(structure)
     seen: dict[int, str] = {}
     for name, parameter in parameters_of(structure).items():
         if parameter.device.type != "cpu":
@@ -75,16 +76,16 @@ def made_flat(structure: Structure) -> np.ndarray:
     if already is not None:
         return already
     parameters = parameters_of(structure).values()
-    whole = torch.cat([parameter.detach().reshape(-1) for parameter in parameters])
-    first = 0
-    for parameter in parameters:
-        parameter.data = whole[first : first + parameter.numel()].view(parameter.shape)
-        first += parameter.numel()
+    with torch.inference_mode(False):  # in which the caller may be, and in which nothing is made for autograd
+        whole, first = torch.cat([parameter.detach().reshape(-1) for parameter in parameters]), 0
+        for parameter in parameters:
+            parameter.data = whole[first : first + parameter.numel()].view(parameter.shape)
+            first += parameter.numel()
     return whole.numpy()
 
 
 def mark_changed(structure: Structure) -> None:
     """Tell autograd that the parameters changed: a graph from before would have wrong gradients, and says so."""
-    with torch.no_grad():
+    with torch.inference_mode(False), torch.no_grad():
         for parameter in parameters_of(structure).values():
             parameter.copy_(parameter)
