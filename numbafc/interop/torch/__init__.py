@@ -13,17 +13,10 @@ try:
 except ImportError:
     raise ImportError("numbafc.interop.torch needs PyTorch, which is not installed: pip install 'numbafc[torch]'") from None
 
+from .checking import check_module
 from .conversion import from_torch, to_torch
 from .fitting import fit_module
 from .linear import Linear
 from .standardising import Factors, Standardise, Unstandardise
 
-__all__ = ["Factors", "Linear", "Standardise", "Unstandardise", "fit_module", "from_torch", "to_torch"]
-
-
-def __getattr__(name: str) -> object:
-    if name == "check_module":  # needs Hypothesis, too
-        from .checking import check_module
-
-        return check_module
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+__all__ = ["Factors", "Linear", "Standardise", "Unstandardise", "check_module", "fit_module", "from_torch", "to_torch"]

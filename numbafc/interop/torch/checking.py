@@ -8,8 +8,6 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from ...testing import check_layer
-
 
 def check_module(module: nn.Module, *, weight: str = "weight", bias: str | None = "bias", **options: Any) -> None:
     """Raise AssertionError with the smallest failing problem if a fully-connected module is wrong anywhere.
@@ -21,6 +19,8 @@ def check_module(module: nn.Module, *, weight: str = "weight", bias: str | None 
     its layers to come from the shape of its weight. Needs Hypothesis (pip install 'numbafc[testing]'). Raises TypeError
     or ValueError.
     """
+    from ...testing import check_layer  # late: it brings Hypothesis with it
+
     if not isinstance(module, nn.Module):
         raise TypeError(
             f"module must be an nn.Module, got {type(module).__name__}; numbafc.testing.check_layer takes functions"
