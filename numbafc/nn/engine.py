@@ -9,7 +9,7 @@ import numpy as np
 from .. import checks
 from .._numba import DTYPES, Kernel, get_num_threads, kernel
 from ..kernels import border
-from ..kernels.epilogue import LENGTH_OF_SETTINGS
+from ..kernels.epilogue import LENGTH_OF_SETTINGS, Epilogue
 from ..kernels.packing import aligned, whole_lines
 from ..kernels.product import on_one_thread
 from ..kernels.target import CALL, PARALLEL
@@ -113,7 +113,10 @@ class Engine:
         sums, answers = np.empty(max(3 * B + clipping.LANES, sizes[0])), np.zeros(parts, np.int64)
         settings = np.zeros(len(factors) * LENGTH_OF_SETTINGS, dtype)
         self.scratch = Scratch(settings, factors, of_samples, losses, of_loss, sums, answers)
-        epilogues = int(activation.forward), int(activation.backward), int(optimizer.epilogue)
+        update = optimizer.epilogue
+        if regularization.l2 and update == Epilogue.SGD:  # which takes no decay
+            update = Epilogue.NONE
+        epilogues = int(activation.forward), int(activation.backward), int(update)
         self.choices = Choices(B, parts, *epilogues, regularization.seed, *regularization.numbers)
         self._minibatches = _parallel if parts > 1 else _serial
         self._minibatches.compile(dtype)

@@ -93,11 +93,14 @@ class Regularization(NamedTuple):
     clip_sample_norm: float = 0.0
     label_smoothing: float = 0.0
     seed: int = 0  # of dropout
+    l2: float = 0.0  # the loss of a minibatch has ½·l2·Σ‖W‖²/Σw besides, of its total weight Σw and all weights, not biases
+    batch_mean: bool = False  # a sample's weight counts over the sum of its minibatch's, not over the mean of all
 
     @property
-    def numbers(self) -> tuple[float, float, float, float]:
+    def numbers(self) -> tuple[float, ...]:
         """The numbers that engine.py takes."""
-        return self.dropout, self.clip_norm, self.clip_sample_norm, self.label_smoothing
+        norms = self.clip_norm, self.clip_sample_norm
+        return self.dropout, *norms, self.label_smoothing, self.l2, float(self.batch_mean)
 
 
 @dataclass(frozen=True)
@@ -126,7 +129,7 @@ class Recipe:
     @property
     def has_rates(self) -> bool:
         """Tell whether not all parameters have the same learning rate."""
-        return self.ntp or self.rate_factors != rates.USUAL
+        return self.ntp or self.rate_factors != rates.USUAL or self.regularization.l2 > 0
 
     def setting(self, name: str) -> Any:
         """A setting as fit names it: None where it was None. Those of an optimizer are its own."""

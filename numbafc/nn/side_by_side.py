@@ -88,6 +88,7 @@ def _one(m, k, data, run, scratch, order, rates, choices, seeds, optimizer, powe
     own_choices = Choices(
         B, choices.parts, choices.forward, choices.backward, choices.update, seeds[m],
         choices.dropout, choices.clip_norm, choices.clip_sample_norm, choices.label_smoothing,
+        choices.l2, choices.batch_mean,
     )  # fmt: skip
     chosen, own_rates = span(order, n + begin * B, n + min(end * B, samples)), span(rates, r + begin, r + end)
     own_powers, own_results = span(powers, 2 * m, 2 * m + 2), span(results, m * COUNT, (m + 1) * COUNT)
