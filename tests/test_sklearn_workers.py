@@ -1,4 +1,4 @@
-"""Many models at once, on the engines that scikit-learn's users have: loky and Dask find what one process finds, bit for bit.
+"""Many models at once, on the engines that users of scikit-learn have: loky and Dask find the bits that one process finds.
 
 One process of its own searches a grid by itself, under joblib's loky and under Dask's LocalCluster, and looks into their
 workers; it prints what it has seen, and each test here is about a part of that. Ray is measured by `python -m perf search`.
