@@ -20,8 +20,7 @@ import numbafc as fc
 from numbafc.interop.sklearn import base, workers
 
 SEARCH = """
-import hashlib, json, os, sys
-import numpy as np
+import hashlib, json, os, warnings
 from joblib import Parallel, delayed, parallel_config
 from sklearn.datasets import load_iris
 from sklearn.model_selection import GridSearchCV, cross_val_score
@@ -30,16 +29,17 @@ from sklearn.preprocessing import StandardScaler
 import numbafc as fc
 from numbafc.interop.sklearn import MLPClassifier
 
+warnings.filterwarnings("ignore", "Stochastic Optimizer")
 X, y = load_iris(return_X_y=True)
 
 def look(X, y, n_threads=None):
     # pickled with the function, as all of __main__ is: in a worker nothing of this script is there
-    import os, time
-    import numpy as np
+    import os, time, warnings
     from numba.core import event
     import numbafc as fc
     from numbafc.interop.sklearn import MLPClassifier, base
-    model = MLPClassifier((9,), max_iter=200, tol=0, n_iter_no_change=300, random_state=0, n_threads=n_threads)
+    warnings.filterwarnings("ignore", "Stochastic Optimizer")  # 60 epochs are few
+    model = MLPClassifier((9,), max_iter=60, random_state=0, n_threads=n_threads)
     with event.install_recorder("numba:compile") as seen:
         with base.threads(model.n_threads):
             threads = fc.get_num_threads()
@@ -48,7 +48,7 @@ def look(X, y, n_threads=None):
     return {"pid": os.getpid(), "threads": threads, "compiled": len(seen.buffer), "bits": P.tobytes().hex()[:64]}
 
 def search(**how):
-    model = make_pipeline(StandardScaler(), MLPClassifier((8,), max_iter=200, tol=0, n_iter_no_change=300, random_state=0))
+    model = make_pipeline(StandardScaler(), MLPClassifier((8,), max_iter=60, random_state=0))
     grid = {"mlpclassifier__alpha": [1e-4, 1.0], "mlpclassifier__learning_rate_init": [0.001, 0.02]}
     found = GridSearchCV(model, grid, cv=3, scoring="neg_log_loss", **how).fit(X, y)
     digest = hashlib.sha256(found.cv_results_["mean_test_score"].tobytes() + found.predict_proba(X).tobytes())
