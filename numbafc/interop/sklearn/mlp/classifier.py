@@ -182,7 +182,9 @@ class MLPClassifier(ClassifierMixin, Perceptron):
         return losses.CLASSES if self.out_activation_ == "softmax" else losses.LABELS
 
     def _strata(self, targets: np.ndarray) -> np.ndarray | None:
-        return targets[:, 0] if self.n_outputs_ == 1 else None
+        if self.n_outputs_ > 1:
+            return None
+        return np.where(targets[:, 0] > 0.5, "True", "False")  # in scikit-learn's messages
 
     def _score_of(self, held: Part) -> float:
         """Accuracy; of labels, the share of samples all of whose labels are right."""

@@ -62,7 +62,9 @@ class Perceptron(CallbackSupportMixin, Constraints, BaseEstimator, abc.ABC):
 
     # ---- fit --------------------------------------------------------------------------------------------------------
 
-    def _fit(self, X: Any, y: Any, sample_weight: Any, incremental: bool, validation: tuple[Any, Any, Any] | None = None) -> Any:
+    def _fit(
+        self, X: Any, y: Any, sample_weight: Any, incremental: bool, validation: tuple[Any, Any, Any] | None = None
+    ) -> Any:
         hidden = _sizes(self.hidden_layer_sizes)
         first = not hasattr(self, "net_") or (not self.warm_start and not incremental)
         X, y, of_classes = self._checked(X, y, incremental, first)
@@ -145,9 +147,7 @@ class Perceptron(CallbackSupportMixin, Constraints, BaseEstimator, abc.ABC):
             stratify=self._strata(part.targets),
         )
         if len(held) < 2:
-            raise ValueError(
-                "The validation set is too small. Increase 'validation_fraction' or the size of your dataset."
-            )
+            raise ValueError("The validation set is too small. Increase 'validation_fraction' or the size of your dataset.")
         return rows, part.of(held)
 
     def _validation(self, X: Any, y: Any, sample_weight: Any) -> Part:

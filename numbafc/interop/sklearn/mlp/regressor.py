@@ -122,9 +122,7 @@ class MLPRegressor(RegressorMixin, Perceptron):
         return self._fit(X, y, sample_weight, incremental=True)
 
     def _checked(self, X: Any, y: Any, incremental: bool, reset: bool) -> tuple[Any, np.ndarray, np.ndarray | None]:
-        X, y = validate_data(
-            self, X, y, accept_sparse=SPARSE, multi_output=True, y_numeric=True, dtype=REALS, reset=reset
-        )
+        X, y = validate_data(self, X, y, accept_sparse=SPARSE, multi_output=True, y_numeric=True, dtype=REALS, reset=reset)
         if y.ndim == 2 and y.shape[1] == 1:
             y = column_or_1d(y, warn=True)
         if self.loss == "poisson" and (y < 0).any():
@@ -135,7 +133,11 @@ class MLPRegressor(RegressorMixin, Perceptron):
         return (y.reshape(-1, 1) if y.ndim == 1 else y).astype(self.net_.dtype, copy=False)
 
     def _outputs_of(self, y: np.ndarray) -> tuple[int, str, str]:
-        return 1 if y.ndim == 1 else y.shape[1], "exp" if self.loss == "poisson" else "identity", losses.OF_REGRESSORS[self.loss][0]
+        return (
+            1 if y.ndim == 1 else y.shape[1],
+            "exp" if self.loss == "poisson" else "identity",
+            losses.OF_REGRESSORS[self.loss][0],
+        )
 
     def _loss(self) -> Loss:
         return losses.OF_REGRESSORS[self.loss][1]

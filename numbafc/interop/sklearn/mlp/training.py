@@ -140,7 +140,5 @@ def _batch_size(of: Any, samples: int) -> int:
     if of.batch_size == "auto":
         return min(200, samples)
     if of.batch_size > samples:
-        warnings.warn(
-            "Got `batch_size` less than 1 or larger than sample size. It is going to be clipped", stacklevel=2
-        )
+        warnings.warn("Got `batch_size` less than 1 or larger than sample size. It is going to be clipped", stacklevel=2)
     return int(min(of.batch_size, samples))
