@@ -109,8 +109,8 @@ def findings(found: list[rows.Row]) -> list[str]:
             least, most = min(known, key=known.__getitem__), max(known, key=known.__getitem__)
             mean = float(np.exp(np.mean(np.log(list(known.values())))))
             said.append(
-                f"{dtype}, {drawing.counted(n)}, {drawing.counted(len(known), 'fit', 'fits')}, equal losses: {mean:.1f} × "
-                f"scikit-learn's speed in the geometric mean, {known[least]:.1f} × ({least}) to {known[most]:.1f} × ({most})."
+                f"{dtype}, {drawing.counted(n)}, {drawing.counted(len(known), 'fit', 'fits')}, equal losses: {mean:.1f} "
+                f"× scikit-learn's speed in the geometric mean, {known[least]:.1f} × ({least}) to {known[most]:.1f} × ({most})."
             )
     return said
 

@@ -153,7 +153,7 @@ def make(*, label_smoothing: float = 0.0, seed: int = 0, **given: Any) -> Recipe
         raise ValueError(f"schedule goes with {names}; {type(step).__name__} must see to its own learning rate")
     if not ours and (values["ntp"] or values["rate_factors"] != rates.USUAL):
         raise ValueError(f"rate_factors and ntp go with numbafc's own optimizers; {type(step).__name__} sees to its rates")
-    numbers = {name: values.pop(name) or 0.0 for name in Regularization._fields if name in values}
+    numbers: dict[str, Any] = {name: values.pop(name) or 0.0 for name in Regularization._fields if name in values}
     smoothing = checks.fraction("label_smoothing", label_smoothing)
     regularization = Regularization(**numbers, label_smoothing=smoothing, seed=folded(seed))
     return Recipe(step, schedule, **values, regularization=regularization)

@@ -23,7 +23,7 @@ from ..kernels.vector import bring_tiles, call_pointer, span
 from . import clipping, interrupts
 from .activations import ACTIVATIONS
 from .course import Epoch
-from .engine import one_thread
+from .engine import one_thread, update_in_tiles
 from .losses import LOSSES
 from .memory import places, workspace_for_run
 from .network import Network
@@ -157,7 +157,7 @@ class Group:
         sums = np.empty(k * max(3 * B + clipping.LANES, net.sizes[0]))
         settings, answers = np.zeros(k * len(factors) * LENGTH_OF_SETTINGS, dtype), np.zeros(k, np.int64)
         self.scratch = Scratch(settings, factors, of_samples, losses, of_loss, sums, answers)
-        epilogues = int(activation.forward), int(activation.backward), int(optimizer.epilogue)
+        epilogues = int(activation.forward), int(activation.backward), int(update_in_tiles(optimizer, regularization))
         self.choices = Choices(B, 1, *epilogues, 0, *regularization.numbers)
         threads = min(get_num_threads(), k)
         (self.kernel,) = kernels_of(k)

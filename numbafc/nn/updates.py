@@ -46,7 +46,7 @@ class Settings(NamedTuple):
 def prepare_step(numbers, rate, powers, factors, settings, penalty):
     """Fill settings for the next step: as many as there are rows of factors (rates.py), one behind the other.
 
-    numbers: Hyperparameters; powers: β₁ⁿ and β₂ⁿ, which are advanced. penalty: the coefficient of the L2 penalty in this step.
+    numbers: Hyperparameters; powers: β₁ⁿ and β₂ⁿ, which are advanced. penalty: the coefficient of the step's L2 penalty.
     """
     beta1, beta2 = numbers.beta1, numbers.beta2
     powers[0] *= beta1

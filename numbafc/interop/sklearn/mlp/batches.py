@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from scipy.sparse import issparse
 
+from ...._numba import interpreted
 from ....nn import MLP, rates
 from ....nn.activations import ACTIVATIONS
 from ....nn.compiled import Compiled, CompiledOptimizer
@@ -41,6 +42,8 @@ class Batches:
         regularization: Regularization,
         factors: np.ndarray = rates.NONE,
     ) -> None:
+        if interpreted():
+            raise RuntimeError("MLPClassifier and MLPRegressor need compiled code: unset NUMBA_DISABLE_JIT, or use MLP.fit")
         X, itemsize = part.X, net.dtype.itemsize
         if issparse(X) and X.shape[0] * X.shape[1] * itemsize <= DENSE:
             X = X.toarray()
@@ -52,11 +55,11 @@ class Batches:
             X = np.zeros((self.at_once, X.shape[1]), net.dtype)
         self.targets = split_targets(loss, part.targets, net.dtype)
         weight = np.empty(0) if part.weight is None else part.weight
-        told: tuple[np.ndarray, ...] = (*self.targets, weight)
+        told: tuple[Any, ...] = (*self.targets, weight)
         if self.sparse is not None:
             told = tuple(array[: self.at_once * (len(array) // len(part.targets))].copy() for array in told)
         none = np.empty(0, net.dtype)
-        data = Data(X, *told, none, none)
+        data = Data(X, told[0], told[1], told[2], none, none)
         activation = ACTIVATIONS[net.activation]
         self.engine = Engine(
             net.sizes, net.parameters, activation, loss, compiled, state, data, batch_size, regularization, False, factors

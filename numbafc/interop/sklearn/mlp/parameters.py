@@ -13,10 +13,10 @@ from ....nn.network import count_parameters, set_layers
 OURS = {"logistic": "sigmoid"}  # what an activation is called in numbafc, where it is called otherwise
 
 
-def network(sizes: Sequence[int], activation: str, loss: str, dtype: np.dtype, rs: np.random.RandomState) -> MLP:
+def network(sizes: Sequence[int], activation: str, loss: Any, dtype: np.dtype, rs: np.random.RandomState) -> MLP:
     """A network that is not trained yet: ±√(6/(N + T)), or √2 for the logistic function (X. Glorot, Y. Bengio, 2010)."""
     name: Any = OURS.get(activation, activation)
-    net = MLP([1, 1], name, loss, dtype)  # type: ignore[arg-type]
+    net = MLP([1, 1], name, loss, dtype)
     set_layers(net, tuple(int(size) for size in sizes), np.empty(count_parameters(sizes, False), dtype))
     factor = 2.0 if name == "sigmoid" else 6.0
     for W, b in net.layers(net.parameters):
@@ -27,20 +27,22 @@ def network(sizes: Sequence[int], activation: str, loss: str, dtype: np.dtype, r
     return net
 
 
-def in_dtype(net: MLP, dtype: np.dtype) -> MLP:
-    """The network with parameters of another dtype, or itself; and parameters that may be written."""
-    if net.dtype == dtype:
-        if not net.parameters.flags.writeable:  # from a memory map
-            set_layers(net, net.sizes, net.parameters.copy())
-        return net
-    other = MLP([1, 1], net.activation, net.loss_name, dtype)  # type: ignore[arg-type]
-    set_layers(other, net.sizes, net.parameters.astype(dtype))
-    return other
+def going_on(net: MLP, activation: str, loss: Any, dtype: np.dtype | None) -> MLP:
+    """The network with parameters that may be written, of another dtype if there is one, and with what is set now."""
+    name: Any = OURS.get(activation, activation)
+    if dtype is not None and dtype != net.dtype:
+        other = MLP([1, 1], name, loss, dtype)
+        set_layers(other, net.sizes, net.parameters.astype(dtype))
+        return other
+    if not net.parameters.flags.writeable:  # from a memory map
+        set_layers(net, net.sizes, net.parameters.copy())
+    net.activation, net.loss_name = name, loss
+    return net
 
 
 def copied(net: MLP) -> MLP:
     """A network of the same layers with parameters of its own."""
-    other = MLP([1, 1], net.activation, net.loss_name, net.dtype)  # type: ignore[arg-type]
+    other = MLP([1, 1], net.activation, net.loss_name, net.dtype)
     set_layers(other, net.sizes, net.parameters.copy())
     return other
 
@@ -48,7 +50,7 @@ def copied(net: MLP) -> MLP:
 def with_second_logit(net: MLP) -> MLP:
     """The network of one logit y as one of two classes, whose logits are 0 and y: softmax of them is 1 − σ(y) and σ(y)."""
     *below, _ = net.sizes
-    other = MLP([1, 1], net.activation, "cross_entropy", net.dtype)  # type: ignore[arg-type]
+    other = MLP([1, 1], net.activation, "cross_entropy", net.dtype)
     flat = np.concatenate([np.zeros(below[-1] + 1, net.dtype), net.parameters])
     set_layers(other, (*below, 2), flat)
     for ours, theirs in zip([*other.weights, *other.biases], [*net.weights, *net.biases], strict=True):
@@ -68,6 +70,6 @@ def require_whole(of: Any) -> None:
         array.shape != (count_parameters(net.sizes, False),) for array in (net.parameters, *held)
     ):
         raise ValueError(
-            f"this pickle of a {type(of).__name__} is not whole: its parameters, or its optimizer's state, are not those of "
-            "its layers; it was changed, or made by a version of another form. Fit again, or load what save() wrote"
+            f"this pickle of a {type(of).__name__} is not whole: its parameters, or its optimizer's state, do not fit its "
+            "layers; it was changed, or made by a version of another form. Fit again, or load what save() wrote"
         )

@@ -83,7 +83,7 @@ class Perceptron(CallbackSupportMixin, Constraints, BaseEstimator, abc.ABC):
                     f"the network goes on with its layers {self.net_.sizes}, got {sizes} from hidden_layer_sizes and y; "
                     "set warm_start=False for new layers"
                 )
-            self.net_ = parameters.in_dtype(self.net_, dtype if self.solver == "lbfgs" else self.net_.dtype)
+            self.net_ = parameters.going_on(self.net_, self.activation, loss, dtype if self.solver == "lbfgs" else None)
             self.n_outputs_, dtype = outputs, self.net_.dtype
             part = Part(X.astype(dtype, copy=False), self._encoded(y), weight)
             self._train(part, (X, y, sample_weight), rs, first, incremental, validation)
@@ -96,20 +96,21 @@ class Perceptron(CallbackSupportMixin, Constraints, BaseEstimator, abc.ABC):
 
     def _initialize(self, sizes: tuple[int, ...], loss: str, dtype: np.dtype, rs: Any, drawn: np.dtype) -> None:
         """Begin anew: a network with random parameters, and no curves."""
-        self.net_ = parameters.in_dtype(parameters.network(sizes, self.activation, loss, drawn, rs), dtype)
+        net = parameters.network(sizes, self.activation, loss, drawn, rs)
+        self.net_ = parameters.going_on(net, self.activation, loss, dtype)
         self.n_iter_, self.t_, self.n_layers_ = 0, 0, len(sizes)
         if is_stochastic(self.solver):
             self.loss_curve_: list[float] = []
             self._no_improvement_count = 0
             self.best_loss_ = None if self.early_stopping else np.inf
-            self.validation_scores_ = [] if self.early_stopping else None
+            self.validation_scores_: list[float] | None = [] if self.early_stopping else None
             self.best_validation_score_ = -np.inf if self.early_stopping else None
 
     def _train(self, part: Part, given: Any, rs: Any, first: bool, incremental: bool, validation: Any) -> None:
         if not is_stochastic(self.solver):
             if self.dropout or self.clip_norm or validation is not None:
                 raise ValueError("dropout, clip_norm and validation data go with a solver of minibatches, not with 'lbfgs'")
-            tasks = Tasks(self, *given, None)
+            tasks = Tasks(self, given, None)
             lbfgs.fit(self, part, tasks)
             tasks.close()
             return
@@ -120,7 +121,7 @@ class Perceptron(CallbackSupportMixin, Constraints, BaseEstimator, abc.ABC):
         rows, held = self._held_out(part, rs, validation)
         self._begin_curves(held is not None)
         training = Training(self, part, rows, held, rs, incremental)
-        tasks = Tasks(self, *given, self.max_iter)
+        tasks = Tasks(self, given, self.max_iter)
         training.run(tasks, first)
         tasks.close()
 
