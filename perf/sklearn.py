@@ -108,9 +108,10 @@ def findings(found: list[rows.Row]) -> list[str]:
         if known:
             least, most = min(known, key=known.__getitem__), max(known, key=known.__getitem__)
             mean = float(np.exp(np.mean(np.log(list(known.values())))))
+            what = f"{dtype}, {drawing.counted(n)}, {drawing.counted(len(known), 'fit', 'fits')} with equal losses"
             said.append(
-                f"{dtype}, {drawing.counted(n)}, {drawing.counted(len(known), 'fit', 'fits')}, equal losses: {mean:.1f} "
-                f"× scikit-learn's speed in the geometric mean, {known[least]:.1f} × ({least}) to {known[most]:.1f} × ({most})."
+                f"{what}: {mean:.1f} × scikit-learn's speed in the geometric mean, {known[least]:.1f} × ({least}) to "
+                f"{known[most]:.1f} × ({most})."
             )
     return said
 

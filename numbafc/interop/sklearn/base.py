@@ -26,7 +26,7 @@ def seed(random_state: Any) -> int:
 def threads(n: int | None) -> Iterator[None]:
     """A context in which kernels use n threads, as far as this process has them.
 
-    None leaves it as it is, but in a worker, beside others that fit models, it is one thread or what it was told (workers.py).
+    None leaves it as it is, but in a worker, beside others that fit models, it is one, or what it was told (workers.py).
     """
     n = workers.threads() if n is None else n
     if n is None:
