@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import scipy.optimize
 from sklearn.utils.optimize import _check_optimize_result
+from threadpoolctl import threadpool_limits
 
 from ...._numba import inner
 from ....nn import clipping, updates
@@ -79,14 +80,15 @@ class _Iterations:
 def fit(of: Any, part: Part, tasks: Tasks) -> None:
     """Train an estimator's network on all samples at once."""
     hears = of.verbose or tasks.heard
-    found = scipy.optimize.minimize(
-        Objective(of, part),
-        of.net_.parameters.copy(),
-        method="L-BFGS-B",
-        jac=True,
-        options={"maxfun": of.max_fun, "maxiter": of.max_iter, "gtol": of.tol},
-        callback=_Iterations(of, tasks) if hears else None,
-    )
+    with threadpool_limits(1, user_api="blas"):  # of scipy's short vectors: they wait on the cores that our threads want
+        found = scipy.optimize.minimize(
+            Objective(of, part),
+            of.net_.parameters.copy(),
+            method="L-BFGS-B",
+            jac=True,
+            options={"maxfun": of.max_fun, "maxiter": of.max_iter, "gtol": of.tol},
+            callback=_Iterations(of, tasks) if hears else None,
+        )
     of.net_.parameters[:] = found.x
     of.loss_ = float(found.fun)
     if found.status == 99:  # a callback's wish
