@@ -5,7 +5,9 @@ workers; it prints what it has seen, and each test here is about a part of that.
 """
 
 import json
+import re
 import sys
+from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -182,3 +184,77 @@ def test_of_the_real_ray_is_asked_what_there_is():
     assert ray.WORKER_MODE != ray.SCRIPT_MODE
     assert callable(ray.get_runtime_context)
     assert callable(ray.runtime_context.RuntimeContext.get_assigned_resources)
+
+
+def test_scipy_s_blas_has_one_thread_while_ours_work(monkeypatch):
+    """Its threads wait for short vectors on the cores that ours want: a fit with lbfgs took thirty times as long."""
+    threadpoolctl = pytest.importorskip("threadpoolctl", reason="scikit-learn's own")
+    pytest.importorskip("scipy", reason="solver lbfgs is SciPy's")
+    import numpy as np
+
+    from numbafc.interop.sklearn import MLPRegressor
+    from numbafc.interop.sklearn.mlp import lbfgs
+
+    seen = []
+    call = lbfgs.Objective.__call__
+
+    def look(self, parameters):
+        seen.extend(pool["num_threads"] for pool in threadpoolctl.threadpool_info() if pool["user_api"] == "blas")
+        return call(self, parameters)
+
+    monkeypatch.setattr(lbfgs.Objective, "__call__", look)
+    with threadpoolctl.threadpool_limits(2, user_api="blas"):
+        before = [pool["num_threads"] for pool in threadpoolctl.threadpool_info() if pool["user_api"] == "blas"]
+        X = np.arange(20.0).reshape(10, 2) / 20
+        MLPRegressor(hidden_layer_sizes=(3,), solver="lbfgs", tol=10.0, random_state=0).fit(X, X[:, 0])
+        after = [pool["num_threads"] for pool in threadpoolctl.threadpool_info() if pool["user_api"] == "blas"]
+    assert set(seen) <= {1}
+    assert bool(seen) == bool(before)
+    assert after == before
+
+
+# ---- Optuna ---------------------------------------------------------------------------------------------------------
+
+EXAMPLE = """\
+import optuna
+from sklearn.datasets import load_digits
+from sklearn.model_selection import train_test_split
+from numbafc.interop.sklearn import MLPClassifier
+
+X, X_test, y, y_test = train_test_split(*load_digits(return_X_y=True), random_state=0)
+
+def objective(trial):
+    rate = trial.suggest_float("learning_rate_init", 1e-5, 1e-1, log=True)
+    model = MLPClassifier((trial.suggest_int("units", 8, 128, log=True),), learning_rate_init=rate, random_state=0)
+    for epoch in range(20):
+        trial.report(model.partial_fit(X, y, classes=range(10)).score(X_test, y_test), epoch)
+        if trial.should_prune():
+            raise optuna.TrialPruned
+    return model.score(X_test, y_test)
+
+study = optuna.create_study(direction="maximize", pruner=optuna.pruners.MedianPruner(n_startup_trials=3))
+study.optimize(objective, n_trials=20)
+"""
+PRINTED = """
+states = [trial.state.name for trial in study.trials]
+print(states.count("COMPLETE"), states.count("PRUNED"), study.best_value)
+"""
+
+
+def test_optuna_prunes_by_partial_fit():
+    pytest.importorskip("optuna", reason="Optuna is not installed")
+    seeded = EXAMPLE.replace('direction="maximize"', 'sampler=optuna.samplers.RandomSampler(0), direction="maximize"')
+    done = run_python(f"import optuna; optuna.logging.set_verbosity(40)\n{seeded}{PRINTED}")
+    assert done.returncode == 0, done.stderr
+    complete, pruned, best = done.stdout.split()
+    assert int(complete) + int(pruned) == 20
+    assert int(pruned) >= 5
+    assert int(complete) >= 3
+    assert float(best) > 0.95
+
+
+def test_the_example_is_short_and_is_that_of_readme():
+    assert EXAMPLE.count("\n") <= 20
+    text = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
+    examples = [block for block in re.findall(r"```python\n(.*?)```", text, re.S) if "optuna" in block]
+    assert all(block == EXAMPLE for block in examples)
