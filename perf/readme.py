@@ -9,14 +9,14 @@ import textwrap
 from pathlib import Path
 from typing import Any
 
-from . import drawing, isa, jacobian, layer, predict, products, rows, size, steps, storage, tables
+from . import drawing, isa, jacobian, layer, predict, products, rows, size, sklearn, steps, storage, tables
 from .peers import OURS
 
 ROOT = Path(__file__).parent.parent
 RESULTS = Path(__file__).parent / "results"
 BEGIN, END = "<!-- made by: python -m perf readme -->", "<!-- until here -->"
 NEEDED = ("layer", "steps", "size", "jacobian")
-STUDIES = (*NEEDED, "predict", "tables")
+STUDIES = (*NEEDED, "predict", "sklearn", "tables")
 SHAPES = (
     (10, 64, 32), (48, 48, 128), (128, 784, 32), (128, 784, 128), (512, 512, 128), (784, 784, 64), (1024, 1024, 64),
     (2048, 2048, 512), (1024, 1024, 8), (1024, 1024, 1), (10, 64, 1),
@@ -30,6 +30,11 @@ TABLES = (
     "Real tables that packages on PyPI carry, a fifth of the rows as the test, one thread: accuracy or RMSE, with seconds "
     "of the processor for fit; bold: the best score. numbafc is TabularClassifier or TabularRegressor with its defaults, "
     "four networks, without a pipeline; pytabkit is the same recipe by its authors in PyTorch, one network of 256 epochs."
+)
+
+FITS = (
+    "MLPClassifier and MLPRegressor with one changed import, float64: milliseconds of fit, from arrays to the fitted "
+    "estimator, with the same data, settings and random_state; the losses of all epochs are equal within 1e-6 of them."
 )
 
 Found = dict[str, list[rows.Row]]  # by study
@@ -74,6 +79,8 @@ def section(found: list[Found]) -> str:
     for one in found:
         said = [textwrap.fill(f"- {text}", 124, subsequent_indent="  ") for text in findings(one)]
         lines += [textwrap.fill(machine(one), 124), "", *table(one), "", *said, ""]
+        if one["sklearn"]:
+            lines += [textwrap.fill(FITS, 124), "", *sklearn.table(one["sklearn"]), ""]
         if one["tables"]:
             lines += [textwrap.fill(TABLES, 124), "", *tables.table(one["tables"]), ""]
     return "\n".join([*lines, "![GFLOP/s and microseconds a step, next to peers](perf/results/readme.png)", END])
@@ -99,6 +106,7 @@ def findings(found: Found) -> list[str]:
     if len(steps.frameworks(mine)) < len(mine) and (text := steps.against_peers(steps.frameworks(mine))):
         said.append(f"Training steps, {steps.FRAMEWORKS}: {text}")
     said += [f"One row, {text}" for text in predict.findings(rows.where(found["predict"], threads=1))]
+    said += [f"Fits of scikit-learn's MLP, {text}" for text in sklearn.findings(found["sklearn"])]
     said += [f"Real tables, {text}" for text in tables.findings(found["tables"])]
     said += size.findings(found["size"])[:1] if found["size"] else []
     return said + (jacobian.findings(found["jacobian"])[:1] if found["jacobian"] else [])

@@ -1,4 +1,4 @@
-"""scikit-learn's own checks of estimators, all of them, of the tabular ones; and what else its users do with estimators."""
+"""What users of scikit-learn do with estimators, done with the tabular ones; for its checks: test_estimator_checks.py."""
 
 import pickle
 
@@ -6,7 +6,6 @@ import numpy as np
 import pytest
 
 pytest.importorskip("sklearn", reason="the estimators are scikit-learn's")
-pytest.importorskip("pandas", reason="without pandas two of scikit-learn's checks skip themselves")
 pytest.importorskip("narwhals", reason="estimators take frames through narwhals")
 
 from sklearn import config_context
@@ -16,23 +15,10 @@ from sklearn.ensemble import VotingClassifier
 from sklearn.model_selection import GridSearchCV, cross_val_score, cross_validate
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
-from sklearn.utils.estimator_checks import parametrize_with_checks
 
 from numbafc.interop.sklearn import TabularClassifier, TabularRegressor
 
 SMALL = {"hidden_layer_sizes": (16,), "epochs": 60, "n_threads": 1, "members": 1}
-FAILING = {
-    "check_sample_weight_equivalence_on_dense_data": "in minibatches a weight of 2 is not a sample twice, nor in their MLP",
-}
-
-
-def expected_failures(estimator):
-    return FAILING
-
-
-@parametrize_with_checks([TabularClassifier(**SMALL), TabularRegressor(**SMALL)], expected_failed_checks=expected_failures)
-def test_scikit_learn_s_checks(estimator, check):
-    check(estimator)
 
 
 def data(classifies):

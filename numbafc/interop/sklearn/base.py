@@ -11,6 +11,7 @@ import numpy as np
 from sklearn.utils import check_random_state
 
 from ... import _numba, checks
+from . import workers
 
 
 def seed(random_state: Any) -> int:
@@ -23,7 +24,11 @@ def seed(random_state: Any) -> int:
 
 @contextlib.contextmanager
 def threads(n: int | None) -> Iterator[None]:
-    """A context in which kernels use n threads, as far as this process has them; None leaves it as it is."""
+    """A context in which kernels use n threads, as far as this process has them.
+
+    None leaves it as it is, but in a worker, beside others that fit models, it is one, or what it was told (workers.py).
+    """
+    n = workers.threads() if n is None else n
     if n is None:
         yield
         return
