@@ -9,6 +9,7 @@ from .onnx import export_onnx, from_onnx
 from .replacing import require_writable
 from .tables_of_files import load_table
 from .tabular import Dialect, Reading
+from .weights import from_weights
 
 __all__ = [
     "Dataset",
@@ -18,6 +19,7 @@ __all__ = [
     "digits",
     "export_onnx",
     "from_onnx",
+    "from_weights",
     "load",
     "load_table",
     "require_savable",

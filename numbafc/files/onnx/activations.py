@@ -1,4 +1,4 @@
-"""Activations as nodes: an operator where the opset and the runtimes have one, else put together, so that nothing overflows.
+"""Activations as nodes: an operator where the opset and the runtimes have one, else put together: nothing overflows.
 
 ONNX Runtime computes Elu, Selu, LeakyRelu, Softplus, Mish and Erf in float32 alone. For float64 they are put together, but
 Erf, which is taken of float32 and leaves gelu an error of 6e-8·|y|.

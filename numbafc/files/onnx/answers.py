@@ -32,11 +32,16 @@ def add(graph: Graph, nets: Sequence[MLP], outputs: Sequence[str]) -> None:
         graph.output(shares, PROBABILITIES, graph.dtype, net.sizes[-1])
     else:
         predicted = [_in_own_units(graph, one, Y) for one, Y in zip(nets, outputs, strict=True)]
-        dtype = _dtype_of(net)
+        dtype = dtype_of(net)
         graph.output(mean(graph, predicted, dtype), PREDICTION, dtype, net.sizes[-1])
 
 
-def _dtype_of(net: MLP) -> np.dtype:
+def has_labels(net: MLP) -> bool:
+    """Tell whether a network's answers are labels with their probabilities."""
+    return LOSSES[net.loss_name].classifies or net.loss_name == "binary_cross_entropy"
+
+
+def dtype_of(net: MLP) -> np.dtype:
     """The dtype of predictions: the targets' own."""
     return net.dtype if net.target_mean is None else net.target_mean.dtype
 
@@ -47,7 +52,7 @@ def _in_own_units(graph: Graph, net: MLP, Y: str) -> str:
         return graph.node("Exp", Y)
     if net.target_mean is None or net.target_scale is None:
         return Y
-    if _dtype_of(net) != graph.dtype:  # targets of a table are in float64
+    if dtype_of(net) != graph.dtype:  # targets of a table are in float64
         Y = graph.cast(Y, DOUBLE)
     Y = graph.node("Mul", Y, graph.parameter(net.target_scale, "target.scale"))
     return graph.node("Add", Y, graph.parameter(net.target_mean, "target.mean"))
@@ -68,14 +73,19 @@ def add_classes(graph: Graph, classes: Sequence[str] | None) -> tuple[str | None
     """The name of the labels, if there are any, and their type: integers where all are spelt as such, else words."""
     if classes is None:
         return None, np.int64
-    integers = [as_integer(label) for label in classes]
-    if None in integers:
+    integers = integers_of(classes)
+    if integers is None:
         return graph.words(classes, "classes"), str
     return graph.parameter(np.array(integers, np.int64), "classes"), np.int64
 
 
-def as_integer(label: str) -> int | None:
-    """The integer of 64 bits that is spelt exactly so; None for 007, 1.0 and words."""
+def integers_of(classes: Sequence[str] | None) -> list[int] | None:
+    """The labels as integers of 64 bits, or the places of none; None where one is spelt otherwise: 007, 1.0, a word."""
+    found = [_integer(label) for label in classes or ()]
+    return None if None in found else [number for number in found if number is not None]
+
+
+def _integer(label: str) -> int | None:
     digits = label.removeprefix("-")
     if not (digits.isascii() and digits.isdigit() and len(digits) < 20):
         return None

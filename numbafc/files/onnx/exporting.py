@@ -23,6 +23,7 @@ from ..suffixes import ONNX, require_suffix
 from . import answers, columns, layers, opsets
 from .graph import Graph
 
+INPUT = "X"  # the name of the input, without a table
 MOST = 2**31 - 1  # bytes of a protobuf message
 
 
@@ -34,8 +35,13 @@ def export_onnx(net: MLP | Members, path: str | PathLike[str], opset: int = opse
     """
     if not isinstance(net, MLP | Members):
         raise TypeError(f"export_onnx takes a network and a path, got {type(net).__name__} for the network")
-    require_suffix(path, ONNX)
+    require_name(path)
     write_whole(path, content(net, opset))
+
+
+def require_name(path: str | PathLike[str]) -> None:
+    """Refuse a name of another format. Raises ValueError."""
+    require_suffix(path, ONNX)
 
 
 def content(net: MLP | Members, opset: int = opsets.USUAL) -> bytes:
@@ -52,7 +58,7 @@ def model(nets: list[MLP], opset: int) -> Any:
     """The model, checked."""
     first, graph = nets[0], Graph(opset, nets[0].dtype)
     graph.reserve(*answers.OUTPUTS)
-    X = graph.input("X", first.dtype, first.sizes[0]) if first.table is None else columns.add(graph, first.table)
+    X = graph.input(INPUT, first.dtype, first.sizes[0]) if first.table is None else columns.add(graph, first.table)
     prefixes = [""] if len(nets) == 1 else [f"members.{m}." for m in range(len(nets))]
     answers.add(graph, nets, [layers.outputs(graph, net, X, prefix) for net, prefix in zip(nets, prefixes, strict=True)])
     helper, opset_id = graph.onnx.helper, graph.onnx.helper.make_opsetid("", opset)
@@ -61,13 +67,13 @@ def model(nets: list[MLP], opset: int) -> Any:
     made = helper.make_model(
         whole, opset_imports=[opset_id], ir_version=helper.find_min_ir_version_for([opset_id]), **named
     )  # fmt: skip
-    helper.set_model_props(made, described(first))
+    helper.set_model_props(made, {name: json.dumps(value, ensure_ascii=False) for name, value in described(first).items()})
     graph.onnx.checker.check_model(made, full_check=True)
     return made
 
 
-def described(net: MLP) -> dict[str, str]:
-    """What a model says of itself, each in JSON: names, and a table's columns with what they are passed as."""
+def described(net: MLP) -> dict[str, Any]:
+    """What a model's metadata say, each in JSON: names, and a table's columns with what they are passed as."""
     said: dict[str, Any] = {"activation": net.activation, "loss": net.loss_name}
     if net.classes is not None:
         said["classes"] = list(net.classes)
@@ -80,7 +86,7 @@ def described(net: MLP) -> dict[str, str]:
             if encoder.features
         ]
         said["targets"] = list(net.table.target_names)
-    return {name: json.dumps(value, ensure_ascii=False) for name, value in sorted(said.items())}
+    return dict(sorted(said.items()))
 
 
 def _require_exportable(nets: list[MLP]) -> None:
@@ -97,3 +103,24 @@ def _require_exportable(nets: list[MLP]) -> None:
     nbytes = sum(net.parameters.nbytes for net in nets)
     if nbytes > MOST - 2**20:
         raise ValueError(f"the parameters take {nbytes} bytes, and an ONNX model has at most {MOST}")
+
+
+def inputs(net: MLP | Members) -> list[tuple[str, str]]:
+    """The name of each input of a network's model, and what it takes, for people."""
+    if net.table is None:
+        return [(INPUT, f"{net.dtype.name}, (samples, {net.sizes[0]})")]
+    return [(one["input"], f"{one['type']}, (samples, 1), {one['kind']}") for one in described(networks(net)[0])["columns"]]
+
+
+def outputs(net: MLP | Members) -> list[tuple[str, str]]:
+    """The name of each output of a network's model, and what it gives, for people."""
+    first = networks(net)[0]
+    T = first.sizes[-1]
+    if not answers.has_labels(first):
+        return [(answers.PREDICTION, f"{answers.dtype_of(first).name}, (samples, {T})")]
+    one = "(samples,)" if first.loss_name == "cross_entropy" else f"(samples, {T})"
+    words = answers.integers_of(first.classes) is None
+    return [
+        (answers.LABEL, f"{'words' if words else 'int64'}, {one}"),
+        (answers.PROBABILITIES, f"{first.dtype.name}, (samples, {T})"),
+    ]

@@ -11,7 +11,7 @@ import numpy as np
 from ... import checks
 from ...nn import ACTIVATIONS, LOSSES, MLP
 from ...nn.attributes import REAL_LOSSES
-from ...nn.network import set_layers
+from ..weights import of_layers
 from .expressions import Y, activation_of
 from .messages import Model
 from .operators import COMPARISONS, refused
@@ -36,20 +36,17 @@ def network(model: Model, layers: Sequence[Layer], outputs: Sequence[Value], los
     chain, front, activation = _chain(layers, found.rows.layer)
     activation = activation or _said(model, "activation", ACTIVATIONS) or "relu"
     dtype = np.dtype(np.result_type(*(layer.W for layer in chain if layer.W is not None)))
-    parameters, sizes = _parameters(chain, dtype, found.pair)
-    mean, scale, factors = _before(front, sizes[0])
-    if factors is not None:
-        parameters = np.concatenate([factors.astype(dtype), parameters])
-    if not np.isfinite(parameters).all():
+    pairs = _pairs(chain, found.pair)
+    mean, scale, factors = _before(front, pairs[0][0].shape[1])
+    net = of_layers(pairs, activation, _loss(model, found, loss), dtype, factors)
+    if not np.isfinite(net.parameters).all():
         raise ValueError("its parameters are not all finite; a network with such predicts nothing")
-    net = MLP([1, 1], activation, _loss(model, found, loss), dtype, scaling=factors is not None)  # type: ignore[arg-type]
-    set_layers(net, sizes, parameters)
     if mean is not None:
         net.input_mean, net.input_scale = mean, scale
     if found.behind:
-        net.target_scale, net.target_mean = _behind(found.behind, sizes[-1])
-    net.classes = found.classes or _names(model, "classes", sizes[-1])
-    net.features = _names(model, "features", sizes[0])
+        net.target_scale, net.target_mean = _behind(found.behind, net.sizes[-1])
+    net.classes = found.classes or _names(model, "classes", net.sizes[-1])
+    net.features = _names(model, "features", net.sizes[0])
     return net
 
 
@@ -143,20 +140,17 @@ def _chain(layers: Sequence[Layer], last: int) -> tuple[list[Layer], Steps, str 
     raise ValueError("its outputs are its inputs; there is no layer")
 
 
-def _parameters(chain: Sequence[Layer], dtype: np.dtype, pair: bool) -> tuple[np.ndarray, tuple[int, ...]]:
-    """All weights and biases, flat, and the sizes. pair: the last layer's output is the second of two logits."""
-    parts, sizes = [], [chain[0].W.shape[1]] if chain[0].W is not None else []
-    for n, layer in enumerate(chain):
+def _pairs(chain: Sequence[Layer], pair: bool) -> list[tuple[np.ndarray, np.ndarray]]:
+    """W and b of each layer. pair: the last layer's output is the second of two logits, of which the first is 0."""
+    pairs: list[tuple[np.ndarray, np.ndarray]] = []
+    for layer in chain:
         assert layer.W is not None
-        T, N = layer.W.shape
-        if sizes[-1] != N:
-            raise refused(layer.node, f"it takes {N} numbers, and there are {sizes[-1]}")  # type: ignore[arg-type]
-        W, b = layer.W, np.zeros(T, dtype) if layer.b is None else layer.b
-        if pair and n == len(chain) - 1:  # softmax of 0 and y is 1 − σ(y) and σ(y)
-            W, b, T = np.concatenate([np.zeros((1, N), dtype), W]), np.concatenate([np.zeros(1, dtype), b]), 2
-        parts += [W.astype(dtype).reshape(-1), b.astype(dtype)]
-        sizes.append(T)
-    return np.concatenate(parts), tuple(sizes)
+        T = len(layer.W)
+        pairs.append((layer.W, np.zeros(T, layer.W.dtype) if layer.b is None else layer.b))
+    if pair:  # softmax of 0 and y is 1 − σ(y) and σ(y)
+        W, b = pairs.pop()
+        pairs.append((np.concatenate([np.zeros_like(W), W]), np.concatenate([np.zeros_like(b), b])))
+    return pairs
 
 
 def _before(front: Steps, N: int) -> tuple[Any, Any, np.ndarray | None]:
