@@ -29,8 +29,8 @@ def export(
 ) -> None:
     """Write a model for other programs: in ONNX, which runs without numbafc.
 
-    A model of a table takes a column for each input, by its name: numbers as they are, NaN for a gap; words as they are spelt,
-    the empty word for a gap; dates in microseconds since 1970. It gives labels with their probabilities, or predictions in
+    A model of a table takes a column for each input, by its name: numbers as they are, NaN for a gap; words as spelt, the
+    empty word for a gap; dates in microseconds since 1970. It gives labels with their probabilities, or predictions in
     the target's units. The members of an ensemble are averaged.
     """
     net = load(model)

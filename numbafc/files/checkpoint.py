@@ -87,7 +87,6 @@ def load(path: str | PathLike[str]) -> MLP | Any:
             path,
             "a safetensors file, but not of a numbafc network: its metadata say nothing of one; "
             "numbafc.from_weights reads weights of others",
-        ,
         )
     try:
         description = json.loads(metadata[ENTRY])  # RecursionError: brackets without end

@@ -6,7 +6,7 @@ A layer's W is (T, N), a row for each output, as PyTorch has it; kernels of Kera
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from os import PathLike
 from pathlib import Path
 from typing import Any
