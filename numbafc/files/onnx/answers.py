@@ -31,7 +31,7 @@ def add(graph: Graph, nets: Sequence[MLP], outputs: Sequence[str]) -> None:
         graph.output(graph.cast(positive, np.int64), LABEL, np.int64, net.sizes[-1])
         graph.output(shares, PROBABILITIES, graph.dtype, net.sizes[-1])
     else:
-        predicted = [_in_own_units(graph, one, Y) for one, Y in zip(nets, outputs, strict=True)]
+        predicted = [in_own_units(graph, one, Y) for one, Y in zip(nets, outputs, strict=True)]
         dtype = dtype_of(net)
         graph.output(mean(graph, predicted, dtype), PREDICTION, dtype, net.sizes[-1])
 
@@ -46,7 +46,7 @@ def dtype_of(net: MLP) -> np.dtype:
     return net.dtype if net.target_mean is None else net.target_mean.dtype
 
 
-def _in_own_units(graph: Graph, net: MLP, Y: str) -> str:
+def in_own_units(graph: Graph, net: MLP, Y: str) -> str:
     """Counts, or reals that are not standardised."""
     if net.loss_name == "poisson":
         return graph.node("Exp", Y)

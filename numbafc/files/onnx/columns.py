@@ -39,9 +39,19 @@ WORDS = {str: "words", np.float64: "float64", np.int64: "int64"}  # for people
 
 def add(graph: Graph, table: Table) -> str:
     """Add an input for each column that the network sees; the network's inputs, (samples, N)."""
-    seen = [(name, encoder) for name, encoder in zip(input_names(table), table.encoders, strict=True) if encoder.features]
-    given = [(graph.input(name, TYPES[encoder.kind], 1), encoder) for name, encoder in seen]
-    parts = [part for x, encoder in given for part in ENCODERS[encoder.kind](graph, encoder, x, table.scaling)]
+    given: dict[str, str] = {}
+    for name, encoder in zip(input_names(table), table.encoders, strict=True):
+        if encoder.features:
+            given[encoder.name] = graph.input(name, TYPES[encoder.kind], 1)
+    return encoded(graph, table, lambda encoder: given[encoder.name])
+
+
+def encoded(graph: Graph, table: Table, column: Callable[[Any], str]) -> str:
+    """The network's inputs, (samples, N). column: the value that an encoder takes, (samples, 1)."""
+    parts: list[str] = []
+    for encoder in table.encoders:
+        if encoder.features:
+            parts += ENCODERS[encoder.kind](graph, encoder, column(encoder), table.scaling)
     return graph.node("Concat", *parts, axis=1)
 
 

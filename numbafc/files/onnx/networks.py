@@ -130,7 +130,8 @@ def _chain(layers: Sequence[Layer], last: int) -> tuple[list[Layer], Steps, str 
             return chain, front, None if found is None else found[0]
         name = activation_of(expression(rows.made, layers[place].width))
         if name is None:
-            raise refused(rows.made.node, f"no activation; numbafc has {', '.join(ACTIVATIONS)}")
+            what = f"{rows.made.name:.60} is no activation of numbafc's, which are"
+            raise refused(rows.made.node, f"{what} {', '.join(ACTIVATIONS)}")
         where = str(rows.made.node if isinstance(rows.made, Made) else layer.node)
         if found is not None and found[0] != name:
             raise ValueError(
