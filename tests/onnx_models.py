@@ -7,6 +7,7 @@ import onnx
 from onnx import TensorProto, helper, numpy_helper
 from onnx.reference import ReferenceEvaluator
 
+import numbafc as fc
 from numbafc.files.onnx import columns
 from numbafc.nn import ACTIVATIONS
 
@@ -118,3 +119,32 @@ def model(
 
 
 node = helper.make_node
+ML = "ai.onnx.ml"
+RNG = np.random.default_rng(0)
+W1, B1, W2, B2 = (RNG.uniform(-1, 1, shape).astype(np.float32) for shape in ((4, 3), 4, (2, 4), 2))
+X = RNG.uniform(-2, 2, (9, 3)).astype(np.float32)
+MOST = 2e-6  # of outputs up to 3, from products of 4 terms: 10 roundings of half an ulp of 3 are 1.8e-6
+WEIGHTS = [tensor("W1", W1), tensor("b1", B1), tensor("W2", W2), tensor("b2", B2)]
+KERNELS = [tensor("K1", W1.T.copy()), tensor("b1", B1), tensor("K2", W2.T.copy()), tensor("b2", B2)]
+HALF, ONE, ROOT = (tensor(*one) for one in (("half", 0.5), ("one", 1.0), ("root", np.sqrt(2))))
+
+
+def gemm(x: str, W: str, b: str, y: str = "out") -> Any:
+    """A layer as PyTorch writes it."""
+    return node("Gemm", [x, W, b], [y], transB=1)
+
+
+def gemms(between: list[Any], behind: Any = (), last: str = "out") -> list[Any]:
+    """Two layers: between is made of y, and makes h."""
+    return [gemm("x", "W1", "b1", "y"), *between, gemm("h", "W2", "b2", last), *behind]
+
+
+RELU = [node("Relu", ["y"], ["h"])]
+SOFTMAX = [node("Softmax", ["z"], ["out"], axis=1)]
+
+
+def read(folder: Any, made: Any, loss: str | None = None) -> Any:
+    """The network of a model, by way of a file."""
+    path = folder / "m.onnx"
+    path.write_bytes(made if isinstance(made, bytes) else made.SerializeToString())
+    return fc.from_onnx(path, loss)

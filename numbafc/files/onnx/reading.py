@@ -125,7 +125,8 @@ def _needed(model: Model) -> list[Node]:
     makers: dict[str, int] = {}
     for place, node in enumerate(model.nodes):
         for name in node.outputs:
-            makers.setdefault(name, place)
+            if name and makers.setdefault(name, place) != place:
+                raise ValueError(f"two nodes make {name!r:.60}; the first is {model.nodes[makers[name]]}")
     wanted, needed = list(model.outputs), set()
     while wanted:
         place = makers.get(wanted.pop(), -1)
