@@ -10,7 +10,7 @@ Formulas: numbafc.formulas. Layer: numbafc.layer. Jacobians: numbafc.jacobian. N
 from . import _startup  # noqa: F401  before all else
 from ._numba import get_num_threads, set_num_threads
 from ._version import __version__
-from .files import InvalidFile, save
+from .files import InvalidFile, from_onnx, from_weights, save
 from .files.checkpoint import load
 from .jacobian import (
     BiasJacobian,
@@ -48,6 +48,8 @@ __all__ = [
     "backward",
     "chain",
     "forward",
+    "from_onnx",
+    "from_weights",
     "get_num_threads",
     "grad_b",
     "grad_w",

@@ -56,9 +56,10 @@ def imported(tree, path):
             yield from (tuple(a.name.split(".")[1:]) for a in node.names if a.name.split(".")[0] == "numbafc")
 
 
-# The imports of a room above, inside functions: net.save(path) is fc.save(net, path) by another name, and the writer,
-# which knows networks, is in files/. All others go one way.
-LATE = {("nn/mlp.py", ("files", "save")), ("nn/members.py", ("files", "save"))}
+# The imports of a room above, inside functions: net.save(path) is fc.save(net, path) by another name, and the writers,
+# which know networks, are in files/. All others go one way.
+WRITERS = "save", "export_onnx"
+LATE = {(file, ("files", writer)) for file in ("nn/mlp.py", "nn/members.py") for writer in WRITERS}
 
 
 def wrong_arrows(tree, path):

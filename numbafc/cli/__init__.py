@@ -1,4 +1,4 @@
-"""The command `numbafc`: train, evaluate, predict, info."""
+"""The command `numbafc`: train, evaluate, predict, export, info, compile."""
 
 from .app import app
 

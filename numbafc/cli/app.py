@@ -11,7 +11,7 @@ from typer.core import TyperGroup
 
 from .. import __version__
 from . import compile as compile_
-from . import evaluate, exit_codes, info, predict, train
+from . import evaluate, exit_codes, export, info, predict, train
 
 
 class Commands(TyperGroup):
@@ -62,6 +62,6 @@ def _epilog(examples: str) -> str | None:
     return f"Examples:\n\n\b\n{examples.strip()}" if examples else None
 
 
-for module in (train, evaluate, predict, info, compile_):
+for module in (train, evaluate, predict, export, info, compile_):
     name = module.__name__.rpartition(".")[2]
     app.command(name, epilog=_epilog(module.EXAMPLES))(getattr(module, name))

@@ -83,7 +83,11 @@ def load(path: str | PathLike[str]) -> MLP | Any:
     with enough_memory(path):
         metadata, tensors = container.read(Path(path))
     if ENTRY not in metadata:
-        raise InvalidFile(path, "a safetensors file, but not of a numbafc network: its metadata say nothing of one")
+        raise InvalidFile(
+            path,
+            "a safetensors file, but not of a numbafc network: its metadata say nothing of one; "
+            "numbafc.from_weights reads weights of others",
+        )
     try:
         description = json.loads(metadata[ENTRY])  # RecursionError: brackets without end
         if description["format"] not in READABLE:

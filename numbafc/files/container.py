@@ -10,6 +10,7 @@ import numpy as np
 
 from .invalid import InvalidFile
 from .opening import regular, require_memory, size_of
+from .whatitis import PICKLE
 
 ENTRY = "numbafc"  # of the metadata; one alone, for safetensors shuffles several, and bytes would differ
 LONGEST_HEADER = 100_000_000  # bytes, that safetensors reads
@@ -17,6 +18,10 @@ DTYPES = {
     f"{kind}{8 * size}": f"<{kind.lower()}{size}" for kind in "FIU" for size in (1, 2, 4, 8) if (kind, size) != ("F", 1)
 }
 DTYPES["BOOL"] = "?"
+OF_PYTORCH = (
+    "a pickle or an archive, as PyTorch writes, which could run code when it is loaded; write its weights with "
+    "safetensors.torch.save_file(module.state_dict(), 'model.safetensors') and read those with numbafc.from_weights"
+)
 CONTRADICTIONS = KeyError, TypeError, ValueError, AttributeError, OverflowError, RecursionError
 
 
@@ -50,6 +55,8 @@ def read(path: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
         size = size_of(file)
         start = file.read(8)
         length = int.from_bytes(start, "little")
+        if start.startswith(b"PK\x03\x04") or PICKLE.match(start):
+            raise InvalidFile(path, OF_PYTORCH)
         if len(start) < 8 or length > min(size - 8, LONGEST_HEADER):
             raise InvalidFile(path, f"not a readable safetensors file (its header claims {length} bytes of {size})")
         header = file.read(length)

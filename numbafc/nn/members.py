@@ -143,6 +143,16 @@ class Members(Pooled):
 
         save(self, path, training)
 
+    def export_onnx(self, path: str | PathLike[str], opset: int = 17) -> None:
+        """Write the mean of the members, as predict has it, as an ONNX model, whole or not at all: for any runtime.
+
+        With a table the model takes a column for each input, else samples (samples, N) in the network's dtype. It gives
+        label and probabilities, or prediction. opset: the version of ONNX's operators, 13 to 24.
+        """
+        from ..files import export_onnx  # likewise
+
+        export_onnx(self, path, opset)
+
     def _indices(self, name: str, rows: Sequence[Any] | None, count: int) -> list[np.ndarray] | list[None]:
         """The indices of rows, for each member. Raises TypeError or ValueError."""
         if rows is None:

@@ -267,3 +267,13 @@ class MLP(Network):
         from ..files import save  # the one import of a room above: net.save(path) is fc.save(net, path) by another name
 
         save(self, path, training)
+
+    def export_onnx(self, path: str | PathLike[str], opset: int = 17) -> None:
+        """Write the network as an ONNX model, whole or not at all: for any runtime.
+
+        With a table the model takes a column for each input, else samples (samples, N) in the network's dtype. It gives
+        label and probabilities, or prediction. opset: the version of ONNX's operators, 13 to 24.
+        """
+        from ..files import export_onnx  # likewise
+
+        export_onnx(self, path, opset)
