@@ -1,6 +1,6 @@
 """MLPClassifier and MLPRegressor have the numbers of scikit-learn's own: loss curves, parameters, counts of epochs.
 
-Learning rates, weights and inputs are bounded, so that nothing diverges and roundings do not grow: from 1e-16 to about 1e-13
+Learning rates, weights and inputs are bounded, so that nothing diverges and roundings do not grow: from 1e-16 to 1e-13
 in up to 160 steps. (700 steps of Adam, of rate 0.01 and single samples, whose penalty has made all weights nearly 0, are
 chaos.) What the curves are held to, 1e-6, is what the estimators promise.
 """
