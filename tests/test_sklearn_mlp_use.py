@@ -55,8 +55,10 @@ def test_from_a_memory_map_training_goes_on(tmp_path):
     model = classifier().fit(X, Y)
     joblib.dump(model, tmp_path / "model")
     other = joblib.load(tmp_path / "model", mmap_mode="r")
+    another = joblib.load(tmp_path / "model", mmap_mode="r")
     other.set_params(warm_start=True).fit(X, Y)
     assert (other.coefs_[0] != model.coefs_[0]).any()
+    np.testing.assert_array_equal(another.partial_fit(X, Y).coefs_[0], model.partial_fit(X, Y).coefs_[0])
 
 
 def test_a_pickle_that_was_changed_is_refused():
@@ -99,6 +101,22 @@ def test_export_to_onnx(tmp_path):
     np.testing.assert_array_equal(found["label"], model.predict(X.astype(np.float32)))
 
 
+def test_ctrl_c_ends_a_training_with_what_there_is(monkeypatch):
+    epochs = []
+
+    def interrupted(self, held):
+        epochs.append(1)
+        if len(epochs) == 3:
+            raise KeyboardInterrupt
+        return 0.5
+
+    monkeypatch.setattr(MLPClassifier, "_score_of", interrupted)
+    with pytest.warns(UserWarning, match="Training interrupted by user"):
+        model = classifier(max_iter=9).fit(X, Y, X_val=X, y_val=Y)
+    assert model.n_iter_ == 3
+    assert model.predict(X).shape == (61,)
+
+
 # ---- attributes -----------------------------------------------------------------------------------------------------
 
 
@@ -139,7 +157,7 @@ def test_messages_are_scikit_learn_s():
         ({"solver": "newton"}, "The 'solver' parameter of MLPClassifier must be a str among"),
         ({"dropout": 1.0}, "The 'dropout' parameter of MLPClassifier must be a float in the range"),
         ({"hidden_layer_sizes": (3, 0)}, r"hidden_layer_sizes must be > 0, got \[3, 0\]"),
-        ({"early_stopping": True, "validation_fraction": 0.02}, "test_size = 2 should be|The validation set is too small"),
+        ({"early_stopping": True, "validation_fraction": 0.01}, "The validation set is too small. Increase 'validation_"),
         ({"solver": "lbfgs", "dropout": 0.1}, "dropout, clip_norm and validation data go with a solver of minibatches"),
     ],
 )
@@ -192,6 +210,8 @@ def test_validation_data_are_measured_and_stop():
     stopped = classifier(early_stopping=True, n_iter_no_change=2, max_iter=300, tol=0.1)
     stopped.fit(X[:40], Y[:40], X_val=X[40:], y_val=Y[40:])
     assert stopped.n_iter_ < 300
+    one = classifier(warm_start=True).fit(X, Y, X_val=X[Y == "elm"], y_val=Y[Y == "elm"])  # not of all classes
+    assert len(one.fit(X, Y, X_val=X[Y == "elm"], y_val=Y[Y == "elm"]).validation_scores_) == 10
     assert stopped.score(X[40:], Y[40:]) == stopped.best_validation_score_ == max(stopped.validation_scores_)
     assert regressor().fit(X, Z, X_val=X, y_val=Z).validation_scores_[-1] <= 1
 

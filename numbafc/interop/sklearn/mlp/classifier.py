@@ -141,21 +141,26 @@ class MLPClassifier(ClassifierMixin, Perceptron):
             self._label_binarizer = LabelBinarizer().fit(y if type_of_target(y).startswith("multilabel") else classes)
         return self._fit(X, y, sample_weight, incremental=True)
 
-    def _checked(self, X: Any, y: Any, incremental: bool, reset: bool) -> tuple[Any, np.ndarray, np.ndarray | None]:
+    def _checked(self, X: Any, y: Any, reset: bool, begins: bool, keeps: bool = False) -> tuple[Any, np.ndarray]:
         X, y = validate_data(self, X, y, accept_sparse=SPARSE, multi_output=True, dtype=REALS, reset=reset)
         if y.ndim == 2 and y.shape[1] == 1:
             y = column_or_1d(y, warn=True)
-        if not hasattr(self, "classes_") or not (self.warm_start or incremental):
+        if begins or not hasattr(self, "classes_"):
             self._label_binarizer = LabelBinarizer().fit(y)
             self.classes_ = self._label_binarizer.classes_
         else:
-            self._require_known(unique_labels(y))
-        of_classes = None if self.class_weight is None else compute_sample_weight(self.class_weight, y)
-        return X, y, of_classes
+            self._require_known(unique_labels(y), keeps)
+        return X, y
 
-    def _require_known(self, classes: np.ndarray) -> None:
-        """Require that there are no other classes than before. Raises ValueError."""
-        if self.warm_start and set(classes) != set(self.classes_):
+    def _weighted(self, y: np.ndarray, weight: np.ndarray | None) -> np.ndarray | None:
+        if self.class_weight is None:
+            return weight
+        of_classes: np.ndarray = compute_sample_weight(self.class_weight, y)
+        return of_classes if weight is None else weight * of_classes
+
+    def _require_known(self, classes: np.ndarray, all_of_them: bool) -> None:
+        """Require that there are no other classes than before, or the same ones. Raises ValueError."""
+        if all_of_them and set(classes) != set(self.classes_):
             raise ValueError(
                 "warm_start can only be used where `y` has the same classes as in the previous call to fit. Previously got "
                 f"{self.classes_}, `y` has {classes}"

@@ -37,8 +37,12 @@ class Perceptron(CallbackSupportMixin, Constraints, BaseEstimator, abc.ABC):
     # ---- what each says ---------------------------------------------------------------------------------------------
 
     @abc.abstractmethod
-    def _checked(self, X: Any, y: Any, incremental: bool, reset: bool) -> tuple[Any, np.ndarray, np.ndarray | None]:
-        """X and y as they are, checked; and weights of the samples, where classes have some."""
+    def _checked(self, X: Any, y: Any, reset: bool, begins: bool, keeps: bool = False) -> tuple[Any, np.ndarray]:
+        """X and y as they are, checked. Raises TypeError or ValueError.
+
+        reset: whether features are those of X from now on; begins: likewise classes, and those of y; else y has no others
+        than before, and, if keeps, all of them.
+        """
 
     @abc.abstractmethod
     def _encoded(self, y: Any) -> np.ndarray:
@@ -56,6 +60,10 @@ class Perceptron(CallbackSupportMixin, Constraints, BaseEstimator, abc.ABC):
     def _score_of(self, held: Part) -> float:
         """The score of samples that are not trained on."""
 
+    def _weighted(self, y: np.ndarray, weight: np.ndarray | None) -> np.ndarray | None:
+        """The samples' weights in training."""
+        return weight
+
     def _strata(self, targets: np.ndarray) -> np.ndarray | None:
         """What the validation part is drawn by, or None."""
         return None
@@ -67,10 +75,9 @@ class Perceptron(CallbackSupportMixin, Constraints, BaseEstimator, abc.ABC):
     ) -> Any:
         hidden = _sizes(self.hidden_layer_sizes)
         first = not hasattr(self, "net_") or (not self.warm_start and not incremental)
-        X, y, of_classes = self._checked(X, y, incremental, first)
+        begins = not (self.warm_start or incremental)
+        X, y = self._checked(X, y, first, begins, keeps=self.warm_start)
         weight = _weights(sample_weight, X)
-        if of_classes is not None:
-            weight = of_classes if weight is None else weight * of_classes
         rs = check_random_state(self.random_state)
         with base.threads(self.n_threads):
             dtype = np.dtype(np.float64) if self.solver == "lbfgs" else X.dtype
@@ -86,7 +93,7 @@ class Perceptron(CallbackSupportMixin, Constraints, BaseEstimator, abc.ABC):
             self.net_ = parameters.going_on(self.net_, self.activation, loss, dtype if self.solver == "lbfgs" else None)
             self.n_outputs_, dtype = outputs, self.net_.dtype
             part = Part(X.astype(dtype, copy=False), self._encoded(y), weight)
-            self._train(part, (X, y, sample_weight), rs, first, incremental, validation)
+            self._train(part, self._weighted(y, weight), (X, y, sample_weight), rs, first, incremental, validation)
         if not np.isfinite(self.net_.parameters).all():
             raise ValueError(
                 "Solver produced non-finite parameter weights. The input data may contain large values and need to be "
@@ -106,21 +113,24 @@ class Perceptron(CallbackSupportMixin, Constraints, BaseEstimator, abc.ABC):
             self.validation_scores_: list[float] | None = [] if self.early_stopping else None
             self.best_validation_score_ = -np.inf if self.early_stopping else None
 
-    def _train(self, part: Part, given: Any, rs: Any, first: bool, incremental: bool, validation: Any) -> None:
+    def _train(self, part: Part, weight: Any, given: Any, rs: Any, first: bool, incremental: bool, validation: Any) -> None:
+        """Train on the samples with such weights; part's own are those of scores."""
+        weighted = part._replace(weight=weight)
         if not is_stochastic(self.solver):
             if self.dropout or self.clip_norm or validation is not None:
                 raise ValueError("dropout, clip_norm and validation data go with a solver of minibatches, not with 'lbfgs'")
             tasks = Tasks(self, given, None)
-            lbfgs.fit(self, part, tasks)
+            lbfgs.fit(self, weighted, tasks)
             tasks.close()
             return
         if not incremental or not hasattr(self, "_optimizer"):
             self._optimizer = Solver(self, self.net_.parameters)
+        self._optimizer.make_writable()
         if self.early_stopping and incremental:
             raise ValueError("partial_fit does not support early_stopping=True")
         rows, held = self._held_out(part, rs, validation)
         self._begin_curves(held is not None)
-        training = Training(self, part, rows, held, rs, incremental)
+        training = Training(self, weighted, rows, held, rs, incremental)
         tasks = Tasks(self, given, self.max_iter)
         training.run(tasks, first)
         tasks.close()
@@ -156,7 +166,7 @@ class Perceptron(CallbackSupportMixin, Constraints, BaseEstimator, abc.ABC):
         if X is None or y is None:
             missing, given = ("X_val", "y_val") if X is None else ("y_val", "X_val")
             raise ValueError(f"{given} needs {missing}, got None; pass both, or neither")
-        X, y, _ = self._checked(X, y, True, False)
+        X, y = self._checked(X, y, reset=False, begins=False)
         return Part(X.astype(self.net_.dtype, copy=False), self._encoded(y), _weights(sample_weight, X))
 
     # ---- answers ----------------------------------------------------------------------------------------------------

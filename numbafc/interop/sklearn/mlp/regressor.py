@@ -121,13 +121,13 @@ class MLPRegressor(RegressorMixin, Perceptron):
         """Train for one epoch on these samples."""
         return self._fit(X, y, sample_weight, incremental=True)
 
-    def _checked(self, X: Any, y: Any, incremental: bool, reset: bool) -> tuple[Any, np.ndarray, np.ndarray | None]:
+    def _checked(self, X: Any, y: Any, reset: bool, begins: bool, keeps: bool = False) -> tuple[Any, np.ndarray]:
         X, y = validate_data(self, X, y, accept_sparse=SPARSE, multi_output=True, y_numeric=True, dtype=REALS, reset=reset)
         if y.ndim == 2 and y.shape[1] == 1:
             y = column_or_1d(y, warn=True)
         if self.loss == "poisson" and (y < 0).any():
             raise ValueError(f"y must be at least 0 for the loss 'poisson', got {y.min()}; use 'squared_error'")
-        return X, y, None
+        return X, y
 
     def _encoded(self, y: Any) -> np.ndarray:
         return (y.reshape(-1, 1) if y.ndim == 1 else y).astype(self.net_.dtype, copy=False)
