@@ -10,11 +10,15 @@ from contextlib import contextmanager
 
 import numpy as np
 import pytest
+import sklearn
 import sklearn.neural_network as theirs
 from hypothesis import given
 from hypothesis import strategies as st
 
 from numbafc.interop import sklearn as ours
+
+if tuple(map(int, sklearn.__version__.split(".")[:2])) < (1, 9):
+    pytest.skip("the numbers are those of scikit-learn 1.9; test_sklearn_mlp_use.py is for all", allow_module_level=True)
 
 RNG = np.random.default_rng(0)
 SAMPLES = 61
