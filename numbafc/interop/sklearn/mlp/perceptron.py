@@ -70,37 +70,6 @@ class Perceptron(CallbackSupportMixin, Constraints, BaseEstimator, abc.ABC):
 
     # ---- fit --------------------------------------------------------------------------------------------------------
 
-    def _fit(
-        self, X: Any, y: Any, sample_weight: Any, incremental: bool, validation: tuple[Any, Any, Any] | None = None
-    ) -> Any:
-        hidden = _sizes(self.hidden_layer_sizes)
-        first = not hasattr(self, "net_") or (not self.warm_start and not incremental)
-        begins = not (self.warm_start or incremental)
-        X, y = self._checked(X, y, first, begins, keeps=self.warm_start)
-        weight = _weights(sample_weight, X)
-        rs = check_random_state(self.random_state)
-        with base.threads(self.n_threads):
-            dtype = np.dtype(np.float64) if self.solver == "lbfgs" else X.dtype
-            outputs, self.out_activation_, loss = self._outputs_of(y)
-            sizes = (X.shape[1], *hidden, outputs)
-            if first:
-                self._initialize(sizes, loss, dtype, rs, X.dtype)
-            elif self.net_.sizes != sizes:
-                raise ValueError(
-                    f"the network goes on with its layers {self.net_.sizes}, got {sizes} from hidden_layer_sizes and y; "
-                    "set warm_start=False for new layers"
-                )
-            self.net_ = parameters.going_on(self.net_, self.activation, loss, dtype if self.solver == "lbfgs" else None)
-            self.n_outputs_, dtype = outputs, self.net_.dtype
-            part = Part(X.astype(dtype, copy=False), self._encoded(y), weight)
-            self._train(part, self._weighted(y, weight), (X, y, sample_weight), rs, first, incremental, validation)
-        if not np.isfinite(self.net_.parameters).all():
-            raise ValueError(
-                "Solver produced non-finite parameter weights. The input data may contain large values and need to be "
-                "preprocessed."
-            )
-        return self
-
     def _initialize(self, sizes: tuple[int, ...], loss: str, dtype: np.dtype, rs: Any, drawn: np.dtype) -> None:
         """Begin anew: a network with random parameters, and no curves."""
         net = parameters.network(sizes, self.activation, loss, drawn, rs)
@@ -120,7 +89,7 @@ class Perceptron(CallbackSupportMixin, Constraints, BaseEstimator, abc.ABC):
             if self.dropout or self.clip_norm or validation is not None:
                 raise ValueError("dropout, clip_norm and validation data go with a solver of minibatches, not with 'lbfgs'")
             tasks = Tasks(self, given, None)
-            lbfgs.fit(self, weighted, tasks)
+            lbfgs.fit(self, self._loss(), weighted, tasks)
             tasks.close()
             return
         if not incremental or not hasattr(self, "_optimizer"):
@@ -130,7 +99,7 @@ class Perceptron(CallbackSupportMixin, Constraints, BaseEstimator, abc.ABC):
             raise ValueError("partial_fit does not support early_stopping=True")
         rows, held = self._held_out(part, rs, validation)
         self._begin_curves(held is not None)
-        training = Training(self, weighted, rows, held, rs, incremental)
+        training = Training(self, self._optimizer, self._loss(), self._score_of, weighted, rows, held, rs, incremental)
         tasks = Tasks(self, given, self.max_iter)
         training.run(tasks, first)
         tasks.close()
@@ -168,25 +137,6 @@ class Perceptron(CallbackSupportMixin, Constraints, BaseEstimator, abc.ABC):
             raise ValueError(f"{given} needs {missing}, got None; pass both, or neither")
         X, y = self._checked(X, y, reset=False, begins=False)
         return Part(X.astype(self.net_.dtype, copy=False), self._encoded(y), _weights(sample_weight, X))
-
-    # ---- answers ----------------------------------------------------------------------------------------------------
-
-    def _outputs(self, X: Any) -> np.ndarray:
-        """The last layer's outputs, before their activation, of X as people have it."""
-        check_is_fitted(self)
-        X = validate_data(self, X, accept_sparse=SPARSE, reset=False)
-        with base.threads(self.n_threads), np.errstate(over="ignore"):
-            X = X.astype(self.net_.dtype, copy=False)
-            Y = None if issparse(X) else few_rows.outputs(self.net_, X)
-            return self._through(X) if Y is None else Y
-
-    def _through(self, X: Any) -> np.ndarray:
-        """The outputs of checked samples in the network's dtype."""
-        if not issparse(X):
-            return evaluation.outputs(self.net_, X)
-        X = X.tocsr()
-        parts = [evaluation.outputs(self.net_, X[n : n + ROWS].toarray()) for n in range(0, X.shape[0], ROWS)]
-        return np.concatenate(parts)
 
     # ---- attributes, files ------------------------------------------------------------------------------------------
 
@@ -236,13 +186,64 @@ class Perceptron(CallbackSupportMixin, Constraints, BaseEstimator, abc.ABC):
         tags.input_tags.sparse = True
         return tags
 
-    def _check_solver(self) -> bool:
-        """Whether there is a partial_fit, for available_if. Raises AttributeError."""
-        if not is_stochastic(self.solver):
-            raise AttributeError(
-                f"partial_fit is only available for stochastic optimizers. {self.solver} is not stochastic."
+
+def fit(
+    of: Any, X: Any, y: Any, sample_weight: Any, incremental: bool, validation: tuple[Any, Any, Any] | None = None
+) -> Any:
+    """Train an estimator, for one epoch if incremental. validation: X, y and weights, or None. Returns the estimator."""
+    hidden = _sizes(of.hidden_layer_sizes)
+    first = not hasattr(of, "net_") or (not of.warm_start and not incremental)
+    begins = not (of.warm_start or incremental)
+    X, y = of._checked(X, y, first, begins, keeps=of.warm_start)
+    weight = _weights(sample_weight, X)
+    rs = check_random_state(of.random_state)
+    with base.threads(of.n_threads):
+        dtype = np.dtype(np.float64) if of.solver == "lbfgs" else X.dtype
+        outputs, of.out_activation_, loss = of._outputs_of(y)
+        sizes = (X.shape[1], *hidden, outputs)
+        if first:
+            of._initialize(sizes, loss, dtype, rs, X.dtype)
+        elif of.net_.sizes != sizes:
+            raise ValueError(
+                f"the network goes on with its layers {of.net_.sizes}, got {sizes} from hidden_layer_sizes and y; "
+                "set warm_start=False for new layers"
             )
-        return True
+        of.net_ = parameters.going_on(of.net_, of.activation, loss, dtype if of.solver == "lbfgs" else None)
+        of.n_outputs_, dtype = outputs, of.net_.dtype
+        part = Part(X.astype(dtype, copy=False), of._encoded(y), weight)
+        of._train(part, of._weighted(y, weight), (X, y, sample_weight), rs, first, incremental, validation)
+    if not np.isfinite(of.net_.parameters).all():
+        raise ValueError(
+            "Solver produced non-finite parameter weights. The input data may contain large values and need to be "
+            "preprocessed."
+        )
+    return of
+
+
+def outputs(of: Any, X: Any) -> np.ndarray:
+    """The last layer's outputs, before their activation, of X as people have it."""
+    check_is_fitted(of)
+    X = validate_data(of, X, accept_sparse=SPARSE, reset=False)
+    with base.threads(of.n_threads), np.errstate(over="ignore"):
+        X = X.astype(of.net_.dtype, copy=False)
+        Y = None if issparse(X) else few_rows.outputs(of.net_, X)
+        return through(of, X) if Y is None else Y
+
+
+def through(of: Any, X: Any) -> np.ndarray:
+    """The outputs of checked samples in the network's dtype."""
+    if not issparse(X):
+        return evaluation.outputs(of.net_, X)
+    X = X.tocsr()
+    parts = [evaluation.outputs(of.net_, X[n : n + ROWS].toarray()) for n in range(0, X.shape[0], ROWS)]
+    return np.concatenate(parts)
+
+
+def has_partial_fit(of: Any) -> bool:
+    """Whether there is a partial_fit, for available_if. Raises AttributeError."""
+    if not is_stochastic(of.solver):
+        raise AttributeError(f"partial_fit is only available for stochastic optimizers. {of.solver} is not stochastic.")
+    return True
 
 
 def _sizes(sizes: Any) -> list[int]:
