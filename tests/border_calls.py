@@ -119,6 +119,7 @@ GOOD = {  # a kernel's arguments by their names
     ],
     ("Y", "S", "scratch", "T"): lambda d: [[reals(d, NUMBERS), reals(d, NUMBERS), reals(d, 2 * B), T]],
     ("A", "squares"): lambda d: [[reals(d, T, B), reals(np.float64, B)]],
+    ("g", "lanes", "total"): lambda d: [[reals(d, NUMBERS), reals(np.float64, 16), reals(np.float64, 1)]],
     ("g", "longest", "lanes"): lambda d: [[reals(d, NUMBERS), 0.5, reals(np.float64, 16)]],
     ("H", "S", "B", "seed", "step", "layer", "p"): lambda d: [[reals(d, NUMBERS), reals(d, NUMBERS), B, 7, 5, 1, 0.5]],
     ("A", "X", "b", "Y", "workers"): lambda d: [[reals(d, T, 4), reals(d, 4, B), reals(d, T), reals(d, T, B), 2]],

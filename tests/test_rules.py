@@ -312,6 +312,8 @@ LONG_SIGNATURES = {
     "cli/train.py: train",
     "interop/sklearn/tabular.py: __init__",  # scikit-learn has an estimator's settings in its signature
     "interop/sklearn/classifier.py: __init__",
+    "interop/sklearn/mlp/classifier.py: __init__",
+    "interop/sklearn/mlp/regressor.py: __init__",
 }
 
 

@@ -1,7 +1,8 @@
 """MLPClassifier and MLPRegressor have the numbers of scikit-learn's own: loss curves, parameters, counts of epochs.
 
-Learning rates, weights and inputs are bounded, so that nothing diverges and roundings do not grow: in a few epochs from
-1e-16 to about 1e-13. What the curves are held to, 1e-6, is what the estimators promise.
+Learning rates, weights and inputs are bounded, so that nothing diverges and roundings do not grow: from 1e-16 to 1e-13
+in up to 160 steps. (700 steps of Adam, of rate 0.01 and single samples, whose penalty has made all weights nearly 0, are
+chaos.) What the curves are held to, 1e-6, is what the estimators promise.
 """
 
 import warnings
@@ -9,11 +10,15 @@ from contextlib import contextmanager
 
 import numpy as np
 import pytest
+import sklearn
 import sklearn.neural_network as theirs
 from hypothesis import given
 from hypothesis import strategies as st
 
 from numbafc.interop import sklearn as ours
+
+if tuple(map(int, sklearn.__version__.split(".")[:2])) < (1, 9):
+    pytest.skip("the numbers are those of scikit-learn 1.9; test_sklearn_mlp_use.py is for all", allow_module_level=True)
 
 RNG = np.random.default_rng(0)
 SAMPLES = 61
@@ -86,7 +91,7 @@ SOLVERS = st.one_of(
     st.fixed_dictionaries(
         {
             "solver": st.just("adam"),
-            "learning_rate_init": st.sampled_from([1e-3, 1e-2]),
+            "learning_rate_init": st.sampled_from([1e-3, 4e-3]),
             "beta_1": st.sampled_from([0.9, 0.5, 0]),
             "beta_2": st.sampled_from([0.999, 0.9]),
             "epsilon": st.sampled_from([1e-3, 1e-5]),
@@ -98,7 +103,7 @@ SETTINGS = {
     "hidden_layer_sizes": st.sampled_from([(), 7, (9, 6)]),
     "activation": st.sampled_from(["identity", "logistic", "tanh", "relu"]),
     "alpha": st.sampled_from([0, 1e-4, 0.5]),
-    "batch_size": st.sampled_from(["auto", 1, 7, 20, 1000]),
+    "batch_size": st.sampled_from(["auto", 7, 20, 1000]),
     "shuffle": st.booleans(),
     "tol": st.sampled_from([1e-4, 0.05]),
     "n_iter_no_change": st.sampled_from([1, 10]),
@@ -196,6 +201,16 @@ def test_sparse_samples_are_those_samples(kind, monkeypatch):
                 for one, other in zip(dense.coefs_, sparse.coefs_, strict=True):
                     np.testing.assert_allclose(other, one, rtol=1e-9, atol=1e-12)
                 np.testing.assert_array_equal(sparse.predict(form(some)), sparse.predict(some))
+
+
+@pytest.mark.parametrize("solver", ["sgd", "adam"])
+@pytest.mark.parametrize("kind", sorted(TARGETS))
+def test_minibatches_of_one_sample(kind, solver):
+    pair = both(kind, solver=solver, batch_size=1, max_iter=3, hidden_layer_sizes=(9, 6))
+    with without_warnings():
+        for model in pair:
+            model.fit(X, TARGETS[kind], WEIGHT)
+    assert_equal(*pair, {"rtol": 1e-6, "atol": 1e-9})
 
 
 def test_zeros_among_weights_are_no_samples():

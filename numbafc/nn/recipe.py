@@ -102,6 +102,11 @@ class Regularization(NamedTuple):
         norms = self.clip_norm, self.clip_sample_norm
         return self.dropout, *norms, self.label_smoothing, self.l2, float(self.batch_mean)
 
+    @property
+    def described(self) -> dict[str, Any]:
+        """What files hold: all that fit and a network have; l2 and batch_mean are those of other estimators."""
+        return {name: value for name, value in self._asdict().items() if name not in ("l2", "batch_mean")}
+
 
 @dataclass(frozen=True)
 class Recipe:

@@ -20,7 +20,7 @@ from ....nn.activations import ACTIVATIONS
 from ....nn.cross_entropy import softmax
 from ....nn.losses import Loss
 from ..training import Part
-from . import losses, parameters
+from . import losses, parameters, perceptron
 from .perceptron import REALS, SPARSE, Perceptron
 
 
@@ -126,9 +126,9 @@ class MLPClassifier(ClassifierMixin, Perceptron):
         stops by, in place of the share validation_fraction. Returns the estimator.
         """
         given = None if X_val is None and y_val is None else (X_val, y_val, sample_weight_val)
-        return self._fit(X, y, sample_weight, incremental=False, validation=given)
+        return perceptron.fit(self, X, y, sample_weight, incremental=False, validation=given)
 
-    @available_if(lambda self: self._check_solver())
+    @available_if(perceptron.has_partial_fit)
     @_fit_context(prefer_skip_nested_validation=True)
     def partial_fit(self, X: Any, y: Any, sample_weight: Any = None, classes: Any = None) -> Any:
         """Train for one epoch on these samples. classes: all there are, which the first call needs."""
@@ -139,23 +139,28 @@ class MLPClassifier(ClassifierMixin, Perceptron):
             )
         if _check_partial_fit_first_call(self, classes):
             self._label_binarizer = LabelBinarizer().fit(y if type_of_target(y).startswith("multilabel") else classes)
-        return self._fit(X, y, sample_weight, incremental=True)
+        return perceptron.fit(self, X, y, sample_weight, incremental=True)
 
-    def _checked(self, X: Any, y: Any, incremental: bool, reset: bool) -> tuple[Any, np.ndarray, np.ndarray | None]:
+    def _checked(self, X: Any, y: Any, reset: bool, begins: bool, keeps: bool = False) -> tuple[Any, np.ndarray]:
         X, y = validate_data(self, X, y, accept_sparse=SPARSE, multi_output=True, dtype=REALS, reset=reset)
         if y.ndim == 2 and y.shape[1] == 1:
             y = column_or_1d(y, warn=True)
-        if not hasattr(self, "classes_") or not (self.warm_start or incremental):
+        if begins or not hasattr(self, "classes_"):
             self._label_binarizer = LabelBinarizer().fit(y)
             self.classes_ = self._label_binarizer.classes_
         else:
-            self._require_known(unique_labels(y))
-        of_classes = None if self.class_weight is None else compute_sample_weight(self.class_weight, y)
-        return X, y, of_classes
+            self._require_known(unique_labels(y), keeps)
+        return X, y
 
-    def _require_known(self, classes: np.ndarray) -> None:
-        """Require that there are no other classes than before. Raises ValueError."""
-        if self.warm_start and set(classes) != set(self.classes_):
+    def _weighted(self, y: np.ndarray, weight: np.ndarray | None) -> np.ndarray | None:
+        if self.class_weight is None:
+            return weight
+        of_classes: np.ndarray = compute_sample_weight(self.class_weight, y)
+        return of_classes if weight is None else weight * of_classes
+
+    def _require_known(self, classes: np.ndarray, all_of_them: bool) -> None:
+        """Require that there are no other classes than before, or the same ones. Raises ValueError."""
+        if all_of_them and set(classes) != set(self.classes_):
             raise ValueError(
                 "warm_start can only be used where `y` has the same classes as in the previous call to fit. Previously got "
                 f"{self.classes_}, `y` has {classes}"
@@ -188,7 +193,7 @@ class MLPClassifier(ClassifierMixin, Perceptron):
 
     def _score_of(self, held: Part) -> float:
         """Accuracy; of labels, the share of samples all of whose labels are right."""
-        Y = self._through(held.X)
+        Y = perceptron.through(self, held.X)
         if self.out_activation_ == "softmax":
             hits = Y.argmax(axis=1) == held.targets
         else:
@@ -203,12 +208,12 @@ class MLPClassifier(ClassifierMixin, Perceptron):
 
     def predict(self, X: Any) -> np.ndarray:
         """The likeliest class of each sample, (samples,), or an indicator of its labels, (samples, labels)."""
-        Y = self._probabilities(self._outputs(X))
+        Y = self._probabilities(perceptron.outputs(self, X))
         return self._label_binarizer.inverse_transform(Y.ravel() if self.n_outputs_ == 1 else Y)
 
     def predict_proba(self, X: Any) -> np.ndarray:
         """Probabilities, (samples, classes), in the order of classes_; of labels, of each by itself."""
-        P = self._probabilities(self._outputs(X))
+        P = self._probabilities(perceptron.outputs(self, X))
         return np.column_stack([1 - P, P]) if self.n_outputs_ == 1 else P
 
     def predict_log_proba(self, X: Any) -> np.ndarray:

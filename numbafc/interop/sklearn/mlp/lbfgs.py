@@ -16,6 +16,7 @@ from threadpoolctl import threadpool_limits
 from ...._numba import inner
 from ....nn import clipping, updates
 from ....nn.compiled import Compiled
+from ....nn.losses import Loss
 from ....nn.recipe import Regularization
 from ....nn.updates import Hyperparameters
 from ..training import Part
@@ -36,7 +37,7 @@ _sums = Compiled(updates.update("sum_of_gradients", _sum, states=1), Hyperparame
 class Objective:
     """The loss of all samples, with the penalty, and its gradient, as functions of flat parameters in float64."""
 
-    def __init__(self, of: Any, part: Part) -> None:
+    def __init__(self, of: Any, loss: Loss, part: Part) -> None:
         self.net, self.samples = of.net_, len(part.targets)
         batch_size = min(ROWS, self.samples)
         firsts = np.arange(0, self.samples, batch_size)
@@ -47,7 +48,7 @@ class Objective:
         part = part._replace(weight=None if part.weight is None else part.weight / mean)
         self.gradient, self.rates = np.zeros_like(self.net.parameters), sizes / self.samples
         state = {"gradient": self.gradient}
-        self.batches = Batches(self.net, part, of._loss(), _sums, state, batch_size, Regularization())
+        self.batches = Batches(self.net, part, loss, _sums, state, batch_size, Regularization())
         self.order, (self.weights, _) = np.arange(self.samples), self.net.views(self.gradient)
 
     def __call__(self, parameters: np.ndarray) -> tuple[float, np.ndarray]:
@@ -77,12 +78,12 @@ class _Iterations:
         self.tasks.begin("lbfgs-iter")
 
 
-def fit(of: Any, part: Part, tasks: Tasks) -> None:
+def fit(of: Any, loss: Loss, part: Part, tasks: Tasks) -> None:
     """Train an estimator's network on all samples at once."""
     hears = of.verbose or tasks.heard
     with threadpool_limits(1, user_api="blas"):  # of scipy's short vectors: they wait on the cores that our threads want
         found = scipy.optimize.minimize(
-            Objective(of, part),
+            Objective(of, loss, part),
             of.net_.parameters.copy(),
             method="L-BFGS-B",
             jac=True,

@@ -37,8 +37,12 @@ class Perceptron(CallbackSupportMixin, Constraints, BaseEstimator, abc.ABC):
     # ---- what each says ---------------------------------------------------------------------------------------------
 
     @abc.abstractmethod
-    def _checked(self, X: Any, y: Any, incremental: bool, reset: bool) -> tuple[Any, np.ndarray, np.ndarray | None]:
-        """X and y as they are, checked; and weights of the samples, where classes have some."""
+    def _checked(self, X: Any, y: Any, reset: bool, begins: bool, keeps: bool = False) -> tuple[Any, np.ndarray]:
+        """X and y as they are, checked. Raises TypeError or ValueError.
+
+        reset: whether features are those of X from now on; begins: likewise classes, and those of y; else y has no others
+        than before, and, if keeps, all of them.
+        """
 
     @abc.abstractmethod
     def _encoded(self, y: Any) -> np.ndarray:
@@ -56,43 +60,15 @@ class Perceptron(CallbackSupportMixin, Constraints, BaseEstimator, abc.ABC):
     def _score_of(self, held: Part) -> float:
         """The score of samples that are not trained on."""
 
+    def _weighted(self, y: np.ndarray, weight: np.ndarray | None) -> np.ndarray | None:
+        """The samples' weights in training."""
+        return weight
+
     def _strata(self, targets: np.ndarray) -> np.ndarray | None:
         """What the validation part is drawn by, or None."""
         return None
 
     # ---- fit --------------------------------------------------------------------------------------------------------
-
-    def _fit(
-        self, X: Any, y: Any, sample_weight: Any, incremental: bool, validation: tuple[Any, Any, Any] | None = None
-    ) -> Any:
-        hidden = _sizes(self.hidden_layer_sizes)
-        first = not hasattr(self, "net_") or (not self.warm_start and not incremental)
-        X, y, of_classes = self._checked(X, y, incremental, first)
-        weight = _weights(sample_weight, X)
-        if of_classes is not None:
-            weight = of_classes if weight is None else weight * of_classes
-        rs = check_random_state(self.random_state)
-        with base.threads(self.n_threads):
-            dtype = np.dtype(np.float64) if self.solver == "lbfgs" else X.dtype
-            outputs, self.out_activation_, loss = self._outputs_of(y)
-            sizes = (X.shape[1], *hidden, outputs)
-            if first:
-                self._initialize(sizes, loss, dtype, rs, X.dtype)
-            elif self.net_.sizes != sizes:
-                raise ValueError(
-                    f"the network goes on with its layers {self.net_.sizes}, got {sizes} from hidden_layer_sizes and y; "
-                    "set warm_start=False for new layers"
-                )
-            self.net_ = parameters.going_on(self.net_, self.activation, loss, dtype if self.solver == "lbfgs" else None)
-            self.n_outputs_, dtype = outputs, self.net_.dtype
-            part = Part(X.astype(dtype, copy=False), self._encoded(y), weight)
-            self._train(part, (X, y, sample_weight), rs, first, incremental, validation)
-        if not np.isfinite(self.net_.parameters).all():
-            raise ValueError(
-                "Solver produced non-finite parameter weights. The input data may contain large values and need to be "
-                "preprocessed."
-            )
-        return self
 
     def _initialize(self, sizes: tuple[int, ...], loss: str, dtype: np.dtype, rs: Any, drawn: np.dtype) -> None:
         """Begin anew: a network with random parameters, and no curves."""
@@ -106,21 +82,24 @@ class Perceptron(CallbackSupportMixin, Constraints, BaseEstimator, abc.ABC):
             self.validation_scores_: list[float] | None = [] if self.early_stopping else None
             self.best_validation_score_ = -np.inf if self.early_stopping else None
 
-    def _train(self, part: Part, given: Any, rs: Any, first: bool, incremental: bool, validation: Any) -> None:
+    def _train(self, part: Part, weight: Any, given: Any, rs: Any, first: bool, incremental: bool, validation: Any) -> None:
+        """Train on the samples with such weights; part's own are those of scores."""
+        weighted = part._replace(weight=weight)
         if not is_stochastic(self.solver):
             if self.dropout or self.clip_norm or validation is not None:
                 raise ValueError("dropout, clip_norm and validation data go with a solver of minibatches, not with 'lbfgs'")
             tasks = Tasks(self, given, None)
-            lbfgs.fit(self, part, tasks)
+            lbfgs.fit(self, self._loss(), weighted, tasks)
             tasks.close()
             return
         if not incremental or not hasattr(self, "_optimizer"):
             self._optimizer = Solver(self, self.net_.parameters)
+        self._optimizer.make_writable()
         if self.early_stopping and incremental:
             raise ValueError("partial_fit does not support early_stopping=True")
         rows, held = self._held_out(part, rs, validation)
         self._begin_curves(held is not None)
-        training = Training(self, part, rows, held, rs, incremental)
+        training = Training(self, self._optimizer, self._loss(), self._score_of, weighted, rows, held, rs, incremental)
         tasks = Tasks(self, given, self.max_iter)
         training.run(tasks, first)
         tasks.close()
@@ -156,27 +135,8 @@ class Perceptron(CallbackSupportMixin, Constraints, BaseEstimator, abc.ABC):
         if X is None or y is None:
             missing, given = ("X_val", "y_val") if X is None else ("y_val", "X_val")
             raise ValueError(f"{given} needs {missing}, got None; pass both, or neither")
-        X, y, _ = self._checked(X, y, True, False)
+        X, y = self._checked(X, y, reset=False, begins=False)
         return Part(X.astype(self.net_.dtype, copy=False), self._encoded(y), _weights(sample_weight, X))
-
-    # ---- answers ----------------------------------------------------------------------------------------------------
-
-    def _outputs(self, X: Any) -> np.ndarray:
-        """The last layer's outputs, before their activation, of X as people have it."""
-        check_is_fitted(self)
-        X = validate_data(self, X, accept_sparse=SPARSE, reset=False)
-        with base.threads(self.n_threads), np.errstate(over="ignore"):
-            X = X.astype(self.net_.dtype, copy=False)
-            Y = None if issparse(X) else few_rows.outputs(self.net_, X)
-            return self._through(X) if Y is None else Y
-
-    def _through(self, X: Any) -> np.ndarray:
-        """The outputs of checked samples in the network's dtype."""
-        if not issparse(X):
-            return evaluation.outputs(self.net_, X)
-        X = X.tocsr()
-        parts = [evaluation.outputs(self.net_, X[n : n + ROWS].toarray()) for n in range(0, X.shape[0], ROWS)]
-        return np.concatenate(parts)
 
     # ---- attributes, files ------------------------------------------------------------------------------------------
 
@@ -226,13 +186,64 @@ class Perceptron(CallbackSupportMixin, Constraints, BaseEstimator, abc.ABC):
         tags.input_tags.sparse = True
         return tags
 
-    def _check_solver(self) -> bool:
-        """Whether there is a partial_fit, for available_if. Raises AttributeError."""
-        if not is_stochastic(self.solver):
-            raise AttributeError(
-                f"partial_fit is only available for stochastic optimizers. {self.solver} is not stochastic."
+
+def fit(
+    of: Any, X: Any, y: Any, sample_weight: Any, incremental: bool, validation: tuple[Any, Any, Any] | None = None
+) -> Any:
+    """Train an estimator, for one epoch if incremental. validation: X, y and weights, or None. Returns the estimator."""
+    hidden = _sizes(of.hidden_layer_sizes)
+    first = not hasattr(of, "net_") or (not of.warm_start and not incremental)
+    begins = not (of.warm_start or incremental)
+    X, y = of._checked(X, y, first, begins, keeps=of.warm_start)
+    weight = _weights(sample_weight, X)
+    rs = check_random_state(of.random_state)
+    with base.threads(of.n_threads):
+        dtype = np.dtype(np.float64) if of.solver == "lbfgs" else X.dtype
+        outputs, of.out_activation_, loss = of._outputs_of(y)
+        sizes = (X.shape[1], *hidden, outputs)
+        if first:
+            of._initialize(sizes, loss, dtype, rs, X.dtype)
+        elif of.net_.sizes != sizes:
+            raise ValueError(
+                f"the network goes on with its layers {of.net_.sizes}, got {sizes} from hidden_layer_sizes and y; "
+                "set warm_start=False for new layers"
             )
-        return True
+        of.net_ = parameters.going_on(of.net_, of.activation, loss, dtype if of.solver == "lbfgs" else None)
+        of.n_outputs_, dtype = outputs, of.net_.dtype
+        part = Part(X.astype(dtype, copy=False), of._encoded(y), weight)
+        of._train(part, of._weighted(y, weight), (X, y, sample_weight), rs, first, incremental, validation)
+    if not np.isfinite(of.net_.parameters).all():
+        raise ValueError(
+            "Solver produced non-finite parameter weights. The input data may contain large values and need to be "
+            "preprocessed."
+        )
+    return of
+
+
+def outputs(of: Any, X: Any) -> np.ndarray:
+    """The last layer's outputs, before their activation, of X as people have it."""
+    check_is_fitted(of)
+    X = validate_data(of, X, accept_sparse=SPARSE, reset=False)
+    with base.threads(of.n_threads), np.errstate(over="ignore"):
+        X = X.astype(of.net_.dtype, copy=False)
+        Y = None if issparse(X) else few_rows.outputs(of.net_, X)
+        return through(of, X) if Y is None else Y
+
+
+def through(of: Any, X: Any) -> np.ndarray:
+    """The outputs of checked samples in the network's dtype."""
+    if not issparse(X):
+        return evaluation.outputs(of.net_, X)
+    X = X.tocsr()
+    parts = [evaluation.outputs(of.net_, X[n : n + ROWS].toarray()) for n in range(0, X.shape[0], ROWS)]
+    return np.concatenate(parts)
+
+
+def has_partial_fit(of: Any) -> bool:
+    """Whether there is a partial_fit, for available_if. Raises AttributeError."""
+    if not is_stochastic(of.solver):
+        raise AttributeError(f"partial_fit is only available for stochastic optimizers. {of.solver} is not stochastic.")
+    return True
 
 
 def _sizes(sizes: Any) -> list[int]:

@@ -16,7 +16,7 @@ from sklearn.utils.validation import validate_data
 from ....nn import portable
 from ....nn.losses import Loss
 from ..training import Part
-from . import losses
+from . import losses, perceptron
 from .perceptron import REALS, SPARSE, Perceptron
 
 
@@ -113,21 +113,21 @@ class MLPRegressor(RegressorMixin, Perceptron):
         stops by, in place of the share validation_fraction. Returns the estimator.
         """
         given = None if X_val is None and y_val is None else (X_val, y_val, sample_weight_val)
-        return self._fit(X, y, sample_weight, incremental=False, validation=given)
+        return perceptron.fit(self, X, y, sample_weight, incremental=False, validation=given)
 
-    @available_if(lambda self: self._check_solver())
+    @available_if(perceptron.has_partial_fit)
     @_fit_context(prefer_skip_nested_validation=True)
     def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> Any:
         """Train for one epoch on these samples."""
-        return self._fit(X, y, sample_weight, incremental=True)
+        return perceptron.fit(self, X, y, sample_weight, incremental=True)
 
-    def _checked(self, X: Any, y: Any, incremental: bool, reset: bool) -> tuple[Any, np.ndarray, np.ndarray | None]:
+    def _checked(self, X: Any, y: Any, reset: bool, begins: bool, keeps: bool = False) -> tuple[Any, np.ndarray]:
         X, y = validate_data(self, X, y, accept_sparse=SPARSE, multi_output=True, y_numeric=True, dtype=REALS, reset=reset)
         if y.ndim == 2 and y.shape[1] == 1:
             y = column_or_1d(y, warn=True)
         if self.loss == "poisson" and (y < 0).any():
             raise ValueError(f"y must be at least 0 for the loss 'poisson', got {y.min()}; use 'squared_error'")
-        return X, y, None
+        return X, y
 
     def _encoded(self, y: Any) -> np.ndarray:
         return (y.reshape(-1, 1) if y.ndim == 1 else y).astype(self.net_.dtype, copy=False)
@@ -144,7 +144,7 @@ class MLPRegressor(RegressorMixin, Perceptron):
 
     def _score_of(self, held: Part) -> float:
         """R², the mean over the outputs; NaN where predictions are not finite."""
-        Y = self._predictions(self._through(held.X))
+        Y = self._predictions(perceptron.through(self, held.X))
         return float(r2_score(held.targets, Y, sample_weight=held.weight)) if np.isfinite(Y).all() else float("nan")
 
     def _predictions(self, Y: np.ndarray) -> np.ndarray:
@@ -152,5 +152,5 @@ class MLPRegressor(RegressorMixin, Perceptron):
 
     def predict(self, X: Any) -> np.ndarray:
         """The targets of each sample, (samples,) or (samples, T)."""
-        Y = self._predictions(self._outputs(X))
+        Y = self._predictions(perceptron.outputs(self, X))
         return Y.ravel() if Y.shape[1] == 1 else Y

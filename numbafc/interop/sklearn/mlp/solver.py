@@ -78,6 +78,10 @@ class Solver:
         step = self.optimizer.compiled()
         return step._replace(numbers=step.numbers._replace(**self.replaced))
 
+    def make_writable(self) -> None:
+        """Copy what of the state is read-only, from a memory map."""
+        self.state = {name: array if array.flags.writeable else array.copy() for name, array in self.state.items()}
+
     def begin_epoch(self) -> None:
         """Keep scikit-learn's velocity, if the rate is another one than that of the epoch before."""
         if self.kind in OF_SGD and "velocity" in self.state and 0 < self.learning_rate != self.state_rate:

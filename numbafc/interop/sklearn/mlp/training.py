@@ -4,17 +4,19 @@ from __future__ import annotations
 
 import sys
 import warnings
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
 from ....nn.dropout import folded
+from ....nn.losses import Loss
 from ....nn.recipe import Regularization
 from ..training import Part
 from .batches import Batches, penalised
 from .callbacks import Tasks
-from .solver import Rates, penalty
+from .solver import Rates, Solver, penalty
 
 
 class Training:
@@ -23,8 +25,20 @@ class Training:
     part.weight: as the loss takes them; held.weight: as the score takes them.
     """
 
-    def __init__(self, of: Any, part: Part, rows: np.ndarray | None, held: Part | None, rs: Any, incremental: bool) -> None:
-        self.of, self.solver, self.held, self.rs, self.incremental = of, of._optimizer, held, rs, incremental
+    def __init__(
+        self,
+        of: Any,
+        solver: Solver,
+        loss: Loss,
+        score_of: Callable[[Part], float],
+        part: Part,
+        rows: np.ndarray | None,
+        held: Part | None,
+        rs: Any,
+        incremental: bool,
+    ) -> None:
+        self.of, self.solver, self.score_of, self.held = of, solver, score_of, held
+        self.rs, self.incremental = rs, incremental
         self.order = np.arange(len(part.targets)) if rows is None else rows
         self.samples = len(self.order)
         self.batch_size = _batch_size(of, self.samples)
@@ -35,9 +49,7 @@ class Training:
             float(of.dropout), float(of.clip_norm or 0), seed=seed, l2=l2, batch_mean=part.weight is not None
         )
         compiled, factors = self.solver.compiled(), penalised(of.net_, self.solver.optimizer, l2)
-        self.batches = Batches(
-            of.net_, part, of._loss(), compiled, self.solver.state, self.batch_size, regularization, factors
-        )
+        self.batches = Batches(of.net_, part, loss, compiled, self.solver.state, self.batch_size, regularization, factors)
         self.rates = Rates(self.solver, of.max_iter, incremental)
         self.first = len(of.loss_curve_)
         self.best: np.ndarray | None = None
@@ -87,7 +99,7 @@ class Training:
         of.t_ += self.samples
         of.loss_curve_.append(of.loss_)
         if self.held is not None:
-            of.validation_scores_.append(of._score_of(self.held))
+            of.validation_scores_.append(self.score_of(self.held))
         self._say()
 
     def _say(self) -> None:
