@@ -1,4 +1,4 @@
-"""The studies `sklearn` and `search`: what they compare, how they judge, their rows; and the script that swaps an import."""
+"""The studies `sklearn` and `search`: what they compare, how they judge, their rows; and the script that swaps imports."""
 
 import sys
 from pathlib import Path

@@ -218,19 +218,19 @@ def test_scipy_s_blas_has_one_thread_while_ours_work(monkeypatch):
 EXAMPLE = """\
 import optuna
 from sklearn.datasets import load_digits
-from sklearn.model_selection import train_test_split
 from numbafc.interop.sklearn import MLPClassifier
 
-X, X_test, y, y_test = train_test_split(*load_digits(return_X_y=True), random_state=0)
+X, y = load_digits(return_X_y=True)
 
 def objective(trial):
     rate = trial.suggest_float("learning_rate_init", 1e-5, 1e-1, log=True)
-    model = MLPClassifier((trial.suggest_int("units", 8, 128, log=True),), learning_rate_init=rate, random_state=0)
+    model = MLPClassifier(trial.suggest_int("units", 8, 128, log=True), learning_rate_init=rate, random_state=0)
     for epoch in range(20):
-        trial.report(model.partial_fit(X, y, classes=range(10)).score(X_test, y_test), epoch)
+        score = model.partial_fit(X[:1400], y[:1400], classes=range(10)).score(X[1400:], y[1400:])
+        trial.report(score, epoch)
         if trial.should_prune():
             raise optuna.TrialPruned
-    return model.score(X_test, y_test)
+    return score
 
 study = optuna.create_study(direction="maximize", pruner=optuna.pruners.MedianPruner(n_startup_trials=3))
 study.optimize(objective, n_trials=20)
@@ -250,11 +250,11 @@ def test_optuna_prunes_by_partial_fit():
     assert int(complete) + int(pruned) == 20
     assert int(pruned) >= 5
     assert int(complete) >= 3
-    assert float(best) > 0.95
+    assert float(best) > 0.9
 
 
 def test_the_example_is_short_and_is_that_of_readme():
-    assert EXAMPLE.count("\n") <= 20
+    assert len(EXAMPLE.split("\n\n")) - 1 + 15 >= EXAMPLE.count("\n"), "at most fifteen lines, beside empty ones"
     text = (Path(__file__).parent.parent / "README.md").read_text(encoding="utf-8")
     examples = [block for block in re.findall(r"```python\n(.*?)```", text, re.S) if "optuna" in block]
     assert all(block == EXAMPLE for block in examples)
