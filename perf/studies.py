@@ -12,7 +12,23 @@ from __future__ import annotations
 
 from types import ModuleType
 
-from . import accuracy, batch, calls, epoch, jacobian, layer, predict, search, size, sklearn, start, steps, tables, threads
+from . import (
+    accuracy,
+    batch,
+    calls,
+    epoch,
+    jacobian,
+    layer,
+    modules,
+    predict,
+    search,
+    size,
+    sklearn,
+    start,
+    steps,
+    tables,
+    threads,
+)
 
 STUDIES: dict[str, ModuleType] = {
     module.__name__.rpartition(".")[2]: module
@@ -25,6 +41,7 @@ STUDIES: dict[str, ModuleType] = {
         threads,
         steps,
         epoch,
+        modules,
         predict,
         sklearn,
         search,
