@@ -17,7 +17,7 @@ DTYPES = {
     f"{kind}{8 * size}": f"<{kind.lower()}{size}" for kind in "FIU" for size in (1, 2, 4, 8) if (kind, size) != ("F", 1)
 }
 DTYPES["BOOL"] = "?"
-CONTRADICTIONS = KeyError, TypeError, ValueError, AttributeError, OverflowError, RecursionError
+CONTRADICTIONS = LookupError, TypeError, ValueError, AttributeError, OverflowError, RecursionError
 
 
 def library() -> Any:
