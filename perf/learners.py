@@ -7,7 +7,11 @@ some rows before, for few epochs where it has any: what compiles or loads then i
 
 from __future__ import annotations
 
+import contextlib
+import importlib
+import logging
 import time
+import warnings
 from collections.abc import Callable
 from typing import Any
 
@@ -77,9 +81,20 @@ def sklearn_boosting(classifies: bool, threads: int, X: Any, first: bool) -> Any
     return OfCategories(kind(random_state=SEED), fill=False)
 
 
+def quiet_lightning() -> None:
+    """Let Lightning, with which pytabkit trains, tell of errors alone, not of devices, tips and ends of trainings."""
+    for module in ("lightning.pytorch", "pytorch_lightning"):  # whichever is there; on import it sets its own level
+        with contextlib.suppress(ImportError):
+            importlib.import_module(module)
+    for name in ("lightning", "lightning.pytorch", "pytorch_lightning", "lightning_fabric"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+    warnings.filterwarnings("ignore", module=r"(pytorch_)?lightning.*")
+
+
 def pytabkit_recipe(classifies: bool, threads: int, X: Any, first: bool) -> Any:
     from pytabkit import RealMLP_TD_S_Classifier, RealMLP_TD_S_Regressor
 
+    quiet_lightning()
     kind = RealMLP_TD_S_Classifier if classifies else RealMLP_TD_S_Regressor
     few = {"n_epochs": 1} if first else {}
     return OfCategories(kind(random_state=SEED, device="cpu", n_threads=threads, **few), fill=True)

@@ -12,7 +12,7 @@ from helpers import assert_same_bits
 
 import numbafc as fc
 from numbafc import formulas
-from numbafc.files import datasets, replacing
+from numbafc.files import datasets, replacing, values
 from numbafc.kernels.target import STRIP
 from numbafc.nn import ACTIVATIONS, LOSSES, Cosine, OneCycle, OnPlateau, Step, dropout, initializers
 from numbafc.nn.activations import LEAK, SELU_ALPHA, SELU_SCALE
@@ -307,7 +307,7 @@ def test_whole_numbers_are_classes_as_far_as_a_float_tells_them_apart(tmp_path, 
         data = datasets.load(tmp_path / "x.npz", dtype="float64")
         assert (data.classes is not None) == classes, largest
     for other in (np.inf, np.nan):
-        assert not datasets._are_whole(np.array([1, other], dtype))
+        assert not values._are_whole(np.array([1, other], dtype))
 
 
 @pytest.mark.parametrize(

@@ -407,7 +407,7 @@ SETTINGS = {
 OTHERS = {
     *("target", "labels", "validation_split", "class_weight", "epochs", "threads", "out", "resume", "plot"),
     *("delimiter", "decimal", "encoding", "na", "categorical", "numeric", "dates", "drop", "keep", "task"),
-    *("recipe", "members", "time_limit", "report"),
+    *("recipe", "members", "folds", "time_limit", "report"),
 }
 
 

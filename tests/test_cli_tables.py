@@ -11,6 +11,7 @@ import pytest
 from commands import ok
 
 import numbafc as fc
+from numbafc.nn import realmlp
 
 QUICK = "--recipe", "plain", "--hidden", "8", "--epochs", "3"
 
@@ -347,7 +348,7 @@ def test_the_recipe_of_a_table_is_resumed_to_the_bits_of_one_run(here, monkeypat
         assert here("train", *options, "--out", "part.safetensors").returncode == 130
     ok(here("train", "houses.csv", "--resume", "part.safetensors"))
     whole, part = fc.load("whole.safetensors"), fc.load("part.safetensors")
-    assert len(whole.nets) == len(part.nets) == 4
+    assert len(whole.nets) == len(part.nets) == realmlp.MEMBERS
     for one, other in zip(whole.nets, part.nets, strict=True):
         np.testing.assert_array_equal(one.parameters, other.parameters)
         assert one.training.history.validation_score == other.training.history.validation_score
@@ -408,7 +409,7 @@ def test_a_model_of_arrays_takes_no_option_about_tables(here, flowers):
     np.savez("a.npz", X=np.random.default_rng(0).standard_normal((40, 2)), y=np.arange(40) % 2)
     ok(here("train", "a.npz", "--epochs", "1"))
     (here.folder / "b.csv").write_text(written(None, [row[:2] for row in flowers[1]]))
-    for words in (("b.csv", "b.csv"), ("b.csv", "--delimiter", ","), ("a.npz", "a.npz"), ("a.npz", "--na", "x")):
+    for words in (("b.csv", "b.csv"), ("b.csv", "--delimiter", ";"), ("a.npz", "a.npz"), ("a.npz", "--na", "x")):
         done = here("predict", "a.safetensors", *words)
         assert (done.returncode, done.stdout) == (2, ""), words
     (here.folder / "f.csv").write_text(written(*flowers))

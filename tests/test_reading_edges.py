@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import numbafc as fc
-from numbafc.files import InvalidFile, datasets, naming
+from numbafc.files import InvalidFile, datasets, naming, values
 
 
 def written(tmp_path, text, name="x.csv"):
@@ -54,7 +54,7 @@ def test_the_first_of_several_bad_cells_is_named(tmp_path):
         datasets.load(tmp_path / "x.npz")
 
 
-@pytest.mark.parametrize("classes", [1, 2, datasets.MAX_CLASSES, datasets.MAX_CLASSES + 1])
+@pytest.mark.parametrize("classes", [1, 2, values.MAX_CLASSES, values.MAX_CLASSES + 1])
 def test_as_many_classes_as_there_may_be(tmp_path, classes):
     y = np.repeat(np.arange(classes), 10)
     np.savez(tmp_path / "x.npz", X=np.ones((len(y), 1)), y=y)

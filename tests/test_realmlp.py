@@ -11,9 +11,9 @@ from numbafc.nn import EpochRecord, realmlp
 
 @pytest.mark.parametrize(
     ("samples", "batch", "epochs"),
-    [(1, 1, 64), (96, 96, 64), (4096, 256, 64), (5000, 256, 53), (13_209, 256, 32), (26_048, 256, 32), (2**20, 256, 16)],
+    [(1, 1, 48), (96, 96, 48), (4096, 256, 48), (6000, 256, 44), (13_209, 256, 32), (26_048, 256, 32), (2**20, 256, 16)],
 )
-def test_small_tables_have_64_epochs_and_large_ones_fewer(samples, batch, epochs):
+def test_small_tables_have_48_epochs_and_large_ones_fewer(samples, batch, epochs):
     assert realmlp.epochs(samples, batch) == epochs
 
 

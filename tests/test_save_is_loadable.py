@@ -338,6 +338,7 @@ STEPS = st.one_of(
 @example("cross_entropy", "float32", [("set", "input_mean", np.ones(3))], True)
 @example("cross_entropy", "float32", [("set", "classes", (1, 2)), ("fit", "adam", 3), ("set", "seed", 9)], False)
 @example("cross_entropy", "float32", [("fit", "adam", 2), ("spoil", "epochs", 10**20)], True)
+@example("cross_entropy", "float32", [("set", "sizes", ())], False)
 def test_whatever_save_accepts_load_returns(tmp_path_factory, loss, dtype, steps, training):
     net, path = fc.MLP([N, 4, T], loss=loss, dtype=dtype), tmp_path_factory.mktemp("any") / "m"
     net.save(path)

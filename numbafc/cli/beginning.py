@@ -17,7 +17,7 @@ from ..nn.attributes import REAL_LOSSES
 from ..nn.members import Model
 from ..nn.pooled import networks
 from ..tables import Choices
-from . import recipes, resuming, settings
+from . import folds, recipes, resuming, settings
 from .outputs import check_writable
 from .places import Place
 from .run import Run
@@ -30,6 +30,7 @@ def begin(source: Source, context: typer.Context, out: Path | None) -> Run:
     recipe, share = recipes.named(given["recipe"], source.is_table), given["validation_split"]
     if recipe == "realmlp" and not source.is_table:
         raise ValueError("--recipe realmlp is for tables, whose columns it scales; these are arrays: leave it out")
+    share = share if given["folds"] is None else 0.0  # a fold of each member's own: all are trained on
     dataset = source.read(
         settings.task(given["loss"], given["task"]),
         given["dtype"],
@@ -37,7 +38,9 @@ def begin(source: Source, context: typer.Context, out: Path | None) -> Run:
         lambda rows: _part(source, rows, share, given["seed"]),
     )
     samples = len(_part(source, len(dataset.X), share, given["seed"]))
+    samples = samples if given["folds"] is None else folds.samples_of(samples, given["folds"])
     given = recipes.settled(given, recipe, dataset, samples, partial(settings.is_given, context))
+    given = given | ({} if given["folds"] is None else {"members": given["folds"]})
     one = settings.network(dataset, given)
     net: Model = one if given["members"] == 1 else Members.like(one, given["members"])
     require_targets(dataset, net, source.first)
@@ -66,10 +69,11 @@ def go_on(source: Source, context: typer.Context, resume: Path, epochs: int | No
         targets = None if net.table is None else net.table.target_names
         resuming.require_auto(source.read("auto", net.dtype, targets=targets), net, resume)
     run = _run(source, net, source.read_for(net), given, {"resume": True}, out or resume)
-    if not net.was_trained_on(run.training.X, run.training.y, class_weight=given["class_weight"]):
+    if not folds.were_trained_on(net, run.training, run.folds, given["class_weight"]):
         raise ValueError(
             f"--resume {resume} needs the samples and weights its training began with, {run.progress.samples} of them; "
-            f"these are others, {len(run.training.X)}; give the same data, --validation-split and --class-weight"
+            f"these are others, {len(run.training.X)}; give the same data, and the same "
+            "--validation-split or --folds, and --class-weight"
         )
     run.asked["epochs"] = run.progress.epochs
     run.patient = realmlp.is_patient(run.progress.recipe)
@@ -83,7 +87,8 @@ def _require_table(source: Source, net: Model, given: dict[str, Any], resume: Pa
         raise ValueError(f"--resume {resume!s:.100}: its recipe is {recipe}, got --recipe {given['recipe']}; leave it out")
     if source.choices == Choices() and given["task"] == "auto":
         return
-    share, scaling = given["validation_split"], "standard" if net.table is None else net.table.scaling
+    share = given["validation_split"] if given["folds"] is None else 0.0
+    scaling = "standard" if net.table is None else net.table.scaling
     targets = None if net.table is None else net.table.target_names
     found = source.read(given["task"], net.dtype, scaling, lambda rows: _part(source, rows, share, net.seed), targets)
     if found.table != net.table or found.classes != net.classes:
@@ -98,19 +103,20 @@ def _run(
 ) -> Run:
     repeated = {name: given[name] for name, usual in settings.OF_DATA.items() if given[name] != usual}
     words = [word for name, value in repeated.items() for word in (settings.option(name), str(value))]
-    parts = dataset.split(given["validation_split"], net.seed)
+    found = folds.of_data(source.first, dataset, given, net.seed)
+    parts = dataset.split(given["validation_split"], net.seed) if found is None else (dataset, dataset)
     of_fit |= {name: given[name] for name in ("class_weight", "time_limit")}
     if not len(parts[1].X) and of_fit.get("best_epoch"):
         of_fit["best_epoch"] = None
     place = Place(
         out or Path(f"{_stem(dataset.name)}.safetensors"),
         out is not None,
-        lambda path: _is_same(path, net, parts[0], of_fit),
+        lambda path: _is_same(path, net, parts[0], found, of_fit),
     )
     path = place.whole()
     check_writable("--out", path, *source.files, model=True)
     run = Run(source, net, dataset, *parts, of_fit, place, ["numbafc", "train", *source.arguments, *words], path)
-    run.force = given["force"]
+    run.force, run.folds = given["force"], found
     return run
 
 
@@ -130,12 +136,11 @@ def _stem(name: str) -> str:
 PACKED = {".gz", ".bz2", ".xz", ".zst"}
 
 
-def _is_same(path: Path, net: Model, training: datasets.Dataset, of_fit: dict[str, Any]) -> bool:
+def _is_same(path: Path, net: Model, training: datasets.Dataset, found: folds.Parts | None, of_fit: dict[str, Any]) -> bool:
     """Whether a file has a network of the same training: its data, its settings, as many epochs."""
     try:
         other = load(path)
-        weight = of_fit["class_weight"]
-        if other.training is None or not other.was_trained_on(training.X, training.y, class_weight=weight):
+        if other.training is None or not folds.were_trained_on(other, training, found, of_fit["class_weight"]):
             return False
     except (OSError, ValueError, TypeError, MemoryError):
         return False

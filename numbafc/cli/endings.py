@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from ..nn import LOSSES
-from ..nn.members import Model
+from ..nn.pooled import Answering
 from ..nn.progress import Progress
 from ..nn.schedules import Constant
 from ..tables.refusal import plural
@@ -46,7 +46,7 @@ def _falls(progress: Progress) -> bool:
     return bool(now < before - FALLING * abs(before))
 
 
-def worse_than_chance(net: Model, training: np.ndarray, X: np.ndarray, y: np.ndarray) -> str | None:
+def worse_than_chance(net: Answering, training: np.ndarray, X: np.ndarray, y: np.ndarray) -> str | None:
     """A sentence, if a network is worse on samples held out than a constant that the training's targets give, else None.
 
     Worse by more than chance may make it: a standard error of an accuracy at most, or twice that of an R².

@@ -10,7 +10,7 @@ import numpy as np
 from ..nn import MLP, EpochRecord, History, Members, realmlp
 from ..nn.course import Callback
 from ..nn.members import Model
-from ..nn.pooled import networks
+from ..nn.pooled import Answering, networks
 from ..nn.progress import Progress
 from ..nn.results import DONE
 from . import endings
@@ -24,7 +24,7 @@ def averaged(model: Model) -> str:
     return "" if isinstance(model, MLP) else f"{k} members averaged" if k > 1 else "1 member"
 
 
-def progress(model: Model) -> list[Progress]:
+def progress(model: Answering) -> list[Progress]:
     """The progress of each network that has one."""
     return [net.training for net in networks(model) if net.training is not None]
 
@@ -86,7 +86,7 @@ def mean(records: Sequence[EpochRecord]) -> EpochRecord:
     return EpochRecord(last, means[0], means[1], means[2], means[3], seconds, samples, now[0].learning_rate)
 
 
-def history(model: Model) -> History:
+def history(model: Answering) -> History:
     """The history of a network, or of members the means of each epoch; one that has ended counts with its last record."""
     each = [now.history for now in progress(model)]
     if isinstance(model, MLP):
@@ -125,16 +125,21 @@ def _range(numbers: Sequence[int]) -> str:
     return ", ".join(map(str, numbers)) if len(numbers) <= 8 else f"{min(numbers)} to {max(numbers)}"
 
 
-def each(model: Model, held_out: tuple[Any, Any] | None) -> list[dict[str, Any]]:
-    """What came of each member, for programs."""
+def each(
+    model: Model, held_out: tuple[Any, Any] | None, folds: Sequence[tuple[Any, Any]] | None = None
+) -> list[dict[str, Any]]:
+    """What came of each member, for programs. folds: of the samples held out, each member's own."""
+    validations = [held_out] * len(networks(model))
+    if folds is not None and held_out is not None:
+        validations = [(held_out[0][rows], held_out[1][rows]) for _, rows in folds]
     return [
         {
             "seed": net.seed,
             "epochs": now.done,
             "best_epoch": now.best_at if now.best_at else now.done,
             "ended_by": endings.ended_by(now),
-            "validation_loss": None if held_out is None else net.loss(*held_out),
-            "validation_score": None if held_out is None else net.score(*held_out),
+            "validation_loss": None if own is None else net.loss(*own),
+            "validation_score": None if own is None else net.score(*own),
         }
-        for net, now in zip(networks(model), progress(model), strict=True)
+        for net, now, own in zip(networks(model), progress(model), validations, strict=True)
     ]

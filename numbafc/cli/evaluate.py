@@ -8,10 +8,9 @@ import typer
 
 from ..files import datasets
 from ..files.checkpoint import load
-from ..nn import LOSSES
 from ..nn.members import Model
-from ..nn.pooled import networks
-from . import aligned, ensemble, measures, options, reports, screen
+from ..nn.pooled import Answering, networks
+from . import aligned, ensemble, measures, options, reports, screen, seen
 from .outputs import check_writable
 from .sources import class_names, score_name, source_for
 
@@ -48,20 +47,22 @@ def evaluate(
     if report is not None:
         check_writable("--report", report, *source.files, model)
     dataset = source.read_for(net)
-    whole, others = _measured(net, dataset), _others(net, dataset)
+    whole, known = _measured(net, dataset), seen.of(net, dataset)
+    others = None if known.others is None else known.others[0]
     found = measures.of(net, dataset.X, dataset.y, class_names(net))
     if report is not None:
-        reports.of_evaluation(report, net, source, (dataset, others), context)
+        reports.of_evaluation(report, net, source, dataset, known, context)
     if as_json:
         rest = None if others is None else _measured(net, others)
-        members = len(networks(net))
         result = {
             "model": str(model),
-            "members": members,
+            "members": len(networks(net)),
             "data": source.name,
             "score_is": score_name(net),
             **whole,
+            "trained_on": known.trained,
             "others": rest,
+            "out_of_fold": None if known.out_of_fold is None else _measured(known.out_of_fold, dataset),
         }
         screen.print_json({**result, **found})
         return
@@ -70,29 +71,29 @@ def evaluate(
         f"loss {screen.decimal(whole['loss'])}",
         f"{score_name(net)} {screen.decimal(whole['score'])}",
     ]
-    if others is not None:
-        seen, rest = whole["samples"] - len(others.X), _measured(net, others)
-        lines.append(
-            f"trained on {seen} of these {whole['samples']} samples; on the {rest['samples']} others: "
-            f"loss {screen.decimal(rest['loss'])}, {score_name(net)} {screen.decimal(rest['score'])}"
-        )
+    lines += _of_training(net, dataset, known)
     if report is not None:
         lines.append(f"wrote {report}")
     screen.say(*lines, *aligned.lines(found, aligned.width()))
 
 
-def _measured(net: Model, dataset: datasets.Dataset) -> dict[str, Any]:
+def _of_training(net: Model, dataset: datasets.Dataset, known: seen.Seen) -> list[str]:
+    """A line, where the model was trained on some of these samples."""
+    count = len(dataset.X)
+    if known.out_of_fold is not None:
+        found = _measured(known.out_of_fold, dataset)
+        return [f"trained on these {count} samples in folds; out of fold: {_in_words(net, found)}"]
+    if known.others is not None:
+        found = _measured(net, known.others[0])
+        on = f"on the {found['samples']} others"
+        return [f"trained on {known.trained} of these {count} samples; {on}: {_in_words(net, found)}"]
+    return [f"trained on all of these {count} samples: on new ones it is worse"] if known.trained else []
+
+
+def _in_words(net: Model, found: dict[str, Any]) -> str:
+    return f"loss {screen.decimal(found['loss'])}, {score_name(net)} {screen.decimal(found['score'])}"
+
+
+def _measured(net: Answering, dataset: datasets.Dataset) -> dict[str, Any]:
     loss, score = net.loss(dataset.X, dataset.y), net.score(dataset.X, dataset.y)
     return {"samples": len(dataset.X), "loss": loss, "score": score}
-
-
-def _others(net: Model, dataset: datasets.Dataset) -> datasets.Dataset | None:
-    """The samples that were held out, if `numbafc train` trained the network on a part of this data set."""
-    count = 0 if net.training is None else len(dataset.X) - net.training.samples
-    if count <= 0:
-        return None
-    training, others = dataset.split(count / len(dataset.X), net.seed)
-    weights = (
-        (None, "balanced") if LOSSES[net.loss_name].classifies else (None,)
-    )  # --class-weight, of which a file says nothing
-    return others if any(net.was_trained_on(training.X, training.y, class_weight=weight) for weight in weights) else None

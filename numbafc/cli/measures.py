@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from ..nn import LOSSES, calibration, metrics
-from ..nn.members import Model
+from ..nn.pooled import Answering
 
 PAIRS = 10  # that are confused most
 MOST_CLASSES = 1000  # of a confusion matrix that is written out
@@ -21,7 +21,7 @@ MOST_CLASSES = 1000  # of a confusion matrix that is written out
 Table = dict[str, Any]  # columns by their names
 
 
-def of(net: Model, X: Any, y: np.ndarray, names: Sequence[str]) -> dict[str, Any]:
+def of(net: Answering, X: Any, y: np.ndarray, names: Sequence[str]) -> dict[str, Any]:
     """The measures of a network on checked samples. names: of its outputs.
 
     The first entry is the table of outputs, as records, under the word for them: classes, labels or outputs.

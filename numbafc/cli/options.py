@@ -64,6 +64,10 @@ RecipeName = Annotated[
     ),
 ]
 Members = Annotated[int, typer.Option(help="Networks that are trained side by side and averaged.")]
+Folds = Annotated[
+    int | None,
+    typer.Option(help="So many members, each of which holds out a fold of its own. [default: none]"),
+]
 TimeLimit = Annotated[float | None, typer.Option(help="Seconds after which no further epoch begins. [default: none]")]
 Force = Annotated[
     bool, typer.Option("--force", help="Replace the model's file even by one that is worse than chance, or diverged.")

@@ -82,7 +82,10 @@ def _samples(net: Any, source: Source, keep: Sequence[str]) -> tuple[Any, list[l
         X = datasets.digits(net.dtype).X
         require_features(X, net, source.first)
         return X, []
-    return datasets.load_samples(source.first, net.sizes[0], target=source.target, dtype=net.dtype, names=net.features), []
+    X = datasets.load_samples(
+        source.first, net.sizes[0], target=source.target, dtype=net.dtype, names=net.features, dialect=source.dialect
+    )
+    return X, []
 
 
 def _csv(rows: Sequence[Sequence[str]]) -> list[str]:

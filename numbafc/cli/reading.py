@@ -14,14 +14,14 @@ from ..files.dialect import Dialect
 LARGE = 1 << 25  # bytes: about half a second
 
 
-def read(paths: Sequence[Path], dialect: Dialect, usual_decimal: str = ".") -> tabular.Reading:
-    """The table in files. usual_decimal: the decimal mark where no number tells it.
+def read(paths: Sequence[Path], dialect: Dialect, usual_decimal: str, known: Dialect) -> tabular.Reading:
+    """The table in files. usual_decimal: the decimal mark where no number tells it. known: as in tabular.read.
 
     Raises InvalidFile, ImportError, OSError or MemoryError.
     """
     console = Console(stderr=True)
     if not console.is_interactive or sum(path.stat().st_size for path in paths if path.is_file()) < LARGE:
-        return tabular.read(paths, dialect, usual_decimal=usual_decimal)
+        return tabular.read(paths, dialect, usual_decimal=usual_decimal, known=known)
     columns = TextColumn("reading"), BarColumn(bar_width=20), DownloadColumn(binary_units=True), TimeRemainingColumn()
     with Progress(*columns, console=console, transient=True) as show:
         task = show.add_task("", total=None)
@@ -29,4 +29,4 @@ def read(paths: Sequence[Path], dialect: Dialect, usual_decimal: str = ".") -> t
         def told(done: int, size: int) -> None:
             show.update(task, completed=done, total=size)
 
-        return tabular.read(paths, dialect, progress=told, usual_decimal=usual_decimal)
+        return tabular.read(paths, dialect, progress=told, usual_decimal=usual_decimal, known=known)

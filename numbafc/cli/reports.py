@@ -8,9 +8,9 @@ import numpy as np
 import typer
 
 from ..files import datasets
-from ..nn import LOSSES
 from ..nn.members import Model
-from . import report
+from ..nn.pooled import Answering
+from . import report, seen
 from .run import Run
 from .sources import Source, is_digits
 
@@ -28,15 +28,18 @@ def check(path: Path | None, find_rate: bool = False, resume: Path | None = None
 
 def of_run(path: Path, run: Run, context: typer.Context) -> str:
     """Write the report of a training, and return the line that says so."""
-    whole, seen = run.dataset, run.validation is None
-    part = run.training if seen else run.held_out
-    which = f"that it was trained on, for none of {whole.name} were held out" if seen else "that were held out"
+    whole, known = run.dataset, run.validation is None
+    if run.folds is not None:
+        report.write(path, _out_of_fold(run.judged, whole, run.source, context))
+        return f"wrote {path}"
+    part = run.training if known else run.held_out
+    which = f"that it was trained on, for none of {whole.name} were held out" if known else "that were held out"
     subject = report.Subject(
         run.net,
         part.X,
         part.y,
-        f"the {len(part.X)} samples {which}" if seen else f"the {len(part.X)} samples of {whole.name} {which}",
-        seen,
+        f"the {len(part.X)} samples {which}" if known else f"the {len(part.X)} samples of {whole.name} {which}",
+        known,
         report.places(whole, len(run.held_out.X), run.net.seed),
         whole.name,
         report.command_of(context),
@@ -49,29 +52,32 @@ def of_run(path: Path, run: Run, context: typer.Context) -> str:
 
 
 def of_evaluation(
-    path: Path,
-    net: Model,
-    source: Source,
-    read: tuple[datasets.Dataset, datasets.Dataset | None],
-    context: typer.Context,
+    path: Path, net: Model, source: Source, whole: datasets.Dataset, known: seen.Seen, context: typer.Context
 ) -> None:
-    """Write the report of a model on a data set: on those samples that it was not trained on, if it was on the others.
-
-    read: the data set, and those samples, or None.
-    """
-    whole, others = read
+    """Write the report of a model on a data set: on those samples that it was not trained on, if it was on the others."""
     groups = report.groups(net)
     command, files, name = report.command_of(context), _files(source), whole.name
-    if others is None:
-        first, weights = whole.split(0, net.seed)[0], (None, "balanced") if LOSSES[net.loss_name].classifies else (None,)
-        seen = any(net.was_trained_on(first.X, first.y, class_weight=weight) for weight in weights)
-        said, places = f"the {len(whole.X)} samples of {name}", np.arange(len(whole.X))
-        report.write(path, report.Subject(net, whole.X, whole.y, said, seen, places, name, command, files, None, groups))
+    if known.out_of_fold is not None:
+        report.write(path, _out_of_fold(known.out_of_fold, whole, source, context))
         return
-    places = report.places(whole, len(others.X), net.seed)
+    if known.others is None:
+        said, places = f"the {len(whole.X)} samples of {name}", np.arange(len(whole.X))
+        trained = known.trained > 0
+        report.write(path, report.Subject(net, whole.X, whole.y, said, trained, places, name, command, files, None, groups))
+        return
+    others, places = known.others
     said = f"the {len(others.X)} samples of {name} that were held out of its training"
     training = np.delete(whole.X, places, axis=0)
     report.write(path, report.Subject(net, others.X, others.y, said, False, places, name, command, files, training, groups))
+
+
+def _out_of_fold(net: Answering, whole: datasets.Dataset, source: Source, context: typer.Context) -> report.Subject:
+    """Members on the samples of their training, each of which only those are asked for that were not trained on it."""
+    said = f"the {len(whole.X)} samples of {whole.name}, out of fold: each by the member that was not trained on it"
+    return report.Subject(
+        net, whole.X, whole.y, said, False, np.arange(len(whole.X)), whole.name, report.command_of(context),
+        _files(source), whole.X, report.groups(net),
+    )  # fmt: skip
 
 
 def _files(source: Source) -> list[Path]:

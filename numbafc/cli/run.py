@@ -14,10 +14,11 @@ from ..files import datasets
 from ..nn import MLP, realmlp
 from ..nn.course import Callback
 from ..nn.members import Model
-from ..nn.pooled import networks
+from ..nn.pooled import Answering, networks
 from ..nn.results import DONE, SAMPLES
 from ..nn.weights import class_weights
 from . import curves, decided, endings, ensemble, screen, settings
+from . import folds as of_folds
 from .display import Display
 from .ensemble import minibatches
 from .interrupts import one_stop
@@ -49,6 +50,7 @@ class Run:
     patient: bool = False  # it may end by itself, as realmlp has it
     force: bool = False  # replace the file whatever the model is like
     poor: str | None = None  # a sentence, where a constant would be as good
+    folds: of_folds.Parts | None = None  # of the members; all samples are then trained on, and held out
 
     def describe(self) -> list[str]:
         """Lines about what is read, what is trained, on how many samples, and where the model goes unless that is plain."""
@@ -59,7 +61,9 @@ class Run:
             *self.dataset.said,
             *([] if self.net.table is None or self.net.training is not None else decided.lines(self.net.table)),
             screen.sentence(f"{members}layers {layers}, {self.net.activation}, {self.net.loss_name}, {count} parameters"),
-            f"{len(self.training.X)} samples to train on, {len(self.held_out.X) or 'none'} for validation",
+            f"{len(self.training.X)} samples to train on, {len(self.held_out.X) or 'none'} for validation"
+            if self.folds is None
+            else f"{len(self.training.X)} samples to train on, each of them for the validation of one of the members",
         ]
         if self.net.training is not None:
             lines.append(f"resumed after {_place(self.net)}")
@@ -71,6 +75,11 @@ class Run:
     def validation(self) -> tuple[np.ndarray, np.ndarray] | None:
         """The samples held out, if there are any."""
         return (self.held_out.X, self.held_out.y) if len(self.held_out.X) else None
+
+    @property
+    def judged(self) -> Answering:
+        """Who is asked for the samples held out: of members with folds, for each sample the one that has held it out."""
+        return self.net if self.folds is None else of_folds.judge(self.net, self.folds, len(self.training.X))
 
     @property
     def stays(self) -> Path | None:
@@ -87,7 +96,7 @@ class Run:
             callbacks = ensemble.callbacks(self.net, told_of, self.patient)
             try:
                 X, y = self.training.X, self.training.y
-                self.net.fit(X, y, validation=self.validation, callbacks=callbacks, **self.asked)
+                self.net.fit(X, y, **self._validated(), callbacks=callbacks, **self.asked)
                 ended = True
                 self._save_whole()
             except KeyboardInterrupt as stop:
@@ -109,11 +118,18 @@ class Run:
                     error.add_note(f"what was learnt until then is saved in {self.path}")
                 raise
 
+    def _validated(self) -> dict[str, Any]:
+        """What fit is told of validation."""
+        if self.folds is None:
+            return {"validation": self.validation}
+        rows, held = zip(*self.folds, strict=True)
+        return {"rows": rows, "validation_rows": held}
+
     def _save_whole(self) -> None:
         worse = self._worse()
         bad = None
         if worse is None and self.validation is not None and not self.force:
-            bad = endings.worse_than_chance(self.net, self.training.y, *self.validation)
+            bad = endings.worse_than_chance(self.judged, self.training.y, *self.validation)
         if bad is not None and self.place.would_replace():
             self._save(self.place.spare())
             self.trouble = self.trouble or FloatingPointError(
@@ -199,6 +215,7 @@ class Run:
             "classes": net.classes,
             "training_samples": len(self.training.X),
             "validation_samples": len(self.held_out.X),
+            "folds": None if self.folds is None else len(self.folds),
             "layers": net.sizes,
             "activation": net.activation,
             "loss": net.loss_name,
@@ -208,12 +225,12 @@ class Run:
             "seconds": seconds,
             "samples_per_second": samples / seconds if seconds else None,
             "history": [record._asdict() for record in history],
-            "validation_loss": None if held_out is None else net.loss(*held_out),
-            "validation_score": None if held_out is None else net.score(*held_out),
+            "validation_loss": None if held_out is None else self.judged.loss(*held_out),
+            "validation_score": None if held_out is None else self.judged.score(*held_out),
             "ended_by": endings.ended_by(self.progress),
             "score_is": score_name(net),
             "resume": self._on(),
-        } | ({} if isinstance(net, MLP) else {"each": ensemble.each(net, held_out)})
+        } | ({} if isinstance(net, MLP) else {"each": ensemble.each(net, held_out, self.folds)})
 
     def _on(self) -> str | None:
         """The command that goes on, after the last epoch with more of them; none where that was the end."""

@@ -28,7 +28,7 @@ OF_NETWORK = ("hidden", "activation", "init", "loss", "label_smoothing", "dtype"
 # epochs are a run's, the others are set in Python alone
 NO_OPTIONS = ("epochs", "shuffle", "drop_last", "best_epoch", "rate_factors", "ntp")
 OF_TRAINING = (*(name for name in SETTINGS if name not in NO_OPTIONS), "weight_decay")
-OF_DATA: dict[str, Any] = {"validation_split": 0.2, "class_weight": None}  # what no file remembers, and its default
+OF_DATA: dict[str, Any] = {"validation_split": 0.2, "folds": None, "class_weight": None}  # what no file has, its default
 COPIES = 2  # of the parameters: these, and those before the epoch
 OF_CLASSES = "label_smoothing", "class_weight"
 
@@ -48,6 +48,7 @@ CHECKS: dict[str, Callable[[str, Any], Any]] = {
     "task": partial(checks.choice, known=TASKS),
     "recipe": partial(checks.choice, known=RECIPES),
     "members": partial(checks.count, least=1),
+    "folds": partial(checks.count, least=2),
     "time_limit": checks.positive,
     "threads": partial(checks.count, least=1),
 }

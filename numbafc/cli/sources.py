@@ -12,8 +12,9 @@ import numpy as np
 from ..files import datasets, readers, tables_of_files, tabular
 from ..files.dialect import Dialect
 from ..files.invalid import InvalidFile
-from ..nn import LOSSES
+from ..nn import LOSSES, summary
 from ..nn.members import Model
+from ..nn.pooled import Answering
 from ..tables import Choices
 from . import reading
 
@@ -31,7 +32,8 @@ def all_rows(rows: int) -> None:
 class Source(NamedTuple):
     """The arguments that say where samples and their targets are, and what a person says of a table.
 
-    data: files of one kind. dialect: how a text table is written; None: found. choices: of a table's columns.
+    data: files of one kind. dialect: how a text table is written; None: found. choices: of a table's columns. known: how
+    the files were written that a model was trained on.
     """
 
     data: tuple[Path, ...]
@@ -39,6 +41,7 @@ class Source(NamedTuple):
     labels: Path | None = None
     dialect: Dialect = Dialect()
     choices: Choices = Choices()
+    known: Dialect = Dialect()
 
     @property
     def files(self) -> list[Path]:
@@ -70,20 +73,22 @@ class Source(NamedTuple):
         scaling: str = "standard",
         learn: LearnFrom = all_rows,
         targets: tuple[str, ...] | None = None,
+        inputs: int | None = None,
     ) -> datasets.Dataset:
         """The data set in files, or the embedded one.
 
         scaling: of a table's columns. learn: from the number of rows, those that a table's encoders learn from. targets:
-        the columns to predict, where --target does not say it.
+        the columns to predict, where --target does not say it. inputs: how many features arrays must have.
         """
         if self.is_table:
             found = self._reading()
             choices = replace(self.choices, target=self.targets or targets, task=task, scaling=scaling)
-            table = tables_of_files.fitted(self.first, found, choices, self.dialect, learn(len(found.frame)))
+            written = self.dialect.over(self.known)
+            table = tables_of_files.fitted(self.first, found, choices, written, learn(len(found.frame)))
             return tables_of_files.dataset(self.first, found, table, dtype)
         self._refuse_for_arrays()
         if not is_digits(self.first):
-            return datasets.load(self.first, target=self.target, labels=self.labels, task=task, dtype=dtype)
+            return datasets.load(self.first, target=self.target, labels=self.labels, task=task, dtype=dtype, inputs=inputs)
         if self.target is not None or self.labels is not None or task == "regression":
             raise ValueError(
                 "the embedded digits are images and their classes: neither --target, nor --labels, nor a loss of real "
@@ -100,9 +105,12 @@ class Source(NamedTuple):
         task = "classification" if LOSSES[net.loss_name].classifies else "regression"
         self.refuse_beside_no_table()
         if self.is_table:  # a model of arrays, or of an older version
-            dataset = datasets.load(self.first, target=self.target, task=task, dtype=net.dtype, features=net.features)
+            dataset = datasets.load(
+                self.first, target=self.target, labels=self.labels, task=task, dtype=net.dtype, features=net.features,
+                inputs=net.sizes[0], dialect=self.dialect,
+            )  # fmt: skip
         else:
-            dataset = self.read(task, net.dtype)
+            dataset = self.read(task, net.dtype, inputs=net.sizes[0])
         require_features(dataset.X, net, self.first)
         dataset = _encoded(dataset, net, self.first)
         require_targets(dataset, net, self.first)
@@ -129,7 +137,7 @@ class Source(NamedTuple):
     def _reading(self, usual_decimal: str = ".") -> tabular.Reading:
         if self.labels is not None:
             raise InvalidFile(self.first, "the target of a table is one of its columns; --labels is for IDX files")
-        return reading.read(self.data, self.dialect, usual_decimal)
+        return reading.read(self.data, self.dialect, usual_decimal, self.known)
 
     def _require_table(self) -> None:
         """Require a table, for a network that knows its columns. Raises InvalidFile."""
@@ -140,11 +148,11 @@ class Source(NamedTuple):
         """Refuse what a network that knows no table's columns cannot use. Raises InvalidFile."""
         if not self.is_table:
             self._refuse_for_arrays()
-        elif len(self.data) > 1 or self.dialect.said or self.labels is not None:
+        elif len(self.data) > 1:
             raise InvalidFile(
                 self.first,
-                "the model was trained on arrays, or by an older version: it takes one csv of numbers, and no option of "
-                "how it is written",
+                "the model was trained on arrays, or by an older version: it takes one table of numbers, "
+                f"got {len(self.data)}; give them one by one",
             )
 
     def _refuse_for_arrays(self) -> None:
@@ -164,7 +172,7 @@ def source_for(
     known = {} if net.table is None else dict(net.table.written)
     if net.table is not None and target is not None:
         _require_targets_of(net.table, target)
-    return Source(given_files(data), target, labels, Dialect(**known | dialect.said))
+    return Source(given_files(data), target, labels, dialect, known=Dialect(**known))
 
 
 def _require_targets_of(table: Any, target: str) -> None:
@@ -229,13 +237,13 @@ def is_digits(data: Path) -> bool:
     return data == DIGITS and not data.is_file()
 
 
-def class_names(net: Model) -> tuple[str, ...]:
+def class_names(net: Answering) -> tuple[str, ...]:
     """The names of the outputs: those of the classes, or numbers."""
     if net.table is not None and net.classes is None:
         return net.table.target_names
     return net.classes or tuple(map(str, range(net.sizes[-1])))
 
 
-def score_name(net: Model) -> str:
+def score_name(net: Answering) -> str:
     """The name of what net.score measures."""
-    return "accuracy" if LOSSES[net.loss_name].classifies or net.loss_name == "binary_cross_entropy" else "R²"
+    return summary.score_name(net.loss_name)

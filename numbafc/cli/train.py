@@ -11,6 +11,7 @@ import typer
 
 from .. import _numba
 from . import curves, options, rates, recipes, reports, screen, settings, waiting
+from . import folds as of_folds
 from .beginning import begin, go_on
 from .exit_codes import NOBODY_READS
 from .options import USUAL
@@ -24,6 +25,7 @@ numbafc train houses.csv --target price --drop id
 numbafc train iris.csv --target species --recipe plain --epochs 100
 numbafc train data.npz --hidden 256,128 --early-stopping 5 --plot curves.png
 numbafc train houses.csv --target price --members 8
+numbafc train houses.csv --target price --folds 5
 numbafc train iris.csv --find-rate
 numbafc train iris.csv --report iris.html
 numbafc train --resume digits.safetensors --epochs 40
@@ -48,6 +50,7 @@ def train(
     task: options.Task = "auto",
     recipe: options.RecipeName = "auto",
     members: options.Members = 1,
+    folds: options.Folds = None,
     validation_split: options.Split = settings.OF_DATA["validation_split"],
     hidden: options.Hidden = "128",
     activation: options.Activation = waiting.USUAL_ACTIVATION,
@@ -86,6 +89,7 @@ def train(
     of another training is replaced: the new one is NAME-2 then.
     """
     settings.check(context.params)
+    of_folds.check(context)
     reports.check(report, find_rate, resume)
     choices = options.choices(categorical, numeric, dates, drop, keep)
     written = options.dialect(delimiter, decimal, encoding, header, na)
@@ -145,7 +149,8 @@ def _tell(run: Run, show: screen.Lines, plot: Path | None, as_json: bool, report
             troubles.append(error)
     result = run.result()
     if done and result["validation_score"] is not None:
-        show.say(f"validation {score_name(run.net)} {screen.decimal(result['validation_score'])}")
+        which = "validation" if run.folds is None else "out-of-fold"
+        show.say(f"{which} {score_name(run.net)} {screen.decimal(result['validation_score'])}")
     if as_json:
         screen.print_json(result)
     for trouble in troubles:

@@ -22,7 +22,7 @@ OF_PYTORCH = (
     "a pickle or an archive, as PyTorch writes, which could run code when it is loaded; write its weights with "
     "safetensors.torch.save_file(module.state_dict(), 'model.safetensors') and read those with numbafc.from_weights"
 )
-CONTRADICTIONS = KeyError, TypeError, ValueError, AttributeError, OverflowError, RecursionError
+CONTRADICTIONS = LookupError, TypeError, ValueError, AttributeError, OverflowError, RecursionError
 
 
 def library() -> Any:

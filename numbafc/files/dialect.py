@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from ..tables.spelling import number
 from .invalid import InvalidFile
 
 CANDIDATES = ("\t", ";", "|", ",", " ")  # where several fit, the first: text and decimals hold the later ones
@@ -40,10 +41,31 @@ class Dialect(NamedTuple):
     header: bool | None = None
     na: Sequence[str] = ()
 
+    def over(self, other: Dialect) -> Dialect:
+        """What is said here, and what another one says of the rest."""
+        return Dialect(**other.said | self.said)
+
+    @property
+    def missing_numbers(self) -> list[float]:
+        """The words for a missing value that are numbers, for cells that are no text."""
+        found = [number(word) if number(word) is not None else number(word, self.decimal or ".") for word in self.na]
+        return [one for one in found if one is not None]
+
     @property
     def said(self) -> dict[str, Any]:
         """What the user said, by its names."""
         return {name: value for name, value in self._asdict().items() if value not in (None, ())}
+
+
+TAKEN = {"parquet": ("decimal", "na"), "Excel": ("decimal", "header", "na")}  # by what is no text; decimal by its words
+
+
+def require_taken(path: Path, dialect: Dialect, kind: str | None) -> None:
+    """Refuse what a kind of file that is no text cannot use; None: arrays. Raises InvalidFile."""
+    others = [name for name in dialect.said if kind is None or name not in TAKEN[kind]]
+    if others:
+        what, this = ("tables", "these are arrays") if kind is None else ("tables of text, such as csv", f"this is {kind}")
+        raise InvalidFile(path, f"the option {others[0]} is for {what}, and {this}; leave it out")
 
 
 def require_dialect(dialect: Dialect) -> Dialect:

@@ -1,7 +1,8 @@
 """The members of an ensemble in one file: the first as a network alone, so that who reads one network finds it.
 
 Member m, from 1 on, has its tensors behind the prefix members.m., members.1.layers.0.weight, and a description in the list
-`members` of the first one's, with what is another than there. They have one table, which is written once.
+`members` of the first one's, with what is another than there. They have one table, which is written once. How good they
+are on what each has held out is beside them, if it is known: `out_of_fold`, which older versions do not read.
 """
 
 from __future__ import annotations
@@ -11,13 +12,15 @@ from typing import Any
 
 import numpy as np
 
+from .. import checks
 from ..nn import MLP, Members
+from ..nn.out_of_fold import Measured
 from ..nn.pooled import networks
 from . import description as one_network
 from .description import FORMAT
 
-MEMBERS = "members"
-ITS_OWN = "training", "order", "table", MEMBERS  # what no member has from the first
+MEMBERS, OUT_OF_FOLD = "members", "out_of_fold"
+ITS_OWN = "training", "order", "table", MEMBERS, OUT_OF_FOLD  # what no member has from the first
 
 
 def contents(model: MLP | Members, training: bool) -> tuple[dict[str, np.ndarray], dict[str, Any]]:
@@ -31,7 +34,8 @@ def contents(model: MLP | Members, training: bool) -> tuple[dict[str, np.ndarray
         own, described = one_network.contents(net, training)
         tensors |= {f"{MEMBERS}.{m}.{name}": tensor for name, tensor in own.items()}
         found.append({name: value for name, value in described.items() if _is_own(name, value, description)})
-    return tensors, description | {"format": FORMAT, MEMBERS: found}
+    known = {} if model.out_of_fold is None else {OUT_OF_FOLD: model.out_of_fold._asdict()}
+    return tensors, description | {"format": FORMAT, MEMBERS: found, **known}
 
 
 def _is_own(name: str, value: Any, first: dict[str, Any]) -> bool:
@@ -58,7 +62,20 @@ def restore(description: dict[str, Any], tensors: dict[str, np.ndarray]) -> MLP 
         if "table" in own:
             raise ValueError(f"member {m} has a table of its own")
         nets.append(one_network.restore(common | own, parts.get(m, {}), first.table))
-    return Members(nets)
+    members = Members(nets)
+    if OUT_OF_FOLD in description:
+        members.out_of_fold = _measured(description[OUT_OF_FOLD])
+    return members
+
+
+def _measured(described: Any) -> Measured:
+    """What was measured out of fold. Raises one of container.CONTRADICTIONS."""
+    measured = Measured(**described)
+    checks.int64(f"{OUT_OF_FOLD}'s samples", measured.samples, 1)
+    for number in measured[1:]:
+        if not isinstance(number, float):
+            raise TypeError(f"{OUT_OF_FOLD}'s loss and score must be numbers, got {number!r:.80}")
+    return measured
 
 
 def _by_member(tensors: dict[str, np.ndarray]) -> dict[int, dict[str, np.ndarray]]:

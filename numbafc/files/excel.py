@@ -98,7 +98,7 @@ def _frame(
 ) -> tuple[Any, list[str]]:
     """The columns with their types, but those with neither name nor cells, and what is said about these."""
     pl, columns, empty = polars(), [], 0
-    missing = {*MISSING, *dialect.na, ""}
+    missing: set[Any] = {*MISSING, *dialect.na, "", *dialect.missing_numbers}
     for number, name in enumerate(names):
         cells = list(_column(rows, number, missing))
         if header is not None and not header[number] and not any(cell is not None for cell in cells):
@@ -109,14 +109,12 @@ def _frame(
     return pl.DataFrame(columns), dropped
 
 
-def _column(rows: Sequence[Sequence[Any]], number: int, missing: set[str]) -> Iterator[Any]:
+def _column(rows: Sequence[Sequence[Any]], number: int, missing: set[Any]) -> Iterator[Any]:
     """A column's cells, None where one is missing."""
     for row in rows:
         cell = row[number] if number < len(row) else None
-        if isinstance(cell, str):
-            cell = cell.strip()
-            cell = None if cell in missing else cell
-        yield cell
+        cell = cell.strip() if isinstance(cell, str) else cell
+        yield None if type(cell) in (str, int, float) and cell in missing else cell
 
 
 def _series(pl: Any, name: str, cells: list[Any]) -> Any:

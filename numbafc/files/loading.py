@@ -9,7 +9,7 @@ from .. import checks
 from ..nn import MLP, Members
 from ..tables import Choices
 from . import checkpoint, datasets, readers
-from .dialect import Dialect
+from .dialect import Dialect, require_taken
 from .invalid import InvalidFile
 from .opening import regular
 from .suffixes import SUFFIX
@@ -58,7 +58,7 @@ def _refuse_for_arrays(path: Path, choices: Choices, dialect: Dialect | None) ->
     if len(choices.target or ()) > 1:
         raise InvalidFile(path, "expected one target of an array of numbers, got several; put them into y of an npz file")
     said = [name for name in ("categorical", "numeric", "dates", "drop", "keep") if getattr(choices, name)]
-    said += [] if dialect is None else list(dialect.said)
+    require_taken(path, dialect or Dialect(), None)
     if said:
         raise InvalidFile(path, f"{said[0]} is for tables, and these are arrays; leave it out")
 

@@ -55,6 +55,9 @@ def read(path: Path, file: BinaryIO, dialect: Dialect) -> tuple[Any, bool, str |
         words = pl.Series(list(dialect.na), dtype=pl.String)
         cells = pl.col(pl.String)
         frame = frame.with_columns(pl.when(cells.is_in(words.implode())).then(None).otherwise(cells).name.keep())
+        cells = pl.col([name for name, dtype in frame.schema.items() if dtype.is_numeric()])
+        same = cells.cast(pl.Float64).is_in(pl.Series(dialect.missing_numbers, dtype=pl.Float64).implode())
+        frame = frame.with_columns(pl.when(same).then(None).otherwise(cells).name.keep())
     return frame, True, None, ["read as parquet"]
 
 

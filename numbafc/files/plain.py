@@ -11,6 +11,7 @@ import numpy as np
 from ..tables.frames import Frame
 from ..tables.target import Target
 from . import tabular
+from .dialect import Dialect
 from .invalid import InvalidFile
 from .opening import require_memory
 
@@ -60,10 +61,16 @@ def find_column(path: Path, target: str | None, header: Sequence[str] | None, co
     return column % columns
 
 
-def read_table(path: Path, target: str | None, task: str, dtype: Any) -> tuple[np.ndarray, np.ndarray, Target, Columns]:
-    """Features (samples, columns − 1), targets, what these are, and the columns. Raises InvalidFile."""
-    given, header = _read(path)
+def read_table(
+    path: Path, target: str | None, task: str, dtype: Any, dialect: Dialect, features: int | None = None
+) -> tuple[np.ndarray, np.ndarray, Target, Columns]:
+    """Features (samples, columns − 1), targets, what these are, and the columns.
+
+    features: how many there must be. Raises InvalidFile.
+    """
+    given, header = _read(path, dialect)
     width = len(given.names)
+    require_features(path, width - 1, features, True)
     column = find_column(path, target, header, width)
     if width < 2:
         raise InvalidFile(path, "expected at least one feature and the target, separated by commas, got one column")
@@ -76,9 +83,19 @@ def read_table(path: Path, target: str | None, task: str, dtype: Any) -> tuple[n
         raise InvalidFile(path, str(error)) from None
 
 
-def read_features(path: Path, features: int, target: str | None) -> tuple[np.ndarray, Columns]:
+def require_features(path: Path, got: int, features: int | None, beside: bool) -> None:
+    """Require as many features as a model has. beside: the target is one more column of them. Raises InvalidFile."""
+    if features is None or got == features:
+        return
+    if beside and got == features - 1:
+        there = f"got {features} columns: it is missing"
+        raise InvalidFile(path, f"expected the target beside {features} features, as the model has, {there}")
+    raise InvalidFile(path, f"expected {features} features, as the model has, got {got}")
+
+
+def read_features(path: Path, features: int, target: str | None, dialect: Dialect) -> tuple[np.ndarray, Columns]:
     """The features, (samples, features), of a table with as many columns, or with the target's besides."""
-    given, header = _read(path)
+    given, header = _read(path, dialect)
     width = len(given.names)
     if width not in (features, features + 1):
         raise InvalidFile(path, f"expected {features} features, as the model has, got {width} columns")
@@ -87,9 +104,9 @@ def read_features(path: Path, features: int, target: str | None) -> tuple[np.nda
     return _numbers(path, given, columns, features), columns
 
 
-def _read(path: Path) -> tuple[Frame, list[str] | None]:
+def _read(path: Path, dialect: Dialect) -> tuple[Frame, list[str] | None]:
     """The table in a file, and its header, if it has one."""
-    reading = tabular.read(path)
+    reading = tabular.read(path, dialect)
     return Frame(reading.frame, reading.decimal), reading.frame.columns if reading.header else None
 
 

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 from ..nn.frames import differences
 from . import excel, parquet, textfile
-from .dialect import Dialect, require_dialect, require_one_decimal
+from .dialect import Dialect, require_dialect, require_one_decimal, require_taken
 from .invalid import InvalidFile
 from .library import failures, narwhals, polars
 from .opening import enough_memory
@@ -50,22 +50,25 @@ def read(
     *,
     progress: Progress | None = None,
     usual_decimal: str = ".",
+    known: Dialect | None = None,
 ) -> Reading:
     """Read a table from a file, or from several of one kind that have the same columns.
 
-    paths: "-" is standard input. dialect: what is not to be found out. progress: called with the bytes of all files that
-    are read, and how many there are. usual_decimal: the decimal mark where no number tells it. Memory: about three times
-    the size of the text, unpacked. Raises InvalidFile, ImportError where the library is missing, OSError, MemoryError.
+    paths: "-" is standard input. dialect: what is not to be found out; a kind of file that cannot use it is refused.
+    progress: called with the bytes of all files that are read, and how many there are. usual_decimal: the decimal mark
+    where no number tells it. known: how other files of this table are written, for those of their kind. Memory: about three
+    times the size of the text, unpacked. Raises InvalidFile, ImportError where a library is missing, OSError, MemoryError.
     """
     found = [Path(paths)] if isinstance(paths, str | PathLike) else [Path(path) for path in paths]
     if not found:
         raise ValueError("expected at least one file to read, got none")
     dialect, told = require_dialect(dialect or Dialect()), _of_all(found, progress)
+    whole = dialect.over(require_dialect(known or Dialect()))
     parts: list[_Part] = []
     decimal = None
     for path in found:
         with enough_memory(path):
-            part = _read(path, dialect, next(told))
+            part = _read(path, dialect, whole, next(told))
             parts.append(_fitting(path, part, parts[0], found[0]) if parts else part)
             decimal = require_one_decimal(path, decimal, part.decimal)
     with enough_memory(found[0]):
@@ -78,26 +81,36 @@ def read(
         name,
         narwhals().from_native(frame, eager_only=True),
         parts[0].header,
-        decimal or dialect.decimal or usual_decimal,
+        decimal or whole.decimal or usual_decimal,
         tuple(said),
     )
 
 
-def _read(path: Path, dialect: Dialect, progress: Progress | None) -> _Part:
-    """What one file has. Raises InvalidFile."""
+def _read(path: Path, dialect: Dialect, whole: Dialect, progress: Progress | None) -> _Part:
+    """What one file has. whole: the dialect, and what is known besides. Raises InvalidFile."""
     polars(), narwhals()
     with opened(path) as file:
         kind = find_kind(path, file)
         with failures(path, LIBRARY_NAMES.get(kind, "csv")):
-            if kind == "parquet":
-                return _Part(kind, *parquet.read(path, file, dialect))
-            if kind == "excel":
-                return _Part("Excel", *excel.read(path, file, dialect))
-            frame, layout, decimal, said = textfile.read(path, file, kind, dialect, progress)
+            if kind in LIBRARY_NAMES:
+                name, reader = LIBRARY_NAMES[kind], READERS[kind]
+                require_taken(path, dialect, name)
+                part = _Part(name, *reader(path, file, whole))
+                _require_words(path, part, dialect)
+                return part
+            frame, layout, decimal, said = textfile.read(path, file, kind, whole, progress)
             return _Part("text", frame, layout.header, decimal, said)
 
 
 LIBRARY_NAMES = {"parquet": "parquet", "excel": "Excel"}
+READERS = {"parquet": parquet.read, "excel": excel.read}
+
+
+def _require_words(path: Path, part: _Part, dialect: Dialect) -> None:
+    """Refuse a decimal mark where no cell is text. Raises InvalidFile."""
+    if dialect.decimal is not None and polars().String not in part.frame.schema.values():
+        none = f"this {part.kind} has none; leave it out"
+        raise InvalidFile(path, f"the option decimal is for numbers that are text, and {none}")
 
 
 def _fitting(path: Path, part: _Part, first: _Part, before: Path) -> _Part:

@@ -12,6 +12,7 @@ import numpy as np
 
 from . import evaluation, samples
 from .network import Network
+from .out_of_fold import OutOfFold
 from .pooled import Pooled
 
 FLOPS = 4e9  # that all of it may take, about: a second or less
@@ -42,6 +43,7 @@ def of(net: Any, X: Any, y: Any, groups: Mapping[str, Sequence[int]], seed: int 
     if len(rows) > count:
         some = rng.permutation(len(rows))[:count]
         rows, targets = rows[some], targets[some]
+        net = net.of(some) if isinstance(net, OutOfFold) else net
     before, found = _score(net, rows, targets), []
     orders = [rng.permutation(len(rows)) for _ in range(repeats)]
     changed = rows.copy()

@@ -22,6 +22,7 @@ from . import optimizers, recipe, samples
 from .course import Course, Epoch, moment_after
 from .losses import LOSSES, split_targets
 from .mlp import MLP
+from .out_of_fold import Measured, measured
 from .pooled import Pooled
 from .progress import EpochRecord, History, Progress, begin, resumed
 from .recipe import SETTINGS, Usual
@@ -40,8 +41,11 @@ class Members(Pooled):
     """Networks of one shape, loss and dtype, [MLP(…, seed=0), MLP(…, seed=1), …]: trained at once, averaged in prediction.
 
     nets: the networks, which may also be used, saved and resumed one by one. All that can be asked of a network can be
-    asked of its members (pooled.py). Raises TypeError or ValueError.
+    asked of its members (pooled.py). out_of_fold: after a fit in which every row was held out by a member, how good they
+    are on what each has held out, else None. Raises TypeError or ValueError.
     """
+
+    out_of_fold: Measured | None = None
 
     def __init__(self, nets: Iterable[MLP]) -> None:
         self.nets = list(nets)
@@ -118,8 +122,8 @@ class Members(Pooled):
         samples.require("fit", everything.X)
         everything = everything._replace(targets=samples.targets(self.nets[0], y, len(everything.X)))  # in their own units
         chosen = self._indices("rows", rows, len(everything.X))
-        measured = self._indices("validation_rows", validation_rows, len(everything.X))
-        held_out = self._held_out(everything, validation, measured)
+        held = self._indices("validation_rows", validation_rows, len(everything.X))
+        held_out = self._held_out(everything, validation, held)
         parts = Parts(self.nets, everything, chosen, class_weight)
         progress = [
             _progress(net, dict(asked), parts.of(m), held_out[m], checks.flag("resume", resume))
@@ -131,7 +135,10 @@ class Members(Pooled):
         for m, net in enumerate(self.nets):
             told = tuple(_of_member(function, m) for function in functions)
             courses.append(Course(net, progress[m], partial(setattr, net, "training"), held_out[m], told, until))
+        self.out_of_fold = None
         _train(courses, run)
+        if rows is not None and validation_rows is not None:
+            self.out_of_fold = measured(self.nets, everything.X, everything.targets, chosen, held)  # type: ignore[arg-type]
         return [course.progress.history for course in courses]
 
     def save(self, path: str | PathLike[str], *, training: bool = True) -> None:

@@ -48,7 +48,7 @@ class Pooled:
         return self._summary().to_html()
 
     def _summary(self) -> summary.Summary:
-        return summary.of_members(self.nets)
+        return summary.of_members(self.nets, getattr(self, "out_of_fold", None))
 
     def outputs(self, X: Any) -> np.ndarray:
         """What one network with the answers of all would have for outputs, (samples, T).
@@ -56,7 +56,7 @@ class Pooled:
         The logarithms of the mean probabilities of classes or of the mean counts; the logit of a label's mean probability;
         of reals the mean prediction, standardised as the first one's targets are.
         """
-        X, loss = self._encoded(X), self.nets[0].loss_name
+        X, loss = self.encoded(X), self.nets[0].loss_name
         if not LOSSES[loss].classifies and loss not in ("binary_cross_entropy", "poisson"):
             predicted = _mean(net.predict(X) for net in self.nets)
             return samples.standardised(self.nets[0], predicted.reshape(len(predicted), -1)).astype(self.dtype)
@@ -71,7 +71,7 @@ class Pooled:
 
     def predict_proba(self, X: Any) -> np.ndarray:
         """The mean of the members' probabilities. Errors as in MLP.predict_proba."""
-        X = self._encoded(X)
+        X = self.encoded(X)
         return _mean(net.predict_proba(X) for net in self.nets)
 
     def predict(self, X: Any) -> np.ndarray:
@@ -79,7 +79,7 @@ class Pooled:
 
         The class with the largest mean probability; labels whose mean probability is above ½; else the mean prediction.
         """
-        X = self._encoded(X)
+        X = self.encoded(X)
         if LOSSES[self.nets[0].loss_name].classifies:
             return self.predict_proba(X).argmax(axis=1)
         if self.nets[0].loss_name != "binary_cross_entropy":
@@ -103,16 +103,19 @@ class Pooled:
 
     def was_trained_on(self, X: Any, y: Any, sample_weight: Any = None, class_weight: Any = None) -> bool:
         """Tell whether these are, all, in this order and with these weights, the samples that each was trained on."""
-        X = self._encoded(X)
+        X = self.encoded(X)
         return all(net.was_trained_on(X, y, sample_weight, class_weight) for net in self.nets)
 
-    def _encoded(self, X: Any) -> Any:
+    def encoded(self, X: Any) -> Any:
         """X as an array, if it is a frame and there is a table, which is the same for all: it is encoded once."""
         first = self.nets[0]
         return first.table.encode(X, first.dtype) if first.table is not None and frames.is_frame(X) else X
 
 
-def networks(model: MLP | Pooled) -> list[MLP]:
+Answering = MLP | Pooled  # what is asked for predictions
+
+
+def networks(model: Answering) -> list[MLP]:
     """The networks of a model: its members, or itself alone."""
     return model.nets if isinstance(model, Pooled) else [model]
 

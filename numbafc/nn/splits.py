@@ -1,4 +1,4 @@
-"""Which samples are held out for validation: a share of them, drawn with a seed."""
+"""Which samples are held out for validation: a share of them, or one fold after the other, drawn with a seed."""
 
 from __future__ import annotations
 
@@ -23,3 +23,18 @@ def held_out(samples: int, share: float, seed: int, classes: np.ndarray | None =
     if not chosen.any():  # classes of one or two samples: the first that is not its class's last
         chosen = (np.arange(samples) == np.argmax(counts[drawn] > 1)) & (counts[drawn] > 1)
     return order[~chosen], order[chosen]
+
+
+def folds(samples: int, k: int, seed: int, classes: np.ndarray | None = None) -> list[tuple[np.ndarray, np.ndarray]]:
+    """For each of k folds the indices to train on, and those held out, in the order in which they were drawn.
+
+    Each sample is held out once. Folds have as many samples, to one. classes: of the samples, each of which every fold then
+    has as many of, to one. Raises ValueError where there are fewer samples than folds.
+    """
+    if k > samples:
+        raise ValueError(f"expected at least a sample for each of {k} folds, got {samples}; ask for fewer folds")
+    order = np.random.default_rng([seed, 2]).permutation(samples)
+    fold = np.empty(samples, np.intp)  # of each sample as it was drawn: they are dealt out in turn, class by class
+    dealt = np.arange(samples) if classes is None else np.argsort(classes[order], kind="stable")
+    fold[dealt] = np.arange(samples) % k
+    return [(order[fold != m], order[fold == m]) for m in range(k)]

@@ -9,7 +9,7 @@ from __future__ import annotations
 import html
 import itertools
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -66,12 +66,18 @@ def of(net: Network) -> Summary:
     return Summary(title, _layers(net), facts + _of_training(getattr(net, "training", None), net.loss_name))
 
 
-def of_members(nets: Sequence[Network]) -> Summary:
-    """The summary of several networks of one shape that answer together: of the first, and what the others add to it."""
+def of_members(nets: Sequence[Network], out_of_fold: Any = None) -> Summary:
+    """The summary of several networks of one shape that answer together: of the first, and what the others add to it.
+
+    out_of_fold: how good they are on what each has held out, if that is known.
+    """
     first, k = of(nets[0]), len(nets)
     members = "1 member" if k == 1 else f"{k} members averaged"
     count = nets[0].parameters.size
     facts = [("members", f"{k} times {count:,} parameters, seeds {names([str(net.seed) for net in nets])}")]
+    if out_of_fold is not None:
+        score = f"{score_name(nets[0].loss_name)} {out_of_fold.score:.4g}, loss {out_of_fold.loss:.4g}"
+        facts.append(("out of fold", f"{score}, of {out_of_fold.samples:,} samples by those who were not trained on them"))
     told = [(word if word != "training" else "training of the first", said) for word, said in first.facts]
     return Summary(f"{members}, each {first.title}", first.layers, facts + told)
 
@@ -127,12 +133,16 @@ def _of_training(training: Progress | None, loss: str) -> list[tuple[str, str]]:
         waited = f", stopped after {training.waited} that were no better" if training.stopped else ""
         facts.append(("", f"early stopping after {recipe.early_stopping} epochs{waited}"))
     if history:
-        score = "accuracy" if LOSSES[loss].classifies or loss == "binary_cross_entropy" else "R²"
-        facts.append(("", f"last epoch: {_of_epoch(history[-1], score)}"))
+        facts.append(("", f"last epoch: {_of_epoch(history[-1], score_name(loss))}"))
     if training.digest is not None:
         facts.append(("", f"fingerprint of the samples {training.digest:08x}"))
     state = sum(value.nbytes for value in training.state.values() if isinstance(value, np.ndarray))
     return [*facts, ("", f"the optimizer's state takes {nbytes(state)}")] if state else facts
+
+
+def score_name(loss: str) -> str:
+    """The name of what score() measures of a network with that loss."""
+    return "accuracy" if LOSSES[loss].classifies or loss == "binary_cross_entropy" else "R²"
 
 
 def _of_epoch(record: EpochRecord, score: str) -> str:

@@ -147,7 +147,13 @@ class Table:
             return given.find(wanted, what)
         without = [name for name in self.columns if name not in self.target_names]
         names = self.columns if len(given.names) == len(self.columns) else without
-        if len(given.names) != len(names) or not set(wanted) <= set(names):
+        if len(given.names) == len(names) and not set(wanted) <= set(names):
+            where = ", ".join(str(self.columns.index(name)) for name in wanted[:3]) + (", …" if len(wanted) > 3 else "")
+            raise ValueError(
+                f"expected the {what}, column {where} (from 0) in training, which {'is' if len(wanted) == 1 else 'are'} "
+                f"missing: got {plural(len(names), 'column')}, as many as there are beside it"
+            )
+        if len(given.names) != len(names):
             raise ValueError(
                 f"expected {plural(len(self.columns), 'column')}, as in training, or {len(without)} without the target, "
                 f"got {len(given.names)}; columns without names are known by their order"

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from ...nn import MLP, importance, summary
-from ...nn.members import Model
+from ...nn.pooled import Answering
 from ..sources import score_name
 from .pieces import bars, folded, paragraph, table
 from .subject import Subject
@@ -15,7 +15,7 @@ from .subject import Subject
 SHOWN = 20  # columns whose importance is shown, and features that are not folded away
 
 
-def of_network(net: Model) -> str:
+def of_network(net: Answering) -> str:
     """The layers, and what is known of inputs, outputs and training."""
     told = summary.of(net) if isinstance(net, MLP) else summary.of_members(net.nets)
     facts = [row for row in told.facts if row[0] != "table"]
@@ -36,7 +36,7 @@ def of_data(subject: Subject) -> str:
     return paragraph(f"Of {of}:") + (whole if len(rows) <= SHOWN else folded(f"{len(rows)} features", whole))
 
 
-def _features(net: Model) -> Sequence[str]:
+def _features(net: Answering) -> Sequence[str]:
     return net.features or tuple(map(str, range(net.sizes[0])))
 
 

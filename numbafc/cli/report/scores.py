@@ -9,7 +9,7 @@ import numpy as np
 
 from ...nn import LOSSES
 from ...nn.calibration import roc_curve
-from ...nn.members import Model
+from ...nn.pooled import Answering
 from .. import aligned, ensemble
 from ..sources import score_name
 from .charts import Series, chart
@@ -21,7 +21,7 @@ SQUARE = 0.0, 1.0, 0.0, 1.0
 ORANGE = "#c05621"
 
 
-def curves(net: Model) -> list[str]:
+def curves(net: Answering) -> list[str]:
     """Loss and score over the epochs."""
     history = ensemble.history(net)
     if not history:
@@ -37,7 +37,7 @@ def curves(net: Model) -> list[str]:
     return found
 
 
-def measured(net: Model, subject: Subject, found: Mapping[str, Any]) -> str:
+def measured(net: Answering, subject: Subject, found: Mapping[str, Any]) -> str:
     """The measures of each output, and what was taken for what or how far off."""
     said = ""
     for kind in ("classes", "labels", "outputs"):
@@ -69,7 +69,7 @@ def confusion(found: Mapping[str, Any]) -> str:
     return paragraph(f"Confusion: a row for what is so, a column for what was said{few}.") + square + pairs
 
 
-def residuals(net: Model, subject: Subject) -> str:
+def residuals(net: Answering, subject: Subject) -> str:
     """For each output a histogram of the residuals, and targets over predictions."""
     y = subject.y.reshape(len(subject.y), -1).astype(float)
     predicted = net.predict(subject.X).reshape(len(y), -1).astype(float)

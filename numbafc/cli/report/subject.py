@@ -11,14 +11,14 @@ import typer
 
 from ...files import datasets
 from ...nn import splits
-from ...nn.members import Model
+from ...nn.pooled import Answering
 from .. import screen, settings
 
 
 class Subject(NamedTuple):
     """A network, and samples that tell how good it is."""
 
-    net: Model
+    net: Answering
     X: Any  # as the network takes it, (samples, features)
     y: np.ndarray
     said: str  # which samples these are, for people
@@ -38,7 +38,7 @@ def places(dataset: datasets.Dataset, held_out: int, seed: int) -> np.ndarray:
     return second if held_out else first
 
 
-def groups(net: Model) -> Mapping[str, Sequence[int]] | None:
+def groups(net: Answering) -> Mapping[str, Sequence[int]] | None:
     """The inputs of a network by the columns of its table; None where it has none."""
     return None if net.table is None else net.table.groups
 

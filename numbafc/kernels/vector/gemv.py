@@ -49,8 +49,9 @@ class GemvFunction(BlockFunction):
         super().__init__(module, replace(sizes, lanes=min(sizes.lanes, GEMV_BITS // bits)), bits)
         self.groups, self.piece = groups, 16 // self.size
         self.places, self.sums = 1 + groups, groups  # what the loops carry: where x and the rows are, and vectors
-        # Summands per round of the loop. With 16 registers, LLVM would keep vectors of eight on the stack.
-        self.round = 2 * self.piece if sizes.lanes * self.size == 64 else 4
+        # Summands per round of the loop: a cache line of each row, so that none has to stay in L1 for the next round. With
+        # 16 registers, LLVM would keep vectors of eight on the stack.
+        self.round = 4 * self.piece if sizes.lanes * self.size == 64 else 4
 
     def build(self) -> Any:
         """The function."""
