@@ -172,7 +172,7 @@ class Perceptron(CallbackSupportMixin, Constraints, BaseEstimator, abc.ABC):
 
     def export_onnx(self, path: str | PathLike[str], **options: Any) -> None:
         """Write as_network() to an ONNX file. options: those of MLP.export_onnx."""
-        self.as_network().export_onnx(path, **options)  # type: ignore[attr-defined]
+        self.as_network().export_onnx(path, **options)
 
     def __setstate__(self, state: Any) -> None:
         super().__setstate__(state)
