@@ -60,6 +60,7 @@ def test_the_penalty_is_that_of_weights_over_the_total_weight(l2, batch_mean, se
     weight = np.random.default_rng(seed).uniform(0.5, 2, 37)
     weight /= 1 if batch_mean else weight.mean()
     net = fc.MLP([5, 9, 3], dtype="float64", seed=seed)
+    net.parameters[:] += 0.1  # biases begin at 0, which no penalty would change
     before, total = net.parameters.copy(), weight.sum()
     plain = net.gradients(X, Y, weight)
     asked = recipe(fc.SGD(1.0), 37, l2, batch_mean=batch_mean)

@@ -1,5 +1,6 @@
 """scikit-learn's estimators, trained by numbafc: what goes where a classifier or a regressor of scikit-learn goes.
 
+    from numbafc.interop.sklearn import MLPClassifier      # in place of sklearn.neural_network's: its numbers, sooner
     from numbafc.interop.sklearn import TabularClassifier
     model = TabularClassifier().fit(frame, labels)      # words and gaps in the frame are fine: no pipeline
     model.predict_proba(other)
