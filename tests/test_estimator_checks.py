@@ -54,8 +54,8 @@ ESTIMATORS = [
     TabularRegressor(**SMALL),
     MLPClassifier(max_iter=100),
     MLPRegressor(max_iter=100),
-    MLPClassifier(hidden_layer_sizes=(10,), solver="lbfgs", max_iter=60),
-    MLPRegressor(hidden_layer_sizes=(10,), solver="lbfgs", max_iter=60),
+    MLPClassifier(hidden_layer_sizes=(10,), solver="lbfgs", max_iter=20),
+    MLPRegressor(hidden_layer_sizes=(10,), solver="lbfgs", max_iter=20),
 ]
 FAILING = {  # of the tabular ones, in strict marks: one that passes is seen
     "check_sample_weight_equivalence_on_dense_data": "a row twice may be in both parts, or twice in one minibatch",

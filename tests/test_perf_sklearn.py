@@ -18,7 +18,7 @@ from perf import fits, rows, search, searches, sklearn, storage, swap_import  # 
 def test_every_case_has_data_or_says_what_carries_them(monkeypatch):
     for name, one in fits.CASES.items():
         assert one.settings["random_state"] == 0, name
-        if fits.missing(name) is None:
+        if one.data != "mnist":  # whose file takes seconds to read
             sizes, batch, samples = sklearn.shape(name)
             assert len(sizes) == 2 + len(one.hidden)
             assert 0 < batch <= samples >= 1797
