@@ -69,7 +69,7 @@ def _network(pairs: Pairs, activation: str, loss: str, in_out: bool) -> MLP:
         (_array(f"W of layer {n}", W), None if b is None else _array(f"b of layer {n}", b))
         for n, (W, b) in enumerate(pairs)
     ]
-    double = any(array is not None and array.dtype == np.float64 for pair in given for array in pair)
+    double = any(array is not None and array.dtype.str[1:] == "f8" for pair in given for array in pair)
     dtype = np.dtype(np.float64 if double else np.float32)
     layers: list[tuple[np.ndarray, np.ndarray]] = []
     for n, (W, b) in enumerate(given):

@@ -57,7 +57,7 @@ def _shapes(operator: Any) -> None:
     from skl2onnx.common.data_types import DoubleTensorType, FloatTensorType, Int64TensorType, StringTensorType
 
     of = operator.raw_operator
-    real = DoubleTensorType if _dtype(of) == DOUBLE else FloatTensorType
+    real = DoubleTensorType if _dtype(operator) == DOUBLE else FloatTensorType
     if not _classifies(of):
         operator.outputs[0].type = real([None, None])
         return
@@ -67,11 +67,14 @@ def _shapes(operator: Any) -> None:
     operator.outputs[1].type = real([None, len(of.classes_)])
 
 
-def _dtype(of: Any) -> np.dtype:
-    """The dtype of the estimator's probabilities or predictions in a model."""
+def _dtype(operator: Any) -> np.dtype:
+    """The dtype of probabilities or predictions: the input's, as skl2onnx has it; of tables that of the networks."""
+    from skl2onnx.common.data_types import DoubleTensorType
+
+    of = operator.raw_operator
     if hasattr(of, "nets_"):
         return np.dtype(of.nets_[0].dtype) if _classifies(of) else DOUBLE
-    return np.dtype(of.coefs_[0].dtype)
+    return DOUBLE if isinstance(operator.inputs[0].type, DoubleTensorType) else np.dtype(np.float32)
 
 
 def _is_multilabel(of: Any) -> bool:
@@ -87,9 +90,9 @@ def _labels(of: Any) -> np.ndarray:
 
 def _convert(scope: Any, operator: Any, container: Any) -> None:
     """Add the estimator's nodes to a model."""
-    of, dtype = operator.raw_operator, _dtype(operator.raw_operator)
+    of = operator.raw_operator
     tabular = hasattr(of, "nets_")
-    graph = Graph(container.target_opset_onnx, np.dtype(of.nets_[0].dtype) if tabular else dtype)
+    graph = Graph(container.target_opset_onnx, np.dtype(of.nets_[0].dtype) if tabular else _dtype(operator))
     given = [variable.full_name for variable in operator.inputs]
     graph.reserve(*given)
     results = _of_table(graph, of, operator.inputs) if tabular else _of_layers(graph, of, operator.inputs)

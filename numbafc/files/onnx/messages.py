@@ -9,7 +9,7 @@ from collections import defaultdict
 from typing import Any, NamedTuple
 
 from . import wire
-from .wire import fields, signed, text, view
+from .wire import Fields, signed, text, view
 
 MOST_NODES = 10_000  # 3 000 layers
 MOST_WORDS = 100_000  # of an attribute or a tensor
@@ -18,10 +18,10 @@ OWN_DOMAIN = "", "ai.onnx"
 
 
 class Tensor(NamedTuple):
-    """A tensor: its fields by their numbers, each a list of kinds and values."""
+    """A tensor: its name, and its message."""
 
     name: str
-    fields: dict[int, list[tuple[int, Any]]]
+    data: memoryview
 
 
 class Node(NamedTuple):
@@ -58,43 +58,43 @@ class Model(NamedTuple):
     opsets: dict[str, int]
 
 
-def model(data: memoryview) -> Model:
+def model(fields: Fields, data: memoryview) -> Model:
     """The model in a file's bytes. Raises ValueError for what is none."""
     graphs, opsets, metadata = [], {}, {}
     for number, _, value in fields(data):
         if number == 7:
             graphs.append(view(value))
         elif number == 8:
-            domain, version = _pair(value)
+            domain, version = _pair(fields, value)
             opsets["" if domain in OWN_DOMAIN else domain] = version
         elif number == 14:
-            key, said = _entry(value)
+            key, said = _entry(fields, value)
             metadata[key] = said
         _require_few(len(opsets) + len(metadata), "operator sets and metadata")
     if len(graphs) != 1:
         raise ValueError(f"expected one graph, got {len(graphs)}; this is no ONNX model")
     if not OPSETS[0] <= opsets.get("", 0) <= OPSETS[1]:
         raise ValueError(f"expected operators of an opset from {OPSETS[0]} to {OPSETS[1]}, got {opsets.get('', 0)}")
-    return _graph(graphs[0], metadata, opsets)
+    return _graph(fields, graphs[0], metadata, opsets)
 
 
-def _graph(data: memoryview, metadata: dict[str, str], opsets: dict[str, int]) -> Model:
+def _graph(fields: Fields, data: memoryview, metadata: dict[str, str], opsets: dict[str, int]) -> Model:
     nodes: list[Node] = []
     tensors: dict[str, Tensor] = {}
     inputs: list[Input] = []
     outputs: list[str] = []
     for number, _, value in fields(data):
         if number == 1:
-            nodes.append(_node(view(value)))
+            nodes.append(_node(fields, view(value)))
         elif number == 5:
-            tensor = _tensor(view(value))
+            tensor = _tensor(fields, view(value))
             if tensor.name in tensors:
                 raise ValueError(f"two tensors are called {tensor.name!r:.60}")
             tensors[tensor.name] = tensor
         elif number == 11:
-            inputs.append(_input(view(value)))
+            inputs.append(_input(fields, view(value)))
         elif number == 12:
-            outputs.append(_input(view(value)).name)
+            outputs.append(_input(fields, view(value)).name)
         elif number == 15:
             raise ValueError("it has sparse tensors, which are not read; save it with dense ones")
         _require_few(len(nodes) + len(tensors) + len(inputs) + len(outputs), "nodes, tensors, inputs and outputs")
@@ -107,7 +107,7 @@ def _require_few(count: int, what: str) -> None:
         raise ValueError(f"expected at most {MOST_NODES} {what}, got more")
 
 
-def _pair(value: Any) -> tuple[str, int]:
+def _pair(fields: Fields, value: Any) -> tuple[str, int]:
     domain, version = "", 0
     for number, _, one in fields(view(value)):
         domain = text(one) if number == 1 else domain
@@ -115,7 +115,7 @@ def _pair(value: Any) -> tuple[str, int]:
     return domain, version
 
 
-def _entry(value: Any) -> tuple[str, str]:
+def _entry(fields: Fields, value: Any) -> tuple[str, str]:
     found = {1: "", 2: ""}
     for number, _, one in fields(view(value)):
         if number in found:
@@ -123,7 +123,7 @@ def _entry(value: Any) -> tuple[str, str]:
     return found[1], found[2]
 
 
-def _node(data: memoryview) -> Node:
+def _node(fields: Fields, data: memoryview) -> Node:
     names: dict[int, list[str]] = {1: [], 2: []}
     words = {3: "", 4: "", 7: ""}
     attributes: dict[str, Any] = {}
@@ -133,7 +133,7 @@ def _node(data: memoryview) -> Node:
         elif number in words:
             words[number] = text(value)
         elif number == 5:
-            name, one = _attribute(view(value))
+            name, one = _attribute(fields, view(value))
             attributes[name] = one
         _require_few(len(names[1]) + len(names[2]) + len(attributes), "inputs, outputs and attributes of a node")
     domain = "" if words[7] in OWN_DOMAIN else words[7]
@@ -145,7 +145,7 @@ FLOAT, INT, STRING, TENSOR, FLOATS, INTS, STRINGS = 1, 2, 3, 4, 6, 7, 8
 PLACES = {FLOAT: 2, INT: 3, STRING: 4, TENSOR: 5, FLOATS: 7, INTS: 8, STRINGS: 9}
 
 
-def _attribute(data: memoryview) -> tuple[str, Any]:
+def _attribute(fields: Fields, data: memoryview) -> tuple[str, Any]:
     """The name and the value of an attribute; None for a graph, which no network needs."""
     found: dict[int, list[tuple[int, Any]]] = defaultdict(list)
     name, kind = "", 0
@@ -156,8 +156,6 @@ def _attribute(data: memoryview) -> tuple[str, Any]:
             kind = signed(value)
         else:
             found[number].append((how, value))
-        if len(found[number]) > MOST_WORDS:
-            raise ValueError(f"expected at most {MOST_WORDS} values of an attribute, got more")
     if kind not in PLACES:
         return name, None
     pieces = found[PLACES[kind]]
@@ -170,29 +168,28 @@ def _attribute(data: memoryview) -> tuple[str, Any]:
     if not pieces:  # a number that is 0 need not be there
         return name, {FLOAT: 0.0, INT: 0, STRING: b""}.get(kind)
     last = pieces[-1][1]
-    return name, {FLOAT: wire.real, INT: signed, STRING: lambda one: bytes(view(one)), TENSOR: _tensor}[kind](last)
+    if kind == TENSOR:
+        return name, _tensor(fields, last)
+    return name, {FLOAT: wire.real, INT: signed, STRING: lambda one: bytes(view(one))}[kind](last)
 
 
-def _tensor(data: Any) -> Tensor:
-    found: dict[int, list[tuple[int, Any]]] = defaultdict(list)
-    for number, kind, value in fields(view(data)):
-        found[number].append((kind, value))
-    name = text(found[8][-1][1]) if found.get(8) else ""
-    return Tensor(name, found)
+def _tensor(fields: Fields, data: Any) -> Tensor:
+    names = [text(value) for number, _, value in fields(data) if number == 8]
+    return Tensor(names[-1] if names else "", view(data))
 
 
-def _input(data: memoryview) -> Input:
+def _input(fields: Fields, data: memoryview) -> Input:
     name, element, shape = "", 0, None
     for number, _, value in fields(data):
         name = text(value) if number == 1 else name
         for of_type, _, tensor in fields(view(value)) if number == 2 else ():
             for part, _, one in fields(view(tensor)) if of_type == 1 else ():
                 element = signed(one) if part == 1 else element
-                shape = _shape(view(one)) if part == 2 else shape
+                shape = _shape(fields, view(one)) if part == 2 else shape
     return Input(name, element, shape)
 
 
-def _shape(data: memoryview) -> list[int | None]:
+def _shape(fields: Fields, data: memoryview) -> list[int | None]:
     found: list[int | None] = []
     for number, _, value in fields(data):
         if number == 1:

@@ -207,7 +207,7 @@ def _reshape(walk: Walk, node: Node, given: list[Value]) -> Value:
     sizes = [int(size) for size in shape.reshape(-1)[:9]] if shape.dtype.kind == "i" else []
     value = given[0]
     if isinstance(value, np.ndarray):
-        return value.reshape([value.shape[n] if size == 0 else size for n, size in enumerate(sizes)])
+        return walk.keep(value.reshape([value.shape[n] if size == 0 else size for n, size in enumerate(sizes)]))
     width = walk.layers[value.layer].width if isinstance(value, Rows) else None
     if isinstance(value, Rows) and not (
         (len(sizes) == 2 and not value.turned and sizes[1] in (-1, width or sizes[1])) or (sizes == [-1] and width == 1)

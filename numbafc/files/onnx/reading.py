@@ -15,7 +15,7 @@ from ...nn import MLP
 from ..container import words
 from ..invalid import InvalidFile
 from ..opening import enough_memory, regular, require_memory, size_of
-from . import messages, networks
+from . import messages, networks, wire
 from .messages import Model, Node, Tensor
 from .operators import OPERATORS, refused
 from .tensors import DTYPES, Tensors
@@ -36,9 +36,11 @@ def from_onnx(path: str | PathLike[str], loss: str | None = None) -> MLP:
     with enough_memory(path):
         data, place = _read(Path(path)), Path(path)
         try:
-            model = messages.model(memoryview(data))
-            walk = Walk(model, Tensors(place, len(data)))
-            return networks.network(model, walk.layers, walk.outputs(), loss)
+            fields = wire.Fields()
+            model = messages.model(fields, memoryview(data))
+            with np.errstate(all="ignore"):  # what is not finite is refused in the end
+                walk = Walk(model, Tensors(place, len(data), fields))
+                return networks.network(model, walk.layers, walk.outputs(), loss)
         except InvalidFile:
             raise
         except WRONG as error:
@@ -76,7 +78,10 @@ class Walk:
                 raise refused(node, f"it makes {name!r:.60}, which is there already")
         if not node.outputs:
             raise refused(node, "it makes nothing")
-        self._values[node.outputs[0]] = make(self, node, given)
+        try:
+            self._values[node.outputs[0]] = make(self, node, given)
+        except IndexError:
+            raise refused(node, f"it takes more than {len(given)} values") from None
 
     def _value(self, name: str, node: Node | None) -> Value:
         if name in self._values:

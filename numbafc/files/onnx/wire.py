@@ -14,13 +14,28 @@ import numpy as np
 
 VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5  # the kinds of fields; 3 and 4, groups, ONNX has none of
 LONGEST = 10  # bytes of a number
+MOST = 200_000  # fields of a file, of which each becomes some 200 bytes of objects; 3 000 layers have 100 000
 
 
-def fields(message: memoryview) -> Iterator[tuple[int, int, Any]]:
-    """Each field of a message: its number, its kind, and its value, a number from 0 or a view of bytes.
+class Fields:
+    """The fields of a file's messages, counted, so that there is an end to what is made of them."""
 
-    Raises ValueError for what is no message.
-    """
+    def __init__(self) -> None:
+        self.left = MOST
+
+    def __call__(self, message: Any) -> Iterator[tuple[int, int, Any]]:
+        """Each field of a message: its number, its kind, and its value, a number from 0 or a view of bytes.
+
+        Raises ValueError for what is no message.
+        """
+        for field in _fields(view(message)):
+            self.left -= 1
+            if self.left < 0:
+                raise ValueError(f"expected at most {MOST} nodes, names and attributes in all, got more")
+            yield field
+
+
+def _fields(message: memoryview) -> Iterator[tuple[int, int, Any]]:
     place, end = 0, len(message)
     while place < end:
         tag, place = _varint(message, place)
