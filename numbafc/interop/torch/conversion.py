@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,9 +9,10 @@ import numpy as np
 import torch
 from torch import nn
 
+from ...files.weights import from_weights
 from ...nn import MLP
 from ...nn.network import set_layers
-from . import losses, memory
+from . import data, losses, memory
 from .standardising import Factors, Standardise, Unstandardise
 from .structure import ACTIVATIONS, Structure, structure_of
 
@@ -38,55 +38,27 @@ def _numbers(module: nn.Module, which: str) -> np.ndarray:
     return values
 
 
-def from_torch(
-    module: nn.Module | Mapping[str, Any], *, loss: Any = None, activation: str | None = None, seed: int = 0
-) -> MLP:
+def from_torch(module: nn.Module | Mapping[str, Any], *, loss: Any = None, activation: Any = None, seed: int = 0) -> MLP:
     """A network with a module's layers and a copy of its parameters: its outputs are the module's.
 
-    module: an nn.Sequential as fit_module takes it, or a state dict, whose linear layers are taken in their order
-    ("0.weight", "layers.0.weight", …), with the activation between them said. loss: what the outputs mean, as
-    fit_module takes it; None: that of the module's last layer, else "mse", with which predictions are the outputs.
-    Raises TypeError or ValueError.
+    module: an nn.Sequential as fit_module takes it; or a state dict, with the activation of its hidden layers, as
+    numbafc.from_weights takes both. loss: what the outputs mean, as fit_module takes it; None: that of the module's last
+    layer, else "mse", with which predictions are the outputs. seed: of trainings of the network. Raises TypeError or
+    ValueError.
     """
     if isinstance(module, Mapping):
-        structure = _of_state(module, activation)
-    elif activation is not None:
+        of: Any = losses.loss_of("mse" if loss is None else loss, None)[0]
+        weights = {name: data.array(name, values) for name, values in module.items()}
+        net = from_weights(weights, activation=activation, loss=of)
+        net.seed = seed
+        return net
+    if activation is not None:
         raise ValueError("activation goes with a state dict, got a module, which has its own; leave it out")
-    else:
-        structure = structure_of(module)
+    structure = structure_of(module)
     ending = structure.ending
     named = (_IMPLIED.get(type(ending), "mse"), 0.0) if loss is None else losses.loss_of(loss, ending)
     values = [parameter.detach().cpu().reshape(-1).numpy() for parameter in memory.parameters_of(structure).values()]
-    dtype = memory.dtype_of(structure)
-    return network(structure, named, seed, np.concatenate(values).astype(dtype, copy=False))
-
-
-def _of_state(state: Mapping[str, Any], activation: str | None) -> Structure:
-    """The layers of a state dict. Raises ValueError where it has anything else in it."""
-    if activation not in MODULES and activation != "identity":
-        raise ValueError(
-            f"activation must be one of identity, {', '.join(MODULES)} for a state dict, got {activation!r:.40}"
-        )
-    weights = [name for name in state if name.endswith("weight")]
-    expected = {part for name in weights for part in (name, re.sub("weight$", "bias", name))}
-    if not weights or set(state) != expected:
-        others = ", ".join(sorted(set(state) ^ expected)) or "none"
-        raise ValueError(
-            f"a state dict must have a weight and a bias for each Linear layer and nothing else, got {others:.100}"
-        )
-    linears = []
-    for name in weights:
-        W, b = torch.as_tensor(state[name]), torch.as_tensor(state[re.sub("weight$", "bias", name)])
-        if W.ndim != 2 or b.shape != W.shape[:1]:
-            raise ValueError(f"{name} must have shape (T, N) and its bias (T,), got {tuple(W.shape)} and {tuple(b.shape)}")
-        linear = nn.Linear(W.shape[1], W.shape[0], device="meta")
-        linear.weight, linear.bias = nn.Parameter(W, False), nn.Parameter(b, False)
-        linears.append(linear)
-    between = [] if activation == "identity" else [MODULES[activation][0]]
-    leaves: list[nn.Module] = []
-    for linear in linears:
-        leaves += [*([kind() for kind in between] if leaves else []), linear]
-    return structure_of(nn.Sequential(*leaves))
+    return network(structure, named, seed, np.concatenate(values).astype(memory.dtype_of(structure), copy=False))
 
 
 def to_torch(net: MLP) -> nn.Sequential:
