@@ -202,10 +202,15 @@ def test_other_optimizers_are_refused(make, words):
 
 
 def test_state_dicts_of_other_layers_are_refused():
-    for state, words in (({}, "a weight of each layer"), ({"0.weight": torch.ones(3), "0.bias": torch.ones(3)}, "0.weight")):
+    layer = {"0.weight": torch.ones(3, 5), "0.bias": torch.ones(3)}
+    for state, words in (
+        ({}, "a weight of each layer"),
+        (layer | {"0.weight": torch.ones(3)}, r"W of layer 0 must be \(T, N\)"),
+        (layer | {"1.running_mean": torch.ones(3)}, "'1.running_mean' is no weight"),
+    ):
         with pytest.raises((TypeError, ValueError), match=words):
             from_torch(state, activation="relu")
     with pytest.raises((TypeError, ValueError), match="activation must be one of"):
-        from_torch({"0.weight": torch.ones(3, 5), "0.bias": torch.ones(3)})
+        from_torch(layer)
     with pytest.raises(ValueError, match="activation goes with a state dict"):
         from_torch(nn.Linear(5, 3), activation="relu")
