@@ -34,6 +34,17 @@ def test_the_longer_example_runs(tmp_path):
     assert done.stdout == "20\n", done.stderr
 
 
+@pytest.mark.parametrize("library", ["torch", "onnxruntime"])
+def test_the_lines_for_a_neighbour_run(library, tmp_path):
+    pytest.importorskip(library, reason="the example needs it")
+    blocks = re.findall(r"```python\n(.*?)```", README, re.S)
+    (code,) = (block for block in blocks if f"import {library}\n" in block)
+    assert len([line for line in code.splitlines() if line.strip() and "import" not in line]) == 3
+    data = "X, y = fc.files.digits().X, fc.files.digits().y\nnet = fc.MLP([64, 16, 10])"
+    done = run_python(f"import os; os.chdir({str(tmp_path)!r})\nimport numbafc as fc\n{data}\n{code}")
+    assert done.returncode == 0, done.stderr
+
+
 def test_the_two_commands_are_there_word_for_word():
     commands = re.findall(r"^    (\S.*)$", README, re.M)
     assert commands == ['pip install ".[cli]" && numbafc train', 'pip install ".[test]" && pytest']
