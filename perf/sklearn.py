@@ -126,11 +126,15 @@ def table(found: list[rows.Row]) -> list[str]:
         cells = []
         for n in threads:
             mine = rows.where(case, threads=n)
-            times = {rows.ours(row): f"{1e3 * row['best']:.3g}" for row in mine}
+            times = {rows.ours(row): _milliseconds(row["best"]) for row in mine}
             factor = ratio(mine)
             cells += [times.get(True, ""), times.get(False, ""), f"**{factor:.1f} ×**" if factor else ""]
         lines.append(f"| {network(case[0])} | {' | '.join(cells)} |")
     return lines
+
+
+def _milliseconds(seconds: float) -> str:
+    return f"{1e3 * seconds:.3g}" if seconds < 1 else f"{1e3 * seconds:.0f}"
 
 
 def picture(found: list[rows.Row]) -> Any:
