@@ -10,7 +10,7 @@ import pytest
 
 ROOT = Path(__file__).parent.parent
 # Without these packages tests skip themselves: pandas, two of scikit-learn's checks; the others, files that need them.
-NEEDED = {"numpy", "scikit-learn", "narwhals", "polars", "pandas", "pyarrow", "scipy"}
+NEEDED = {"numpy", "scikit-learn", "narwhals", "polars", "pandas", "pyarrow", "scipy", "distributed", "optuna"}
 
 
 def distributions(extra, extras):
