@@ -64,7 +64,7 @@ class GemvFunction(BlockFunction):
         buffers = [self.buffer() for _ in range(self.groups)]
         self.zero, nothing = (ir.Constant(self.vector, [sign * 0.0] * lanes) for sign in (1.0, -1.0))
         firsts = [self.smaller(i64(g * lanes), build.sub(rows, i64(lanes))) if g else i64(0) for g in range(self.groups)]
-        self.offsets, self.x_offsets = self._offsets(a_row, rows), self.multiples(self.x.step, self.round)
+        self.offsets, self.x_offsets = self._offsets(a_row, rows), self.multiples(self.x.step, 2 * self.piece)
         starts = [self.at(a, build.mul(a_row, first)) for first in firsts]
         # a total starts at −0, for −0 + x is x for every x: the first block needs no code of its own
         carried = self.loop(self.blocks(), [self.x.start, *starts, *[nothing] * self.sums], self.block)
@@ -105,13 +105,16 @@ class GemvFunction(BlockFunction):
             for offset in self.offsets:
                 self.prefetch(self.at(self.at(start, self.ahead), offset))
         for first in range(0, count, self.piece):
-            factors = [self.splat(self.number(self.at(x, n))) for n in self.x_offsets[first : first + self.piece]]
+            here = first % len(self.x_offsets)
+            if first and not here:  # x goes on: places of all factors would need more registers than there are
+                x = self.unrelated(self.at(x, build.mul(self.x.step, i64(len(self.x_offsets)))))
+            factors = [self.splat(self.number(self.at(x, n))) for n in self.x_offsets[here : here + self.piece]]
             for g, start in enumerate(starts):
                 at = self.at(start, i64(first * self.size))
                 columns = self.columns([self.at(at, offset) for offset in self.offsets], numbers=self.piece)
                 for column, factor in zip(columns, factors, strict=True):
                     sums[g] = self.fma(column, factor, sums[g])
-        x = self.at(x, build.mul(self.x.step, i64(count)))
+        x = self.at(x, build.mul(self.x.step, i64(min(count, len(self.x_offsets)))))
         return [x, *(self.at(start, i64(count * self.size)) for start in starts), *sums]
 
     def single(self, _: Any, carried: list[Any]) -> list[Any]:
