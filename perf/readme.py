@@ -29,7 +29,7 @@ NETWORKS = (
 TABLES = (
     "Real tables that packages on PyPI carry, a fifth of the rows as the test, one thread: accuracy or RMSE, with seconds "
     "of the processor for fit; bold: the best score. numbafc is TabularClassifier or TabularRegressor with its defaults, "
-    "four networks, without a pipeline; pytabkit is the same recipe by its authors in PyTorch, one network of 256 epochs."
+    "two networks, without a pipeline; pytabkit is the same recipe by its authors in PyTorch, one network of 256 epochs."
 )
 
 FITS = (
