@@ -235,6 +235,12 @@ except ImportError as error:
     assert done.stdout.splitlines() == ["(3, 4, 3, 2)", expected], done.stderr
 
 
+def test_load_says_what_reads_an_onnx_model(tmp_path):
+    network("relu", "mse")[0].export_onnx(tmp_path / "net.onnx")
+    with pytest.raises(fc.InvalidFile, match=r"net\.onnx: an ONNX model; numbafc\.from_onnx reads it"):
+        fc.load(tmp_path / "net.onnx")
+
+
 def test_nothing_is_imported_before_it_is_needed():
     done = run_python(
         "import sys, numbafc; print([name for name in ('onnx', 'skl2onnx', 'google') if name in sys.modules])"
