@@ -408,11 +408,11 @@ def test_standardisation_is_of_the_samples_to_train_on(here):
 
 def test_help_has_examples_and_is_not_cut_off(here, monkeypatch):
     monkeypatch.setenv("COLUMNS", "80")
-    for command in ("train", "evaluate", "predict", "compile"):
+    for command in ("train", "evaluate", "predict", "export", "compile"):
         assert re.search(rf"^  Examples:\n\n  numbafc {command}\b", ok(here(command, "--help")), re.M)
     commands, _, codes = ok(here("--help")).partition("Commands:")[2].partition("\n  Exit codes:\n")
     assert "\n  130  Ctrl-C" in codes
-    assert len(commands.split("\n")) == 7
+    assert len(commands.split("\n")) == 8
     assert "..." not in commands
     monkeypatch.setenv("COLUMNS", "200")
     text = ok(here("train", "--help"))

@@ -235,6 +235,12 @@ except ImportError as error:
     assert done.stdout.splitlines() == ["(3, 4, 3, 2)", expected], done.stderr
 
 
+def test_load_says_what_reads_an_onnx_model(tmp_path):
+    network("relu", "mse")[0].export_onnx(tmp_path / "net.onnx")
+    with pytest.raises(fc.InvalidFile, match=r"net\.onnx: an ONNX model; numbafc\.from_onnx reads it"):
+        fc.load(tmp_path / "net.onnx")
+
+
 def test_nothing_is_imported_before_it_is_needed():
     done = run_python(
         "import sys, numbafc; print([name for name in ('onnx', 'skl2onnx', 'google') if name in sys.modules])"
@@ -242,10 +248,21 @@ def test_nothing_is_imported_before_it_is_needed():
     assert done.stdout == "[]\n", done.stderr
 
 
-def test_a_planted_mistake_is_seen():
-    """The comparison can fail: another weight, off by a hundred thousandth, is outside the bounds."""
+MISTAKES = {
+    "a weight, off by a hundred thousandth": lambda net: net.weights[-1].__setitem__((0, 0), net.weights[-1][0, 0] + 1e-5),
+    "a bias": lambda net: net.biases[0].__setitem__(0, net.biases[0][0] + 1e-4),
+    "a factor": lambda net: net.scales.__setitem__(1, net.scales[1] * 1.001),
+    "a mean": lambda net: net.input_mean.__setitem__(0, net.input_mean[0] + 0.01),
+    "the targets' mean": lambda net: net.target_mean.__setitem__(0, net.target_mean[0] + 1e-5),
+    "another activation": lambda net: setattr(net, "activation", "softplus"),
+}
+
+
+@pytest.mark.parametrize("mistake", MISTAKES)
+def test_a_planted_mistake_is_seen(mistake):
+    """The comparison can fail: small mistakes are outside the bounds."""
     net, X = network("tanh", "mse")
     exact, bound = allowed(net, X)
-    net.weights[-1][0, 0] += np.float32(1e-5)
-    (outputs, *_) = answers(fc.files.onnx.content(net), {"X": X}).values()
-    assert not np.all(np.abs(outputs[-1] - exact) <= bound)
+    MISTAKES[mistake](net)
+    for outputs in answers(fc.files.onnx.content(net), {"X": X}).values():
+        assert not np.all(np.abs(outputs[-1] - exact) <= bound)

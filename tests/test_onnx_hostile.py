@@ -341,7 +341,7 @@ def test_mutated_files_in_a_process_of_their_own(tmp_path):
         net.export_onnx(tmp_path / f"seed{n}.onnx")
     (tmp_path / "w.data").write_bytes(W.tobytes())
     (tmp_path / "seed3.onnx").write_bytes(model(graph(tensors=external(location="w.data"))))
-    done = run_python(FUZZ, str(tmp_path), str(random.randrange(10**6)), "400")
+    done = run_python(FUZZ, str(tmp_path), str(random.randrange(10**6)), "150")
     assert done.returncode == 0, done.stderr[-2000:]
     taken, tried = map(int, done.stdout.split())
     assert 0 < taken < tried

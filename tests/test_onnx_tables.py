@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from tables_at_random import tables, text
 
 import numbafc as fc
-from numbafc.files.onnx import content
+from numbafc.files.onnx import columns, content
 from numbafc.tables import Choices, Table
 
 onnx = pytest.importorskip("onnx", reason="models are written with onnx; pip install 'numbafc[onnx]'")
@@ -152,6 +152,35 @@ def test_members_of_a_table_with_targets_in_their_own_units():
     for outputs in answers(content(members), feeds_of(table, cells)).values():
         assert outputs[0].dtype == np.float64
         assert np.all(np.abs(outputs[0] - expected) <= MOST * members.target_scale)  # in units of its deviation
+
+
+@pytest.mark.parametrize("bug", ["month", "weekday", "hour", "missing", "sign", "clip"])
+def test_a_planted_mistake_is_seen(monkeypatch, bug):
+    """The comparison of bits can fail: a part of a date too late, a word for another, a gap that is none."""
+    start = datetime.datetime(2023, 12, 30, 22)
+    cells = {
+        "d": [*(start + datetime.timedelta(hours=7 * n) for n in range(11)), None],
+        "w": ["a", "b", None] * 4,
+        "x": [1e6 + n / 7 if n % 4 else None for n in range(12)],
+        "y": [0.5, 1.5] * 6,
+    }
+    frame = pl.DataFrame(cells)
+    table = Table.fit(frame)
+    assert_as_the_table_has_it(table, cells, frame, 17)
+    if bug in columns.PARTS:
+        right = columns.PARTS[bug]
+        late = {"month": 1, "weekday": 24, "hour": 1}[bug] * 3_600_000_000 * (48 if bug == "month" else 1)
+        shifted = lambda graph, x: right(graph, graph.node("Add", x, graph.constant(late, np.int64)))  # noqa: E731
+        monkeypatch.setitem(columns.PARTS, bug, shifted)
+    elif bug == "sign":
+        spelt = columns.spelt
+        monkeypatch.setattr(columns, "spelt", lambda words: spelt(words[::-1]))
+    elif bug == "clip":
+        monkeypatch.setattr(columns, "CLIP", 3.0000001)
+    else:
+        monkeypatch.setattr(columns, "NAT", 0)
+    with pytest.raises(AssertionError):
+        assert_as_the_table_has_it(table, cells, frame, 17)
 
 
 @pytest.fixture

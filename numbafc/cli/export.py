@@ -27,11 +27,11 @@ def export(
     onnx_: Annotated[Path, typer.Option("--onnx", help="Where to write the ONNX model.", show_default=False)],
     opset: Annotated[int, typer.Option(help=f"The version of ONNX's operators, {onnx.FIRST} to {onnx.LAST}.")] = onnx.USUAL,
 ) -> None:
-    """Write a model for other programs: in ONNX, which runs without numbafc.
+    """Write a model in ONNX, for other programs.
 
-    A model of a table takes a column for each input, by its name: numbers as they are, NaN for a gap; words as spelt, the
-    empty word for a gap; dates in microseconds since 1970. It gives labels with their probabilities, or predictions in
-    the target's units. The members of an ensemble are averaged.
+    Any runtime of ONNX runs it, without numbafc. A model of a table takes a column for each input, by its name: numbers as
+    they are, NaN for a gap; words as they are spelt, the empty word for a gap; dates in microseconds since 1970. It gives
+    labels with their probabilities, or predictions in the target's units. The members of an ensemble are averaged.
     """
     net = load(model)
     check_writable("--onnx", onnx_, model)

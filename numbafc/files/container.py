@@ -10,6 +10,7 @@ import numpy as np
 
 from .invalid import InvalidFile
 from .opening import regular, require_memory, size_of
+from .suffixes import ONNX
 from .whatitis import PICKLE
 
 ENTRY = "numbafc"  # of the metadata; one alone, for safetensors shuffles several, and bytes would differ
@@ -55,6 +56,8 @@ def read(path: Path) -> tuple[dict[str, Any], dict[str, np.ndarray]]:
         size = size_of(file)
         start = file.read(8)
         length = int.from_bytes(start, "little")
+        if path.suffix.lower() == ONNX:
+            raise InvalidFile(path, "an ONNX model; numbafc.from_onnx reads it")
         if start.startswith(b"PK\x03\x04") or PICKLE.match(start):
             raise InvalidFile(path, OF_PYTORCH)
         if len(start) < 8 or length > min(size - 8, LONGEST_HEADER):

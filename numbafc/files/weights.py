@@ -172,6 +172,6 @@ def _in_order(names: list[str], ordered: bool) -> list[str]:
     if len(varying) == 1:
         return sorted(names, key=lambda name: int(NUMBER.findall(name)[varying[0]][:18]))
     if len(names) > 1 and not ordered:
-        shown = ", ".join(f"{name!r:.30}" for name in names[:4])
+        shown = ", ".join(f"{name!r:.30}" for name in sorted(names)[:4])
         raise ValueError(f"the order of the layers {shown} is not in their names; read them and pass pairs (W, b) in order")
     return names

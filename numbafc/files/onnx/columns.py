@@ -124,7 +124,7 @@ def _column(graph: Graph, codes: str, place: int) -> str:
 
 
 def _categories(graph: Graph, encoder: Categories, x: str, how: str) -> list[str]:
-    words, k, scales = _spelt(encoder.categories), len(encoder.categories), encoder.scales
+    words, k, scales = spelt(encoder.categories), len(encoder.categories), encoder.scales
     if not encoder.rare:
         codes = _codes(graph, x, words)
         return [_sign(graph, codes, scales[0], how) if k == 2 else _flag(graph, codes, scales, how)]
@@ -135,7 +135,7 @@ def _categories(graph: Graph, encoder: Categories, x: str, how: str) -> list[str
     return [_flag(graph, graph.node("Concat", own, other, axis=1), scales, how)]
 
 
-def _spelt(categories: Sequence[str]) -> dict[str, int]:
+def spelt(categories: Sequence[str]) -> dict[str, int]:
     """The codes of categories, also as a frame spells those that are whole numbers, 3 and 3.0."""
     words: dict[str, int] = {}
     for value, code in by_value(tuple(categories)).items():

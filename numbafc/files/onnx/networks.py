@@ -13,9 +13,9 @@ from ...nn import ACTIVATIONS, LOSSES, MLP
 from ...nn.attributes import REAL_LOSSES
 from ..weights import of_layers
 from .expressions import Y, activation_of
+from .given import refused
 from .messages import Model
-from .operators import COMPARISONS, refused
-from .values import Answer, Label, Layer, Made, Rows, Value, composed, expression, steps
+from .values import COMPARISONS, Answer, Label, Layer, Made, Rows, Value, composed, expression, steps
 
 Steps = list[tuple[str, np.ndarray]]
 

@@ -16,8 +16,9 @@ from ..container import words
 from ..invalid import InvalidFile
 from ..opening import enough_memory, regular, require_memory, size_of
 from . import messages, networks, wire
+from .given import refused
 from .messages import Model, Node, Tensor
-from .operators import OPERATORS, refused
+from .operators import OPERATORS
 from .tensors import DTYPES, Tensors
 from .values import Layer, Rows, Value
 

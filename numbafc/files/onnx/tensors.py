@@ -25,13 +25,13 @@ class Tensors:
     """The tensors of a model's file, and of files beside it. taken: the bytes of all that was read."""
 
     def __init__(self, path: Path, size: int, fields: wire.Fields) -> None:
-        self.path, self.taken, self._fields = path, size, fields
+        self.path, self.taken, self.fields = path, size, fields
         self._beside: dict[str, memoryview] = {}
 
     def array(self, tensor: Tensor) -> np.ndarray:
         """A tensor as an array; one of words as an array of objects. Raises ValueError, OSError or MemoryError."""
         found: dict[int, list[tuple[int, Any]]] = defaultdict(list)
-        for number, how, value in self._fields(tensor.data):
+        for number, how, value in self.fields(tensor.data):
             found[number].append((how, value))
         kind = signed(found[TYPE][-1][1]) if found.get(TYPE) else 0
         shape = wire.integers(found.get(DIMS, []), MOST_AXES)
@@ -70,7 +70,7 @@ class Tensors:
         """The bytes of a tensor in a file beside the model's. Raises ValueError for any other place."""
         said = {}
         for _, value in entries[:MOST_AXES]:
-            pair = {number: text(one) for number, _, one in self._fields(value) if number in (1, 2)}
+            pair = {number: text(one) for number, _, one in self.fields(value) if number in (1, 2)}
             said[pair.get(1, "")] = pair.get(2, "")
         data = self._file(name, said.get("location", ""))
         offset, length = (_count(name, said.get(key, usual)) for key, usual in (("offset", "0"), ("length", "")))

@@ -9,6 +9,8 @@ import numpy as np
 from .expressions import Y
 from .messages import Node
 
+COMPARISONS = "Greater", "Less", "GreaterOrEqual", "LessOrEqual"
+
 
 class Rows(NamedTuple):
     """A number for each output of a layer, and sample.

@@ -28,14 +28,14 @@ class Fields:
 
         Raises ValueError for what is no message.
         """
-        for field in _fields(view(message)):
+        for field in _read(view(message)):
             self.left -= 1
             if self.left < 0:
                 raise ValueError(f"expected at most {MOST} nodes, names and attributes in all, got more")
             yield field
 
 
-def _fields(message: memoryview) -> Iterator[tuple[int, int, Any]]:
+def _read(message: memoryview) -> Iterator[tuple[int, int, Any]]:
     place, end = 0, len(message)
     while place < end:
         tag, place = _varint(message, place)
