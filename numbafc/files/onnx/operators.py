@@ -13,7 +13,7 @@ ML = "ai.onnx.ml"
 
 OPERATORS: dict[tuple[str, str], Callable[[Walk, Node, list[Value]], Value]] = {
     ("", "Gemm"): products.gemm,
-    ("", "MatMul"): products.matmul,
+    ("", "MatMul"): products.plain,
     **dict.fromkeys(
         [("", name) for name in ("Add", "Sub", "Mul", "Div", "Neg", "Exp", "Log", "Abs", "Erf")], pointwise.elementwise
     ),

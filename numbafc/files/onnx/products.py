@@ -14,7 +14,7 @@ def gemm(walk: Walk, node: Node, given: list[Value]) -> Value:
     return _product(walk, node, given, turned, (alpha, beta))
 
 
-def matmul(walk: Walk, node: Node, given: list[Value]) -> Value:
+def plain(walk: Walk, node: Node, given: list[Value]) -> Value:
     return _product(walk, node, given[:2], [False, False], (1.0, 1.0))
 
 
