@@ -75,10 +75,10 @@ def test_what_is_recorded_of_a_recipe_is_what_was_asked_for():
         clip_norm=2.0, clip_sample_norm=3.0, label_smoothing=0.125, seed=11,
     )  # fmt: skip
     assert made == recipe.Recipe(fc.SGD(0.5), Step(), 7, False, 3, Regularization(0.25, 2.0, 3.0, 0.125, 11))
-    assert made.regularization.numbers == (0.25, 2.0, 3.0, 0.125)
+    assert made.regularization.numbers == (0.25, 2.0, 3.0, 0.125, 0.0, 0.0)
     usual = recipe.make()
     assert usual == recipe.Recipe(fc.Adam(), fc.nn.Constant(), 32, True, None, Regularization())
-    assert Regularization() == (0.0, 0.0, 0.0, 0.0, 0)
+    assert Regularization() == (0.0, 0.0, 0.0, 0.0, 0, 0.0, False)
 
 
 def test_the_defaults_are_those_that_the_docstrings_name():

@@ -442,7 +442,7 @@ def test_the_slope_of_mish_is_that_of_differences(x):
 def test_factors_of_other_spans_are_refused_before_anything_is_written():
     step, theta = fc.Adam(), np.ones(6, np.float32)
     state = step.init(theta)
-    for factors in (np.ones((2, 4)), np.ones((3, 3)), np.ones((4, 4)), np.ones(4)):
-        with pytest.raises(ValueError, match="factors must have shape \\(3, 4\\), a row for each span"):
+    for factors in (np.ones((2, 5)), np.ones((3, 4)), np.ones((4, 5)), np.ones(5)):
+        with pytest.raises(ValueError, match="factors must have shape \\(3, 5\\), a row for each span"):
             step.update_spans(theta, theta.copy(), state, [slice(0, 2), slice(2, 4), slice(4, 6)], factors)
     np.testing.assert_array_equal(theta, 1)

@@ -41,7 +41,7 @@ def describe(progress: Progress) -> dict[str, Any]:
     return {field.name: getattr(settings, field.name) for field in dataclasses.fields(settings)} | {
         "optimizer": _named(settings.optimizer),
         "schedule": _named(settings.schedule),
-        "regularization": settings.regularization._asdict(),
+        "regularization": settings.regularization.described,
         "epochs": progress.epochs,
         "samples": progress.samples,
         "fingerprint": progress.fingerprint,

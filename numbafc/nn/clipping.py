@@ -12,7 +12,7 @@ import numpy as np
 from numba import types
 
 from .. import checks
-from .._numba import array_in, flat, inner, kernel, noinline
+from .._numba import array_in, flat, flat_in, inner, kernel, noinline
 from ..kernels import border
 
 LANES = 16  # partial sums of the length of a whole gradient: element n belongs to n mod 16
@@ -35,8 +35,8 @@ def factor(square, longest):
 
 
 @inner
-def shorten(g, longest, lanes):
-    """g becomes no longer than `longest`. lanes: room for 16 numbers."""
+def sum_of_squares(g, lanes):
+    """Σ_n g[n]². lanes: room for 16 numbers."""
     noinline()
     whole = len(g) // LANES * LANES
     lanes[:LANES] = 0
@@ -49,6 +49,14 @@ def shorten(g, longest, lanes):
     total = 0.0
     for lane in range(LANES):
         total += lanes[lane]
+    return total
+
+
+@inner
+def shorten(g, longest, lanes):
+    """g becomes no longer than `longest`. lanes: room for 16 numbers."""
+    noinline()
+    total = sum_of_squares(g, lanes)
     by = g.dtype.type(factor(total, longest))
     for n in range(len(g)):
         g[n] *= by
@@ -68,6 +76,12 @@ def _check_shorten(g, longest, lanes):
     border.no_shared_memory({"g": g, "lanes": lanes}, {})
 
 
+def _check_sum(g, lanes, total):
+    border.at_least("lanes", lanes, LANES, "one for each partial sum")
+    border.at_least("total", total, 1, "the sum")
+    border.no_shared_memory({"lanes": lanes, "total": total}, {"g": g})
+
+
 @kernel(lambda real: (array_in(real, 2), flat(types.float64)), parallel=False, check=_check_squares)
 def _add_squares(A, squares):
     add_squares(A, squares)
@@ -76,6 +90,18 @@ def _add_squares(A, squares):
 @kernel(lambda real: (flat(real), types.float64, flat(types.float64)), parallel=False, check=_check_shorten)
 def _shorten(g, longest, lanes):
     shorten(g, longest, lanes)
+
+
+@kernel(lambda real: (flat_in(real), flat(types.float64), flat(types.float64)), parallel=False, check=_check_sum)
+def _sum_of_squares(g, lanes, total):
+    total[0] = sum_of_squares(g, lanes)
+
+
+def squares(g: np.ndarray) -> float:
+    """Σ_n g[n]² of a flat array, summed in float64. Raises TypeError or ValueError."""
+    total = np.empty(1)
+    _sum_of_squares.unchecked(border.in_order(checks.real_array("g", g)).reshape(-1), np.empty(LANES), total)
+    return float(total[0])
 
 
 def sample_squares(deltas: list[np.ndarray], H: list[np.ndarray]) -> np.ndarray:

@@ -99,11 +99,15 @@ class CompiledOptimizer(abc.ABC):
         state: dict[str, Any],
         spans: Iterable[slice],
         factors: np.ndarray | None,
+        penalty: float = 0.0,
     ) -> None:
-        """One step, each span of the flat parameters with its own row of factors (rates.py). Errors as in update."""
+        """One step, each span of the flat parameters with its own row of factors (rates.py). Errors as in update.
+
+        penalty: the coefficient of the L2 penalty, which is no setting of the optimizer.
+        """
         step, parts = self.compiled(), list(spans)
-        if factors is not None and factors.shape not in ((1, 4), (len(parts), 4)):
-            raise ValueError(f"factors must have shape ({len(parts)}, 4), a row for each span, got {factors.shape}")
+        if factors is not None and factors.shape not in ((1, 5), (len(parts), 5)):
+            raise ValueError(f"factors must have shape ({len(parts)}, 5), a row for each span, got {factors.shape}")
         needed = [*step.states, *(["powers"] if step.powers else [])]
         if not isinstance(state, dict) or not set(needed) <= set(state):
             names = ", ".join(needed) or "nothing"
@@ -115,7 +119,7 @@ class CompiledOptimizer(abc.ABC):
         g = border.to_read("gradients", gradients, parameters)
         powers = _powers(state["powers"]) if step.powers else np.ones(2)
         border.no_shared_memory({**written, "powers": powers}, {"gradients": gradients})
-        settings = updates.settings_for(step.numbers, self.learning_rate, powers, in_order[0].dtype, factors)
+        settings = updates.settings_for(step.numbers, self.learning_rate, powers, in_order[0].dtype, factors, penalty)
         none = np.empty(0, settings.dtype)
         theta, first, second = [*in_order, none, none][:3]
         for row, part in enumerate(parts):

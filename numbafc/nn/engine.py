@@ -9,7 +9,7 @@ import numpy as np
 from .. import checks
 from .._numba import DTYPES, Kernel, get_num_threads, kernel
 from ..kernels import border
-from ..kernels.epilogue import LENGTH_OF_SETTINGS
+from ..kernels.epilogue import LENGTH_OF_SETTINGS, Epilogue
 from ..kernels.packing import aligned, whole_lines
 from ..kernels.product import on_one_thread
 from ..kernels.target import CALL, PARALLEL
@@ -70,6 +70,12 @@ def kernels_of(activation: Activation, loss: Loss, optimizer: Compiled, parts: i
     return [on_one_thread, _parallel if parts > 1 else _serial, loss.run, optimizer.update, activation.run]
 
 
+def update_in_tiles(optimizer: Compiled, regularization: Regularization) -> Epilogue:
+    """The epilogue that does a step in the tiles of a gradient, or NONE: that of SGD alone takes no penalty."""
+    penalised = regularization.l2 > 0 and optimizer.epilogue == Epilogue.SGD
+    return Epilogue.NONE if penalised else optimizer.epilogue
+
+
 def parts_of(sizes: tuple[int, ...], B: int) -> int:
     """The parts of a layer's rows that threads compute side by side in minibatches of B."""
     largest = max(N * T for N, T in itertools.pairwise(sizes)) * B
@@ -113,7 +119,8 @@ class Engine:
         sums, answers = np.empty(max(3 * B + clipping.LANES, sizes[0])), np.zeros(parts, np.int64)
         settings = np.zeros(len(factors) * LENGTH_OF_SETTINGS, dtype)
         self.scratch = Scratch(settings, factors, of_samples, losses, of_loss, sums, answers)
-        epilogues = int(activation.forward), int(activation.backward), int(optimizer.epilogue)
+        update = update_in_tiles(optimizer, regularization)
+        epilogues = int(activation.forward), int(activation.backward), int(update)
         self.choices = Choices(B, parts, *epilogues, regularization.seed, *regularization.numbers)
         self._minibatches = _parallel if parts > 1 else _serial
         self._minibatches.compile(dtype)

@@ -171,24 +171,25 @@ def _mean_of(element: Callable[[Any, Any], tuple[Any, Any]]) -> Callable[..., in
     return run
 
 
-def _loss(name: str, run: Callable[..., int], targets: Callable[..., np.ndarray], classifies: bool = False) -> Loss:
-    make = kernel(loss_types, parallel=False, check=_check_for(classifies))
-    return Loss(name, classifies, targets, make(named(run, f"loss_{name}")))
+def make(name: str, run: Callable[..., int], targets: Callable[..., np.ndarray], classifies: bool = False) -> Loss:
+    """The loss whose kernel does what `run` does (see loss_types)."""
+    compiled = kernel(loss_types, parallel=False, check=_check_for(classifies))
+    return Loss(name, classifies, targets, compiled(named(run, f"loss_{name}")))
 
 
 LOSSES = {
     loss.name: loss
     for loss in (
-        _loss("cross_entropy", cross_entropy, class_indices, classifies=True),
-        _loss(
+        make("cross_entropy", cross_entropy, class_indices, classifies=True),
+        make(
             "binary_cross_entropy",
             _mean_of(_binary_cross_entropy),
             reals_between(0, 1, "probabilities, from 0 to 1", "for labels such as -1 and 1 pass (y > 0)"),
         ),
-        _loss("mse", _mean_of(_mse), reals),
-        _loss("mae", _mean_of(_mae), reals),
-        _loss("huber", _mean_of(_huber), reals),
-        _loss(
+        make("mse", _mean_of(_mse), reals),
+        make("mae", _mean_of(_mae), reals),
+        make("huber", _mean_of(_huber), reals),
+        make(
             "poisson",
             _mean_of(_poisson),
             reals_between(0, np.inf, "counts, at least 0", "for other reals use the loss 'mse'"),

@@ -44,14 +44,26 @@ def _gather(rows, mean, scale, chosen, s0, s1, run):
 
 
 @inlined
-def _weigh(weight, chosen, factors):
-    """factors[s] = weight/B of the chosen samples. Returns Σ weight."""
+def _weigh(weight, chosen, factors, batch_mean):
+    """factors[s] = weight/B of the chosen samples, or weight/Σ weight for batch_mean. Returns Σ weight."""
     B, total = len(chosen), 0.0
     for s in range(B):
         total += weight[chosen[s]] if weight.size > 0 else 1.0
+    whole = total if batch_mean > 0 else np.float64(B)
     for s in range(B):
-        factors[s] = (weight[chosen[s]] if weight.size > 0 else 1.0) / np.float64(B)
+        factors[s] = (weight[chosen[s]] if weight.size > 0 else 1.0) / whole
     return total
+
+
+@inlined
+def _penalty(run, scratch, l2):
+    """½·l2·Σ‖W‖² of all layers."""
+    total = 0.0
+    for depth in range(len(run.layers) if l2 > 0 else 0):
+        layer = layer_at(run.layers, depth)
+        W = span(run.parameters, layer.W, layer.W + layer.T * layer.N)
+        total += clipping.sum_of_squares(W, scratch.sums)
+    return 0.5 * l2 * total
 
 
 @inlined
@@ -206,12 +218,13 @@ def minibatches(memory, data, run, scratch, order, rates, choices, optimizer, po
         first = n * choices.batch_size
         B = min(choices.batch_size, len(order) - first)
         chosen, factors = span(order, first, first + B), span(scratch.factors, 0, B)
-        weight = _weigh(data.weight, chosen, factors)
+        weight = _weigh(data.weight, chosen, factors, choices.batch_mean)
         if weight == 0:  # nobody in this batch counts
             results[DONE] += 1
             continue
         _forward(data, run, scratch, chosen, choices, steps + n)
         loss, hits = _loss(data, run, scratch, chosen, choices.label_smoothing)
+        loss += _penalty(run, scratch, choices.l2) / weight
         if not np.isfinite(loss):
             return 0
         results[LOSS_SUM] += loss * np.float64(B)
@@ -220,7 +233,7 @@ def minibatches(memory, data, run, scratch, order, rates, choices, optimizer, po
         results[SAMPLES] += B
         if choices.clip_sample_norm == 0:
             _scale_outputs(run, B, factors)
-        prepare_step(optimizer, rates[n], powers, scratch.rates, scratch.settings)
+        prepare_step(optimizer, rates[n], powers, scratch.rates, scratch.settings, choices.l2 / weight)
         _backward(run, scratch, B, choices)
         if choices.clip_norm > 0:
             _update(run, scratch, choices.clip_norm)

@@ -88,14 +88,20 @@ def step_gradients(
 ) -> tuple[float, np.ndarray]:
     """Fill the flat gradients of L = Σ_s w[s]·l[s]/B over the B rows X; returns L and the outputs (T, B).
 
+    An L2 penalty is in L, but not in the gradients: it is a decay of the step that follows (updates.py).
+
     weight: w, over their mean in all that is trained on (see samples.Samples.relative); None stands for 1.
     """
     loss, smoothing = LOSSES[net.loss_name], regularization.label_smoothing
     inputs = net.columns(X)
     H, kept = training_pass(net, inputs, regularization, step)
-    factors = (np.full(len(X), 1 / len(X)) if weight is None else weight / len(X)).astype(net.dtype)
+    total = float(len(X)) if weight is None else float(np.cumsum(weight)[-1])
+    whole = total if regularization.batch_mean else len(X)
+    factors = (np.full(len(X), 1 / whole) if weight is None else weight / whole).astype(net.dtype)
     losses = loss.per_sample(H[-1], targets, smoothing).astype(np.float64)
     value = float(np.cumsum(losses * factors)[-1])
+    if regularization.l2:
+        value += 0.5 * regularization.l2 * sum(clipping.squares(W) for W in net.weights) / total
     dY = loss.gradient(H[-1], targets, smoothing)
     if regularization.clip_sample_norm:
         deltas = backward_pass(net, H, kept, dY)

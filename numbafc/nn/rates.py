@@ -5,7 +5,8 @@ The spans are the factors of the inputs, s, then W and b of each layer. A row of
     rate     the learning rate times it, the decoupled decay's too
     step     what the rate of a step is times besides
     epsilon  ε times it
-    decay    the coefficient of L2 regularisation times it
+    decay    the coefficient of the optimizer's weight decay times it
+    penalty  likewise of the L2 penalty of a training: 0 for biases
 
 The neural tangent parametrisation (A. Jacot et al., NeurIPS 2018) computes W x/√N + b. Here V = W/√N is kept, so products
 are as always, and training V does what training W would, up to rounding:
@@ -38,27 +39,34 @@ class Factors(NamedTuple):
     step: float = 1.0
     epsilon: float = 1.0
     decay: float = 1.0
+    penalty: float = 1.0
 
 
-RATE, STEP, EPSILON, DECAY = range(4)  # its columns
+RATE, STEP, EPSILON, DECAY, PENALTY = range(5)  # its columns
 USUAL = (1.0, 1.0, 1.0)  # rate_factors: of scales, weights and biases
 NONE = np.array([Factors()])  # one row for all spans
 
 
-def table(sizes: tuple[int, ...], rate_factors: tuple[float, ...], ntp: bool, optimizer: CompiledOptimizer) -> np.ndarray:
+def table(
+    sizes: tuple[int, ...],
+    rate_factors: tuple[float, ...],
+    ntp: bool,
+    optimizer: CompiledOptimizer,
+    penalised: bool = False,
+) -> np.ndarray:
     """The rows of all spans, in the order of the parameters; without rate factors one for all of them.
 
-    The first row is that of the factors of the inputs, if there are any or not.
+    The first row is that of the factors of the inputs, if there are any or not. penalised: with an L2 penalty of weights.
     """
-    if rate_factors == USUAL and not ntp:
+    if rate_factors == USUAL and not ntp and not penalised:
         return NONE
     of_scales, of_weights, of_biases = rate_factors
-    rows = [Factors(of_scales)]
+    rows = [Factors(of_scales, penalty=0.0)]
     for N in sizes[:-1]:
         root = math.sqrt(N)
         of_step = 1 / root if optimizer.scale_free else 1 / N
-        rows.append(Factors(of_weights, of_step, root, float(N)) if ntp else Factors(of_weights))
-        rows.append(Factors(of_biases))
+        rows.append(Factors(of_weights, of_step, root, float(N), float(N)) if ntp else Factors(of_weights))
+        rows.append(Factors(of_biases, penalty=0.0))
     return np.array(rows)
 
 

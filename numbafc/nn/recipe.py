@@ -93,11 +93,19 @@ class Regularization(NamedTuple):
     clip_sample_norm: float = 0.0
     label_smoothing: float = 0.0
     seed: int = 0  # of dropout
+    l2: float = 0.0  # the loss of a minibatch has ½·l2·Σ‖W‖²/Σw besides, of its total weight Σw and all weights, not biases
+    batch_mean: bool = False  # a sample's weight counts over the sum of its minibatch's, not over the mean of all
 
     @property
-    def numbers(self) -> tuple[float, float, float, float]:
+    def numbers(self) -> tuple[float, ...]:
         """The numbers that engine.py takes."""
-        return self.dropout, self.clip_norm, self.clip_sample_norm, self.label_smoothing
+        norms = self.clip_norm, self.clip_sample_norm
+        return self.dropout, *norms, self.label_smoothing, self.l2, float(self.batch_mean)
+
+    @property
+    def described(self) -> dict[str, Any]:
+        """What files hold: all that fit and a network have; l2 and batch_mean are those of other estimators."""
+        return {name: value for name, value in self._asdict().items() if name not in ("l2", "batch_mean")}
 
 
 @dataclass(frozen=True)
@@ -126,7 +134,7 @@ class Recipe:
     @property
     def has_rates(self) -> bool:
         """Tell whether not all parameters have the same learning rate."""
-        return self.ntp or self.rate_factors != rates.USUAL
+        return self.ntp or self.rate_factors != rates.USUAL or self.regularization.l2 > 0
 
     def setting(self, name: str) -> Any:
         """A setting as fit names it: None where it was None. Those of an optimizer are its own."""
@@ -150,7 +158,7 @@ def make(*, label_smoothing: float = 0.0, seed: int = 0, **given: Any) -> Recipe
         raise ValueError(f"schedule goes with {names}; {type(step).__name__} must see to its own learning rate")
     if not ours and (values["ntp"] or values["rate_factors"] != rates.USUAL):
         raise ValueError(f"rate_factors and ntp go with numbafc's own optimizers; {type(step).__name__} sees to its rates")
-    numbers = {name: values.pop(name) or 0.0 for name in Regularization._fields if name in values}
+    numbers: dict[str, Any] = {name: values.pop(name) or 0.0 for name in Regularization._fields if name in values}
     smoothing = checks.fraction("label_smoothing", label_smoothing)
     regularization = Regularization(**numbers, label_smoothing=smoothing, seed=folded(seed))
     return Recipe(step, schedule, **values, regularization=regularization)

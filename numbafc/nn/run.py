@@ -27,7 +27,7 @@ class Scratch(NamedTuple):
     """What the phases hand on, besides the arrays of layers."""
 
     settings: Any  # of an update, for each row of rate factors
-    rates: Any  # (1 or spans, 4), float64: rate factors (rates.py)
+    rates: Any  # (1 or spans, 5), float64: rate factors (rates.py)
     factors: Any  # (B,): what each sample's gradient counts in that of the minibatch
     losses: Any  # (B,)
     of_loss: Any  # (2·B,): the loss's own
@@ -48,6 +48,8 @@ class Choices(NamedTuple):
     clip_norm: Any
     clip_sample_norm: Any
     label_smoothing: Any
+    l2: Any
+    batch_mean: Any  # 1, or 0
 
 
 class Run(NamedTuple):
@@ -70,7 +72,7 @@ def minibatch_types(real: Any) -> tuple[Any, ...]:
     read = table(real), flat_in(int64), flat_in(real), flat_in(float64), flat_in(real), flat_in(real)
     run = flat_in(intp), table(int64), reals, reals, reals, reals, reals
     scratch = reals, table(float64), reals, reals, reals, doubles, flat(int64)
-    choices, numbers = (intp,) * 6 + (float64,) * 4, (float64,) * len(Hyperparameters._fields)
+    choices, numbers = (intp,) * 6 + (float64,) * 6, (float64,) * len(Hyperparameters._fields)
     tuples = (read, Data), (run, Run), (scratch, Scratch), (choices, Choices), (numbers, Hyperparameters)
     data, run, scratch, choices, numbers = (types.BaseTuple.from_types(*one) for one in tuples)
     return reals, data, run, scratch, flat_in(int64), flat_in(float64), choices, numbers, doubles, intp, doubles

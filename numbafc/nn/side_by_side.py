@@ -23,7 +23,7 @@ from ..kernels.vector import bring_tiles, call_pointer, span
 from . import clipping, interrupts
 from .activations import ACTIVATIONS
 from .course import Epoch
-from .engine import one_thread
+from .engine import one_thread, update_in_tiles
 from .losses import LOSSES
 from .memory import places, workspace_for_run
 from .network import Network
@@ -88,6 +88,7 @@ def _one(m, k, data, run, scratch, order, rates, choices, seeds, optimizer, powe
     own_choices = Choices(
         B, choices.parts, choices.forward, choices.backward, choices.update, seeds[m],
         choices.dropout, choices.clip_norm, choices.clip_sample_norm, choices.label_smoothing,
+        choices.l2, choices.batch_mean,
     )  # fmt: skip
     chosen, own_rates = span(order, n + begin * B, n + min(end * B, samples)), span(rates, r + begin, r + end)
     own_powers, own_results = span(powers, 2 * m, 2 * m + 2), span(results, m * COUNT, (m + 1) * COUNT)
@@ -156,7 +157,7 @@ class Group:
         sums = np.empty(k * max(3 * B + clipping.LANES, net.sizes[0]))
         settings, answers = np.zeros(k * len(factors) * LENGTH_OF_SETTINGS, dtype), np.zeros(k, np.int64)
         self.scratch = Scratch(settings, factors, of_samples, losses, of_loss, sums, answers)
-        epilogues = int(activation.forward), int(activation.backward), int(optimizer.epilogue)
+        epilogues = int(activation.forward), int(activation.backward), int(update_in_tiles(optimizer, regularization))
         self.choices = Choices(B, 1, *epilogues, 0, *regularization.numbers)
         threads = min(get_num_threads(), k)
         (self.kernel,) = kernels_of(k)

@@ -77,7 +77,7 @@ def compiled_epochs(
 def rate_factors(net: Network, recipe: Recipe) -> np.ndarray:
     """The table of rate factors (rates.py)."""
     step: Any = recipe.optimizer
-    return rates.table(net.sizes, recipe.rate_factors, recipe.ntp, step)
+    return rates.table(net.sizes, recipe.rate_factors, recipe.ntp, step, recipe.regularization.l2 > 0)
 
 
 def _standardisation(net: Network) -> tuple[np.ndarray, np.ndarray]:
@@ -97,7 +97,7 @@ def python_epochs(
     exception of update itself leaves its step uncounted, in whatever state update leaves parameters and state.
     """
     gradients, step, batch_size = np.empty_like(net.parameters), recipe.optimizer, recipe.batch_size
-    classifies = LOSSES[net.loss_name].classifies
+    classifies, l2 = LOSSES[net.loss_name].classifies, recipe.regularization.l2
     now: Any = copy.copy(step) if type(step) in optimizers.OURS else step
     of_spans = [slice(*ends) for ends in rates.spans(net.sizes, net.scaling)], rate_factors(net, recipe)
 
@@ -120,7 +120,7 @@ def python_epochs(
                 hits = np.count_nonzero(Y.argmax(axis=0) == targets[chosen]) if classifies else 0
                 with interrupts.deferred():
                     if recipe.has_rates:
-                        now.update_spans(net.parameters, gradients, state, *of_spans)
+                        now.update_spans(net.parameters, gradients, state, *of_spans, l2 / total_weight)
                     else:
                         now.update(net.parameters, gradients, state)
                     results += added(loss * len(chosen), int(hits), total_weight, len(chosen))

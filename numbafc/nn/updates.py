@@ -21,6 +21,7 @@ class Hyperparameters(NamedTuple):
     beta2: float = 0.0  # the α of RMSprop, too
     epsilon: float = 0.0
     nesterov: float = 0.0  # 1, or 0
+    epsilon_hat: float = 0.0  # 1, or 0: ε is of √v, not of √v̂ (D. Kingma, J. Ba, ICLR 2015, behind algorithm 1)
 
 
 class Settings(NamedTuple):
@@ -42,22 +43,24 @@ class Settings(NamedTuple):
 
 
 @inner
-def prepare_step(numbers, rate, powers, factors, settings):
+def prepare_step(numbers, rate, powers, factors, settings, penalty):
     """Fill settings for the next step: as many as there are rows of factors (rates.py), one behind the other.
 
-    numbers: Hyperparameters; powers: β₁ⁿ and β₂ⁿ, which are advanced.
+    numbers: Hyperparameters; powers: β₁ⁿ and β₂ⁿ, which are advanced. penalty: the coefficient of the step's L2 penalty.
     """
     beta1, beta2 = numbers.beta1, numbers.beta2
     powers[0] *= beta1
     powers[1] *= beta2
+    correction = 1 / (1 - powers[1])
+    epsilon = numbers.epsilon * (np.sqrt(correction) if numbers.epsilon_hat > 0 else 1.0)
     for row in range(len(factors)):
         of_decay = rate * factors[row, 0]
         step = of_decay * factors[row, 1]
         told = Settings(
-            step, numbers.decay * factors[row, 3], numbers.momentum, numbers.nesterov,
+            step, numbers.decay * factors[row, 3] + penalty * factors[row, 4], numbers.momentum, numbers.nesterov,
             2.0**-126 if settings.itemsize == 4 else 2.0**-1022,
-            beta1, 1 - beta1, beta2, 1 - beta2, step / (1 - powers[0]), 1 / (1 - powers[1]), 1 - of_decay * numbers.decay,
-            numbers.epsilon * factors[row, 2],
+            beta1, 1 - beta1, beta2, 1 - beta2, step / (1 - powers[0]), correction, 1 - of_decay * numbers.decay,
+            epsilon * factors[row, 2],
         )  # fmt: skip
         for n in range(len(told)):
             settings[row * LENGTH_OF_SETTINGS + n] = told[n]
@@ -75,13 +78,18 @@ def _by_name(s):
 
 
 def settings_for(
-    numbers: Hyperparameters, rate: float, powers: np.ndarray, dtype: np.dtype, factors: np.ndarray | None = None
+    numbers: Hyperparameters,
+    rate: float,
+    powers: np.ndarray,
+    dtype: np.dtype,
+    factors: np.ndarray | None = None,
+    penalty: float = 0.0,
 ) -> np.ndarray:
     """Settings of one step, as a kernel takes them, for each row of factors; powers are advanced."""
-    factors = np.ones((1, 4)) if factors is None else factors
+    factors = np.ones((1, 5)) if factors is None else factors
     settings = np.zeros(len(factors) * LENGTH_OF_SETTINGS, dtype)
     with np.errstate(all="ignore"):  # what is too large for the dtype is infinite
-        prepare_step(numbers, rate, powers, factors, settings)
+        prepare_step(numbers, rate, powers, factors, settings, penalty)
     return settings
 
 

@@ -16,6 +16,7 @@ except ImportError:
     ) from None
 
 from .classifier import TabularClassifier
+from .mlp import MLPClassifier, MLPRegressor
 from .regressor import TabularRegressor
 
-__all__ = ["TabularClassifier", "TabularRegressor"]
+__all__ = ["MLPClassifier", "MLPRegressor", "TabularClassifier", "TabularRegressor"]

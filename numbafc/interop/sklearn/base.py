@@ -11,6 +11,7 @@ import numpy as np
 from sklearn.utils import check_random_state
 
 from ... import _numba, checks
+from . import workers
 
 
 def seed(random_state: Any) -> int:
@@ -23,11 +24,14 @@ def seed(random_state: Any) -> int:
 
 @contextlib.contextmanager
 def threads(n: int | None) -> Iterator[None]:
-    """A context in which kernels use n threads, as far as this process has them; None leaves it as it is."""
-    if n is None:
+    """A context in which kernels use n threads, as far as this process has them.
+
+    None leaves it as it is, but in a worker, beside others that fit models, it is one thread (workers.py).
+    """
+    if n is None and not workers.is_worker():
         yield
         return
-    asked, before = checks.count("n_threads", n, 1), _numba.get_num_threads()
+    asked, before = 1 if n is None else checks.count("n_threads", n, 1), _numba.get_num_threads()
     _numba.set_num_threads(min(asked, _numba.most_threads()))
     try:
         yield

@@ -18,7 +18,7 @@ LINES = 10  # of a training that is watched
 class Part(NamedTuple):
     """Encoded samples. targets: classes, or reals (samples, T)."""
 
-    X: np.ndarray
+    X: Any  # an array, or a sparse one
     targets: np.ndarray
     weight: np.ndarray | None
 

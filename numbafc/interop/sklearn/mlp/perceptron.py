@@ -1,0 +1,263 @@
+"""Perceptron: what MLPClassifier and MLPRegressor share, from checked input to a trained network and its answers."""
+
+from __future__ import annotations
+
+import abc
+from os import PathLike
+from typing import Any
+
+import numpy as np
+from scipy.sparse import issparse
+from sklearn.base import BaseEstimator
+from sklearn.model_selection import train_test_split
+from sklearn.utils import check_random_state
+from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
+
+from ....nn import MLP, evaluation, few_rows
+from ....nn.losses import Loss
+from ....nn.views import Views
+from .. import base
+from ..training import Part
+from . import lbfgs, parameters
+from .callbacks import CallbackSupportMixin, Tasks
+from .constructor import Constraints
+from .solver import Solver, is_stochastic
+from .training import Training
+
+REALS = np.float64, np.float32
+SPARSE = ["csr", "csc"]
+ROWS = 1024  # sparse ones that are made dense at a time
+
+
+class Perceptron(CallbackSupportMixin, Constraints, BaseEstimator, abc.ABC):
+    """A multi-layer perceptron of scikit-learn's. The classes made of it say what y and the outputs are."""
+
+    net_: MLP
+
+    # ---- what each says ---------------------------------------------------------------------------------------------
+
+    @abc.abstractmethod
+    def _checked(self, X: Any, y: Any, reset: bool, begins: bool, keeps: bool = False) -> tuple[Any, np.ndarray]:
+        """X and y as they are, checked. Raises TypeError or ValueError.
+
+        reset: whether features are those of X from now on; begins: likewise classes, and those of y; else y has no others
+        than before, and, if keeps, all of them.
+        """
+
+    @abc.abstractmethod
+    def _encoded(self, y: Any) -> np.ndarray:
+        """Checked y as the engine takes it: classes, (samples,), or reals, (samples, T)."""
+
+    @abc.abstractmethod
+    def _outputs_of(self, y: np.ndarray) -> tuple[int, str, str]:
+        """The number of outputs, their activation as scikit-learn calls it, and the loss as numbafc does."""
+
+    @abc.abstractmethod
+    def _loss(self) -> Loss:
+        """The loss that is trained by."""
+
+    @abc.abstractmethod
+    def _score_of(self, held: Part) -> float:
+        """The score of samples that are not trained on."""
+
+    def _weighted(self, y: np.ndarray, weight: np.ndarray | None) -> np.ndarray | None:
+        """The samples' weights in training."""
+        return weight
+
+    def _strata(self, targets: np.ndarray) -> np.ndarray | None:
+        """What the validation part is drawn by, or None."""
+        return None
+
+    # ---- fit --------------------------------------------------------------------------------------------------------
+
+    def _fit(
+        self, X: Any, y: Any, sample_weight: Any, incremental: bool, validation: tuple[Any, Any, Any] | None = None
+    ) -> Any:
+        hidden = _sizes(self.hidden_layer_sizes)
+        first = not hasattr(self, "net_") or (not self.warm_start and not incremental)
+        begins = not (self.warm_start or incremental)
+        X, y = self._checked(X, y, first, begins, keeps=self.warm_start)
+        weight = _weights(sample_weight, X)
+        rs = check_random_state(self.random_state)
+        with base.threads(self.n_threads):
+            dtype = np.dtype(np.float64) if self.solver == "lbfgs" else X.dtype
+            outputs, self.out_activation_, loss = self._outputs_of(y)
+            sizes = (X.shape[1], *hidden, outputs)
+            if first:
+                self._initialize(sizes, loss, dtype, rs, X.dtype)
+            elif self.net_.sizes != sizes:
+                raise ValueError(
+                    f"the network goes on with its layers {self.net_.sizes}, got {sizes} from hidden_layer_sizes and y; "
+                    "set warm_start=False for new layers"
+                )
+            self.net_ = parameters.going_on(self.net_, self.activation, loss, dtype if self.solver == "lbfgs" else None)
+            self.n_outputs_, dtype = outputs, self.net_.dtype
+            part = Part(X.astype(dtype, copy=False), self._encoded(y), weight)
+            self._train(part, self._weighted(y, weight), (X, y, sample_weight), rs, first, incremental, validation)
+        if not np.isfinite(self.net_.parameters).all():
+            raise ValueError(
+                "Solver produced non-finite parameter weights. The input data may contain large values and need to be "
+                "preprocessed."
+            )
+        return self
+
+    def _initialize(self, sizes: tuple[int, ...], loss: str, dtype: np.dtype, rs: Any, drawn: np.dtype) -> None:
+        """Begin anew: a network with random parameters, and no curves."""
+        net = parameters.network(sizes, self.activation, loss, drawn, rs)
+        self.net_ = parameters.going_on(net, self.activation, loss, dtype)
+        self.n_iter_, self.t_, self.n_layers_ = 0, 0, len(sizes)
+        if is_stochastic(self.solver):
+            self.loss_curve_: list[float] = []
+            self._no_improvement_count = 0
+            self.best_loss_ = None if self.early_stopping else np.inf
+            self.validation_scores_: list[float] | None = [] if self.early_stopping else None
+            self.best_validation_score_ = -np.inf if self.early_stopping else None
+
+    def _train(self, part: Part, weight: Any, given: Any, rs: Any, first: bool, incremental: bool, validation: Any) -> None:
+        """Train on the samples with such weights; part's own are those of scores."""
+        weighted = part._replace(weight=weight)
+        if not is_stochastic(self.solver):
+            if self.dropout or self.clip_norm or validation is not None:
+                raise ValueError("dropout, clip_norm and validation data go with a solver of minibatches, not with 'lbfgs'")
+            tasks = Tasks(self, given, None)
+            lbfgs.fit(self, weighted, tasks)
+            tasks.close()
+            return
+        if not incremental or not hasattr(self, "_optimizer"):
+            self._optimizer = Solver(self, self.net_.parameters)
+        self._optimizer.make_writable()
+        if self.early_stopping and incremental:
+            raise ValueError("partial_fit does not support early_stopping=True")
+        rows, held = self._held_out(part, rs, validation)
+        self._begin_curves(held is not None)
+        training = Training(self, weighted, rows, held, rs, incremental)
+        tasks = Tasks(self, given, self.max_iter)
+        training.run(tasks, first)
+        tasks.close()
+
+    def _begin_curves(self, measures: bool) -> None:
+        """Make the curves that another solver, or other settings of the last call, did not."""
+        if not hasattr(self, "loss_curve_"):
+            self.loss_curve_, self._no_improvement_count, self.best_loss_ = [], 0, np.inf
+            self.validation_scores_ = self.best_validation_score_ = None
+        if measures and self.validation_scores_ is None:
+            self.validation_scores_, self.best_validation_score_ = [], -np.inf
+        if not self.early_stopping and self.best_loss_ is None:
+            self.best_loss_ = np.inf
+
+    def _held_out(self, part: Part, rs: Any, validation: Any) -> tuple[np.ndarray | None, Part | None]:
+        """The places of the samples that are trained on, and the samples that are measured."""
+        if validation is not None:
+            return None, self._validation(*validation)
+        if not self.early_stopping:
+            return None, None
+        rows, held = train_test_split(
+            np.arange(len(part.targets)),
+            random_state=rs,
+            test_size=self.validation_fraction,
+            stratify=self._strata(part.targets),
+        )
+        if len(held) < 2:
+            raise ValueError("The validation set is too small. Increase 'validation_fraction' or the size of your dataset.")
+        return rows, part.of(held)
+
+    def _validation(self, X: Any, y: Any, sample_weight: Any) -> Part:
+        """The validation data that fit was given."""
+        if X is None or y is None:
+            missing, given = ("X_val", "y_val") if X is None else ("y_val", "X_val")
+            raise ValueError(f"{given} needs {missing}, got None; pass both, or neither")
+        X, y = self._checked(X, y, reset=False, begins=False)
+        return Part(X.astype(self.net_.dtype, copy=False), self._encoded(y), _weights(sample_weight, X))
+
+    # ---- answers ----------------------------------------------------------------------------------------------------
+
+    def _outputs(self, X: Any) -> np.ndarray:
+        """The last layer's outputs, before their activation, of X as people have it."""
+        check_is_fitted(self)
+        X = validate_data(self, X, accept_sparse=SPARSE, reset=False)
+        with base.threads(self.n_threads), np.errstate(over="ignore"):
+            X = X.astype(self.net_.dtype, copy=False)
+            Y = None if issparse(X) else few_rows.outputs(self.net_, X)
+            return self._through(X) if Y is None else Y
+
+    def _through(self, X: Any) -> np.ndarray:
+        """The outputs of checked samples in the network's dtype."""
+        if not issparse(X):
+            return evaluation.outputs(self.net_, X)
+        X = X.tocsr()
+        parts = [evaluation.outputs(self.net_, X[n : n + ROWS].toarray()) for n in range(0, X.shape[0], ROWS)]
+        return np.concatenate(parts)
+
+    # ---- attributes, files ------------------------------------------------------------------------------------------
+
+    @property
+    def coefs_(self) -> Views:
+        """Each layer's weights, (N, T): views into the network's; what is put into the list is copied there."""
+        return Views(W.T for W in self.net_.weights)
+
+    @coefs_.setter
+    def coefs_(self, values: Any) -> None:
+        self.coefs_[:] = values
+
+    @property
+    def intercepts_(self) -> Views:
+        """Each layer's biases, (T,): likewise."""
+        return Views(self.net_.biases)
+
+    @intercepts_.setter
+    def intercepts_(self, values: Any) -> None:
+        self.intercepts_[:] = values
+
+    def as_network(self) -> MLP:
+        """A network of its own with the same answers, for files and for all that numbafc does with networks."""
+        check_is_fitted(self)
+        net = parameters.copied(self.net_)
+        names = getattr(self, "feature_names_in_", None)
+        net.features = None if names is None else tuple(map(str, names))
+        return net
+
+    def save(self, path: str | PathLike[str]) -> None:
+        """Write as_network() to a safetensors file, which numbafc.load and the command `numbafc` read."""
+        self.as_network().save(path, training=False)
+
+    def export_onnx(self, path: str | PathLike[str], **options: Any) -> None:
+        """Write as_network() to an ONNX file. options: those of MLP.export_onnx."""
+        self.as_network().export_onnx(path, **options)  # type: ignore[attr-defined]
+
+    def __setstate__(self, state: Any) -> None:
+        super().__setstate__(state)
+        parameters.require_whole(self)
+
+    def __sklearn_is_fitted__(self) -> bool:
+        return hasattr(self, "net_")
+
+    def __sklearn_tags__(self) -> Any:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        return tags
+
+    def _check_solver(self) -> bool:
+        """Whether there is a partial_fit, for available_if. Raises AttributeError."""
+        if not is_stochastic(self.solver):
+            raise AttributeError(
+                f"partial_fit is only available for stochastic optimizers. {self.solver} is not stochastic."
+            )
+        return True
+
+
+def _sizes(sizes: Any) -> list[int]:
+    """hidden_layer_sizes as a list. Raises ValueError."""
+    hidden = list(sizes) if hasattr(sizes, "__iter__") else [sizes]
+    if np.any(np.array(hidden) <= 0):
+        raise ValueError(f"hidden_layer_sizes must be > 0, got {hidden!s:.100}.")
+    return hidden
+
+
+def _weights(sample_weight: Any, X: Any) -> np.ndarray | None:
+    """Weights in float64. Raises ValueError."""
+    if sample_weight is None:
+        return None
+    weight: np.ndarray = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
+    if not weight.any():
+        raise ValueError("sample_weight must have a weight above 0, got only 0; leave out what does not count")
+    return weight
