@@ -80,12 +80,16 @@ class HeldOut(NamedTuple):
 def of(net: Network, X: Any, y: Any, sample_weight: Any = None, class_weight: Any = None) -> Samples:
     """The samples that fit is given, checked. Raises TypeError or ValueError."""
     X = rows(net, X)
-    y, weight = targets(net, y, len(X)), weights(sample_weight, len(X))
+    return of_checked(net, X, targets(net, y, len(X)), weights(sample_weight, len(X)), class_weight)
+
+
+def of_checked(net: Network, X: Any, y: np.ndarray, weight: np.ndarray | None, class_weight: Any) -> Samples:
+    """The samples of checked rows, targets in their own units, and weights. Raises TypeError or ValueError."""
     if class_weight is not None:
         if not LOSSES[net.loss_name].classifies:
             raise ValueError(f"class_weight goes with the loss 'cross_entropy', not {net.loss_name!r}; use sample_weight")
         of_class = class_weights(class_weight, y, net.sizes[-1])
-        weight = weights(of_class if weight is None else of_class * weight, len(X))
+        weight = weights(of_class if weight is None else of_class * weight, len(y))
     return Samples(X, standardised(net, y), weight)
 
 

@@ -1,22 +1,23 @@
 """Training: epochs of shuffled minibatches, each a forward pass, a backward pass and a step of the optimizer.
 
-engine.py runs them; python_epochs says in Python what it does, with the same bits; course.py has what is between them. What
+engine.py runs them; python_epochs says in Python what it does, with the same bits; course.py has what is between them, and
+ranks.py runs them in several processes at once. What
 a run needs to go on is in its Progress (progress.py): after Ctrl-C, and from a file, it continues with the bits it would
 have had.
 """
 
 from __future__ import annotations
 
-import copy
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from typing import Any
 
 import numpy as np
 
 from .._numba import interpreted
-from . import interrupts, optimizers, passes, rates
+from . import interrupts, optimizers, passes, ranks
 from .activations import ACTIVATIONS
-from .course import Callback, Course, Keep
+from .communication import Group
+from .course import Callback, Course, EpochFunction, Keep
 from .engine import Engine
 from .losses import LOSSES, split_targets
 from .network import Network
@@ -25,8 +26,7 @@ from .recipe import Recipe
 from .results import DONE, added
 from .run import Data
 from .samples import HeldOut, Samples
-
-EpochFunction = Callable[[np.ndarray, np.ndarray, int, np.ndarray], None]  # order of samples, rates, steps before, results
+from .stepping import rate_factors, stepper
 
 
 def train(
@@ -38,22 +38,20 @@ def train(
     validation: HeldOut | None,
     callbacks: tuple[Callback, ...],
     until: float | None,
+    group: Group | None = None,
 ) -> History:
-    """Train net on checked samples, from where progress is to its last epoch. keep, until: see Course."""
+    """Train net on checked samples, from where progress is to its last epoch. keep, until: see Course.
+
+    group: the ranks that train it together, if there are several.
+    """
+    if group is not None and group.size > 1:
+        told: Any = {"keep": keep, "validation": validation, "callbacks": callbacks, "until": until}
+        return ranks.train(net, given, progress, group, **told)
     recipe = progress.recipe
     ours = type(recipe.optimizer) in optimizers.OURS
     run = compiled_epochs if ours and not interpreted() else python_epochs
     train_epoch = run(net, given.X, given.targets, given.relative, recipe, progress.state)
-    course = Course(net, progress, keep, validation, callbacks, until)
-    while course.goes_on:
-        epoch = course.begin()
-        try:
-            train_epoch(*epoch)
-        finally:
-            course.pause()
-        course.end()
-    course.bring_back()
-    return course.progress.history
+    return Course(net, progress, keep, validation, callbacks, until).run(train_epoch)
 
 
 def compiled_epochs(
@@ -74,12 +72,6 @@ def compiled_epochs(
     ).epoch
 
 
-def rate_factors(net: Network, recipe: Recipe) -> np.ndarray:
-    """The table of rate factors (rates.py)."""
-    step: Any = recipe.optimizer
-    return rates.table(net.sizes, recipe.rate_factors, recipe.ntp, step, recipe.regularization.l2 > 0)
-
-
 def _standardisation(net: Network) -> tuple[np.ndarray, np.ndarray]:
     """The mean and scale of each input, (N,), or two empty arrays; anybody may have set them."""
     if net.input_mean is None or net.input_scale is None:
@@ -96,10 +88,8 @@ def python_epochs(
     A step is made and counted before Ctrl-C is heard: none is repeated or left out by whoever goes on from there. An
     exception of update itself leaves its step uncounted, in whatever state update leaves parameters and state.
     """
-    gradients, step, batch_size = np.empty_like(net.parameters), recipe.optimizer, recipe.batch_size
-    classifies, l2 = LOSSES[net.loss_name].classifies, recipe.regularization.l2
-    now: Any = copy.copy(step) if type(step) in optimizers.OURS else step
-    of_spans = [slice(*ends) for ends in rates.spans(net.sizes, net.scaling)], rate_factors(net, recipe)
+    gradients, batch_size, regularization = np.empty_like(net.parameters), recipe.batch_size, recipe.regularization
+    classifies, step = LOSSES[net.loss_name].classifies, stepper(net, recipe, state)
 
     def epoch(samples: np.ndarray, rate_of: np.ndarray, steps: int, results: np.ndarray) -> None:
         for batch in range(int(results[DONE]), len(rate_of)):
@@ -111,18 +101,13 @@ def python_epochs(
                 continue
             with np.errstate(all="ignore"):  # divergence is found by its loss
                 loss, Y = passes.step_gradients(
-                    net, X[chosen], targets[chosen], batch_weight, gradients, recipe.regularization, steps + batch
+                    net, X[chosen], targets[chosen], batch_weight, gradients, regularization, steps + batch
                 )
                 if not np.isfinite(loss):
                     return
-                if now is not step:
-                    object.__setattr__(now, "learning_rate", float(rate_of[batch]))  # 0 is no setting, but may be a rate
                 hits = np.count_nonzero(Y.argmax(axis=0) == targets[chosen]) if classifies else 0
                 with interrupts.deferred():
-                    if recipe.has_rates:
-                        now.update_spans(net.parameters, gradients, state, *of_spans, l2 / total_weight)
-                    else:
-                        now.update(net.parameters, gradients, state)
+                    step(gradients, float(rate_of[batch]), total_weight)
                     results += added(loss * len(chosen), int(hits), total_weight, len(chosen))
 
     return epoch
