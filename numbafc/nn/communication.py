@@ -17,7 +17,7 @@ import numpy as np
 
 from .interrupts import deferred
 
-SHOWN = 200  # characters of another rank's message
+SHOWN = 100  # characters of another rank's message
 METHODS = "rank", "size", "alltoall", "allgather", "broadcast"
 OF_MPI = "Get_rank", "Get_size", "Alltoallv", "Allgather", "Bcast"
 
