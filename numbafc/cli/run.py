@@ -12,12 +12,13 @@ import numpy as np
 from .._startup import INTERRUPTED
 from ..files import datasets
 from ..nn import MLP, realmlp
+from ..nn.communication import Group
 from ..nn.course import Callback
 from ..nn.members import Model
 from ..nn.pooled import networks
 from ..nn.results import DONE, SAMPLES
 from ..nn.weights import class_weights
-from . import curves, decided, endings, ensemble, screen, settings
+from . import curves, decided, endings, ensemble, ranks, screen, settings
 from .display import Display
 from .ensemble import minibatches
 from .interrupts import one_stop
@@ -48,6 +49,7 @@ class Run:
     trouble: Exception | None = None  # with the model, which is saved all the same
     patient: bool = False  # it may end by itself, as realmlp has it
     force: bool = False  # replace the file whatever the model is like
+    group: Group | None = None  # of processes that train it together
     poor: str | None = None  # a sentence, where a constant would be as good
 
     def describe(self) -> list[str]:
@@ -65,6 +67,9 @@ class Run:
             lines.append(f"resumed after {_place(self.net)}")
         if self.stays is not None:
             lines.append(f"{self.stays} is of another training and stays; this model goes to {self.path}, or say --out")
+        if self.group is not None:
+            recipe = None if self.net.training is None else self.net.training.recipe
+            lines += ranks.describe(self.group, self.asked["batch_size"] if recipe is None else recipe.batch_size)
         return lines
 
     @property
@@ -85,9 +90,10 @@ class Run:
         with one_stop(), told(show.wait_for), show as display:
             told_of: list[Callback] = [display, Saver(lambda: self.place.save(self.net, self._on_the_way()), _aside)]
             callbacks = ensemble.callbacks(self.net, told_of, self.patient)
+            together = {} if self.group is None else {"comm": self.group}
             try:
                 X, y = self.training.X, self.training.y
-                self.net.fit(X, y, validation=self.validation, callbacks=callbacks, **self.asked)
+                self.net.fit(X, y, validation=self.validation, callbacks=callbacks, **self.asked, **together)
                 ended = True
                 self._save_whole()
             except KeyboardInterrupt as stop:
@@ -110,6 +116,8 @@ class Run:
                 raise
 
     def _save_whole(self) -> None:
+        if not ranks.is_first(self.group):
+            return
         worse = self._worse()
         bad = None
         if worse is None and self.validation is not None and not self.force:
@@ -145,7 +153,9 @@ class Run:
         return self.place.part() if self._worse() is None else self.place.spare()
 
     def _save(self, path: Path) -> None:
-        """Save the model there, or elsewhere where that fails."""
+        """Save the model there, or elsewhere where that fails; of several processes the first does."""
+        if not ranks.is_first(self.group):
+            return
         try:
             self.path = save_for_good(self.place, self.net, path)
             self.replaced = path in self.place.replaced

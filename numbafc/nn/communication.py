@@ -15,6 +15,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from ..formulas import SUM_BLOCK
 from .interrupts import deferred
 
 SHOWN = 100  # characters of another rank's message
@@ -96,6 +97,7 @@ class Group:
     def __init__(self, comm: Communicator) -> None:
         self.comm, self.rank, self.size = comm, comm.rank, comm.size
         self.hear: Callable[[], None] = lambda: None
+        self.ended = False  # all ranks know of an error: nothing more is sent, and whatever is raised ends them
 
     def texts(self, text: str) -> list[str]:
         """The texts of all ranks."""
@@ -131,8 +133,12 @@ class Group:
 
     def tell(self, error: BaseException | None) -> None:
         """Tell all ranks of an error of this one, or of none. Raises it, or RankFailed or KeyboardInterrupt for another's."""
-        with deferred():
-            told = self.texts("" if error is None else _described(error))
+        if not self.ended:
+            with deferred():
+                told = self.texts("" if error is None else _described(error))
+                self.ended = any(told)
+        else:
+            told = []
         if error is not None:
             raise error
         for rank, words in enumerate(told):
@@ -152,8 +158,8 @@ def _described(error: BaseException) -> str:
 
 def group(comm: Any) -> Group | None:
     """The ranks of a communicator of fit; None without one. Raises TypeError for what is none."""
-    if comm is None:
-        return None
+    if comm is None or isinstance(comm, Group):
+        return comm
     if all(hasattr(comm, name) for name in OF_MPI):  # which has an alltoall, too, of Python objects
         return Group(OfMPI(comm))
     missing = [name for name in METHODS if not hasattr(comm, name)]
@@ -165,6 +171,16 @@ def group(comm: Any) -> Group | None:
     return Group(comm)
 
 
+def useful(batch_size: int) -> int:
+    """How many ranks have something to do in minibatches of that size."""
+    return -(-batch_size // SUM_BLOCK)
+
+
 def agreed(ranks: Group | None) -> AbstractContextManager[None]:
     """Group.agreed, or nothing where there is no group."""
     return nullcontext() if ranks is None else ranks.agreed()
+
+
+def batch_for(ranks: int) -> int:
+    """The size of minibatches that gives so many ranks something to do."""
+    return ranks * SUM_BLOCK
