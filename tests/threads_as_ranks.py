@@ -5,7 +5,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 
-SECONDS = 120  # a rank that does not come by then fails the test instead of holding it up
+SECONDS = 30  # a rank that does not come by then fails the test instead of holding it up
 
 
 class Threads:

@@ -89,9 +89,9 @@ def train(
     of another training is replaced: the new one is NAME-2 then. Under mpiexec all
     processes train one network, to the bits of one process; the first speaks and saves.
     """
+    group = ranks.join(mpi, context.params)
     settings.check(context.params)
     reports.check(report, find_rate, resume)
-    group = ranks.join(mpi, context.params)
     choices = options.choices(categorical, numeric, dates, drop, keep)
     written = options.dialect(delimiter, decimal, encoding, header, na)
     source, show = Source(given_files(data), target, labels, written, choices), screen.Lines(as_json)

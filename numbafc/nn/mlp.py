@@ -187,10 +187,11 @@ class MLP(Network):
         the loss stops being finite: the parameters are then those from before that epoch. Ctrl-C leaves the parameters of
         the last finished minibatch.
         """
-        if not self.parameters.flags.writeable:
-            raise ValueError("the parameters are read-only and cannot be trained; train a copy.deepcopy of the network")
-        settings, until, group = recipe.given(locals()), moment_after(time_limit), communication.group(comm)
+        arguments, group = locals(), communication.group(comm)
         with communication.agreed(group):
+            if not self.parameters.flags.writeable:
+                raise ValueError("the parameters are read-only and cannot be trained; train a copy.deepcopy of the network")
+            settings, until = recipe.given(arguments), moment_after(time_limit)
             wanted = settings.pop("epochs", None)
             asked = recipe.make(**settings, label_smoothing=self.label_smoothing, seed=self.seed)
             functions = callback_functions(callbacks)
