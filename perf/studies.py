@@ -12,11 +12,11 @@ from __future__ import annotations
 
 from types import ModuleType
 
-from . import accuracy, batch, calls, epoch, jacobian, layer, predict, size, start, steps, tables, threads
+from . import accuracy, batch, calls, epoch, jacobian, layer, predict, ranks, size, start, steps, tables, threads
 
 STUDIES: dict[str, ModuleType] = {
     module.__name__.rpartition(".")[2]: module
-    for module in (jacobian, layer, calls, size, batch, threads, steps, epoch, predict, tables, start, accuracy)
+    for module in (jacobian, layer, calls, size, batch, threads, steps, epoch, predict, tables, ranks, start, accuracy)
 }
 
 

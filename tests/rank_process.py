@@ -1,7 +1,7 @@
 """A process of tests/test_ranks_processes.py: one rank, of MPI or of gloo, which trains cases and prints their digests.
 
-    rank_process.py mpi|gloo CASES.json          each case, by ranks 0…size − 1 for every size that there are ranks for
-    rank_process.py mpi|gloo CASES.json RANK N   the first case for ever; that rank kills itself in its N-th pass
+rank_process.py mpi|gloo CASES.json          each case, by ranks 0…size − 1 for every size that there are ranks for
+rank_process.py mpi|gloo CASES.json RANK N   the first case for ever; that rank kills itself in its N-th pass
 """
 
 import json
@@ -54,7 +54,8 @@ def main():
         try:
             fit(cases[0], network_of(cases[0]), comm, epochs=10**6)
         except ConnectionError as error:
-            print(f"rank {rank}: {error}", flush=True)
+            sys.stdout.write(f"rank {rank}: {error}\n")
+            sys.stdout.flush()
             os._exit(3)
     for size, comm in subgroups(kind):
         if comm is not None:

@@ -99,12 +99,13 @@ def test_without_a_name_the_studies_are_listed(capsys):
         "epoch",
         "predict",
         "tables",
+        "ranks",
         "start",
         "accuracy",
         "all",
     ):
         assert f"\n  {name} " in output
-    assert list(studies.STUDIES) == [line.split()[0] for line in output.split("studies (")[1].splitlines()[1:13]]
+    assert list(studies.STUDIES) == [line.split()[0] for line in output.split("studies (")[1].splitlines()[1:14]]
     assert sum(module.SECONDS[1] for module in studies.STUDIES.values()) < 240
     assert sum(module.SECONDS[0] for module in studies.STUDIES.values()) < 2400
 

@@ -121,7 +121,7 @@ def test_a_rank_with_other_settings_is_refused_by_name(name):
 
     for error in together(3, work):
         assert isinstance(error, ValueError), error
-        assert f"rank 2 has" in str(error)
+        assert "rank 2 has" in str(error)
         assert f"for {name}, and rank 0" in str(error)
         assert len(str(error)) <= 300
 

@@ -239,7 +239,8 @@ def test_mpi_alone_says_how_to_start_several(tmp_path):
 
 
 def test_several_processes_without_mpi4py_are_told_what_to_install(tmp_path):
-    code = "import sys; sys.modules['mpi4py'] = None; sys.argv = ['numbafc', 'train']; import numbafc.__main__ as m; m.main()"
+    code = "import sys; sys.modules['mpi4py'] = None; sys.argv = ['numbafc', 'train']; import numbafc.__main__ as m; "
+    code += "m.main()"
     done = subprocess.run(
         [sys.executable, "-c", code],
         cwd=tmp_path,

@@ -1,5 +1,6 @@
 """Ranks for tests: threads of this process that exchange arrays, in the order in which all of them come to a call."""
 
+import itertools
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
@@ -27,7 +28,7 @@ class Threads:
     def alltoall(self, send, lengths, receive, from_each):
         assert sum(lengths) == len(send)
         begins = np.cumsum([0, *lengths])
-        parts = [send[a:b].copy() for a, b in zip(begins[:-1], begins[1:], strict=True)]
+        parts = [send[a:b].copy() for a, b in itertools.pairwise(begins)]
         mine = [parts_of[self.rank] for parts_of in self._exchanged(parts)]
         assert [len(part) for part in mine] == list(from_each)
         receive[:] = np.concatenate(mine)

@@ -39,8 +39,8 @@ def join(insist: bool, given: dict[str, Any]) -> Group | None:
     group = communication.group(distributed.mpi())
     if group is None or group.size < 2:
         raise ValueError(
-            f"{started} processes were started, but each of them is alone for MPI: mpiexec and the library that mpi4py loads "
-            "are of two installations; use the mpiexec of that library"
+            f"{started} processes were started, but each is alone for MPI: mpiexec and the library that mpi4py loads "
+            "are of two installations; use that library's mpiexec"
             if started > 1
             else "--mpi needs several processes, and this is one; start it as mpiexec -n 4 numbafc train"
         )
@@ -68,12 +68,11 @@ def describe(group: Group | None, batch_size: int) -> list[str]:
         return []
     threads, useful = _numba.get_num_threads(), communication.useful(batch_size)
     each = "1 thread" if threads == 1 else f"{threads} threads"
-    few = (
-        f"; a minibatch of {batch_size} keeps {useful} of them busy, so say --batch-size {communication.batch_for(group.size)} or more"
-        if useful < group.size
-        else ""
-    )
-    return [f"{group.size} processes of {each} train one network{few}"]
+    line = f"{group.size} processes of {each} train one network"
+    if useful < group.size:
+        more = communication.batch_for(group.size)
+        line += f"; minibatches of {batch_size} keep {useful} of them busy, say --batch-size {more} or more"
+    return [line]
 
 
 def others_wait(error: BaseException) -> bool:

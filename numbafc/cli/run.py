@@ -90,7 +90,7 @@ class Run:
         with one_stop(), told(show.wait_for), show as display:
             told_of: list[Callback] = [display, Saver(lambda: self.place.save(self.net, self._on_the_way()), _aside)]
             callbacks = ensemble.callbacks(self.net, told_of, self.patient)
-            together = {} if self.group is None else {"comm": self.group}
+            together: dict[str, Any] = {} if self.group is None else {"comm": self.group}
             try:
                 X, y = self.training.X, self.training.y
                 self.net.fit(X, y, validation=self.validation, callbacks=callbacks, **self.asked, **together)

@@ -61,7 +61,7 @@ def mute(silent: bool = True) -> None:
 def say(*lines: str, err: bool = False) -> None:
     """Print lines for people."""
     stream = sys.stderr if err else sys.stdout
-    if stream is not None and not _muted[0]:  # closed, as by >&-
+    if not (stream is None or _muted[0]):  # closed, as by >&-
         with _of_the_output():
             stream.write("".join(f"{printable(line)}\n" for line in lines))
             stream.flush()
@@ -89,7 +89,8 @@ class Lines:
 
     def console(self) -> Console:
         """A console at the same place, for a bar that moves."""
-        return Console(stderr=self.err, quiet=self.quiet or _muted[0], soft_wrap=True, highlight=False, markup=False, emoji=False)
+        quiet = self.quiet or _muted[0]
+        return Console(stderr=self.err, quiet=quiet, soft_wrap=True, highlight=False, markup=False, emoji=False)
 
 
 def decimal(value: float, digits: int = 4) -> str:

@@ -96,7 +96,8 @@ def train(
     written = options.dialect(delimiter, decimal, encoding, header, na)
     source, show = Source(given_files(data), target, labels, written, choices), screen.Lines(as_json)
     try:
-        compiling = waiting.beside(context.params, recipes.named(recipe, source.is_table)) if resume is None else nullcontext()
+        named = recipes.named(recipe, source.is_table)
+        compiling = waiting.beside(context.params, named) if resume is None else nullcontext()
         with compiling, communication.agreed(group):
             if resume is None:
                 run = begin(source, context, out)

@@ -4,8 +4,8 @@
     mpiexec -n 2 python -m mpi4py train.py      net.fit(X, y, comm=numbafc.interop.distributed.mpi())
 
 Where a process of gloo dies, the others raise ConnectionError at once; one that only stands still is given up after
-`seconds`. Where a process of MPI dies, mpiexec ends all. An exception that leaves a script on one rank, outside of fit, ends
-all ranks if it is run by `python -m mpi4py`, and else leaves them waiting.
+`seconds`. Where a process of MPI dies, mpiexec ends all. An exception that leaves a script on one rank, outside of fit,
+ends all ranks if it is run by `python -m mpi4py`, and else leaves them waiting.
 """
 
 from __future__ import annotations
@@ -38,16 +38,16 @@ def mpi() -> Any:
 
 
 _INSTALL = (
-    "pip install 'numbafc[mpi]', which brings MPICH; on a cluster that has its own MPI pip install mpi4py alone, and load its "
-    "module first"
+    "pip install 'numbafc[mpi]', which brings MPICH; on a cluster that has its own MPI pip install mpi4py alone, and load "
+    "that MPI's module first"
 )
 
 
 def gloo(*, seconds: float = SECONDS) -> Gloo:
-    """torch.distributed's communicator of all processes, by gloo: of a group that is initialised, or of torchrun's variables.
+    """torch.distributed's communicator of all processes, by gloo: of a group that is there, or of torchrun's variables.
 
-    seconds: after which a rank that does not answer is given up. Raises ImportError where torch is missing, ValueError where
-    the process is none of several.
+    seconds: after which a rank that does not answer is given up. Raises ImportError where torch is missing, ValueError
+    where the process is none of several.
     """
     seconds = checks.positive("seconds", seconds)
     try:
@@ -78,9 +78,7 @@ class Gloo:
 
     def alltoall(self, send: np.ndarray, lengths: Sequence[int], receive: np.ndarray, from_each: Sequence[int]) -> None:
         with lost("gloo"):
-            self._dist.all_to_all_single(
-                _tensor(receive), _tensor(send), list(from_each), list(lengths), group=self._group
-            )
+            self._dist.all_to_all_single(_tensor(receive), _tensor(send), list(from_each), list(lengths), group=self._group)
 
     def allgather(self, send: np.ndarray, receive: np.ndarray) -> None:
         with lost("gloo"):

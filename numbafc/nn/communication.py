@@ -69,8 +69,8 @@ def lost(name: str) -> Iterator[None]:
     except RuntimeError as error:  # mpi4py's Exception, and torch's errors, are such
         words = " ".join(str(error).split())
         raise ConnectionError(
-            f"another rank is gone, or does not answer ({name}: {words:.{SHOWN}}); look for its own message, then start all "
-            "ranks again: a saved training goes on with resume"
+            f"another rank is gone, or does not answer ({name}: {words:.{SHOWN}}); look for its own message, then start "
+            "all again: a saved training goes on with resume"
         ) from error
 
 
@@ -132,7 +132,7 @@ class Group:
         self.tell(error)
 
     def tell(self, error: BaseException | None) -> None:
-        """Tell all ranks of an error of this one, or of none. Raises it, or RankFailed or KeyboardInterrupt for another's."""
+        """Tell all ranks of an error of this one, or of none. Raises it; RankFailed or KeyboardInterrupt for another's."""
         if not self.ended:
             with deferred():
                 told = self.texts("" if error is None else _described(error))

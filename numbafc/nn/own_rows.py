@@ -1,4 +1,4 @@
-"""Rows of samples that lie in several ranks, each of which holds its own: one data set, as if they stood one behind the other.
+"""Rows of samples that lie in several ranks, each of which holds its own: one data set, in the order of the ranks.
 
 Every rank has all targets and weights, which are small. Rows are fetched for each minibatch by whoever computes with them.
 """
@@ -91,12 +91,10 @@ class SamplesOfRanks(Samples):
         return value
 
 
-def given(
-    group: Group | None, rows: str, net: Network, X: Any, y: Any, sample_weight: Any, class_weight: Any
-) -> Samples:
+def given(group: Group | None, rows: str, net: Network, X: Any, y: Any, sample_weight: Any, class_weight: Any) -> Samples:
     """The samples that fit is given, checked. Raises TypeError or ValueError."""
     if checks.choice("rows", rows, get_args(RowsOfRanks)) == "own" and group is None:
-        raise ValueError("rows='own' goes with comm, the communicator of the processes that have the other rows; leave it out")
+        raise ValueError("rows='own' goes with comm, the communicator of those who have the other rows; leave it out")
     if group is None or rows == "shared" or group.size == 1:
         return samples.of(net, X, y, sample_weight, class_weight)
     return of_ranks(group, net, X, y, sample_weight, class_weight)

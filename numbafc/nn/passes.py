@@ -91,9 +91,7 @@ def scale_gradients(net: Network, gradients: np.ndarray) -> None:
         gradients[: len(ds)] = ds
 
 
-def factors_of(
-    net: Network, weight: np.ndarray | None, B: int, regularization: Regularization
-) -> tuple[float, np.ndarray]:
+def factors_of(net: Network, weight: np.ndarray | None, B: int, regularization: Regularization) -> tuple[float, np.ndarray]:
     """The total weight of B samples, and what each one's gradient counts in that of the minibatch, (B,)."""
     total = float(B) if weight is None else float(np.cumsum(weight)[-1])
     whole = total if regularization.batch_mean else B

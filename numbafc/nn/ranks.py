@@ -1,6 +1,6 @@
 """Training in several processes at once, the ranks of a communicator: the bits of one process, for any number of them.
 
-A sum over a minibatch is defined as that of its blocks of SUM_BLOCK samples, in order (math.md, section 9). So each rank takes
+A sum over a minibatch is defined as that of its blocks of SUM_BLOCK samples, in order (formulas.py). So each rank takes
 whole blocks: forward, backward, and of each block the sums dW and db. Nobody adds them until they are together:
 
     all to all   rank r is sent its share of the parameters, of every block, and adds the blocks in order
@@ -15,6 +15,7 @@ anything of a step is sent, and all ranks end there, with as many steps.
 
 from __future__ import annotations
 
+import itertools
 import zlib
 from typing import Any, NamedTuple
 
@@ -33,6 +34,7 @@ from .results import DONE, added
 from .samples import HeldOut, Samples
 from .stepping import stepper
 
+OF_BATCHES = "batch_size", "shuffle", "early_stopping", "drop_last", "best_epoch"
 TROUBLE, HITS, LOSSES_AT = 0, 1, 2  # of what a rank tells of its samples: whether it failed, hits, then a loss for each
 
 
@@ -55,8 +57,7 @@ class RankCourse(Course):
 
     def begin(self) -> Epoch:
         with self.group.agreed():
-            epoch = super().begin()
-        return epoch
+            return super().begin()
 
     def end(self) -> None:
         self.progress.seconds = self.group.first_of(self.progress.seconds)
@@ -135,7 +136,7 @@ class RankEpochs:
     def parts(self, B: int) -> list[tuple[int, int]]:
         """From where to where the samples of each rank go."""
         ends = np.minimum(self.blocks(B) * SUM_BLOCK, B).tolist()
-        return list(zip(ends[:-1], ends[1:], strict=True))
+        return list(itertools.pairwise(ends))
 
     def compute(
         self, chosen: np.ndarray, factors: np.ndarray, step: int, error: BaseException | None
@@ -144,7 +145,8 @@ class RankEpochs:
         parts = self.parts(len(chosen))
         first, last = parts[self.group.rank]
         try:
-            rows, wanted = self.read(chosen, parts), self.targets[chosen[first:last]]  # own rows come from all ranks at once
+            rows = self.read(chosen, parts)  # own rows come from all ranks at once
+            wanted = self.targets[chosen[first:last]]
             if error is not None:
                 raise error
             self.group.hear()
@@ -223,6 +225,10 @@ def _shown(value: Any, ours: bool) -> str:
     return repr(value) if ours else type(value).__name__
 
 
+def _crc(array: np.ndarray | None) -> int | None:
+    return None if array is None else zlib.crc32(array.tobytes())
+
+
 def require_same(group: Group, net: Network, progress: Progress) -> None:
     """Require of all ranks that they begin alike. Raises ValueError on all of them, which names a rank and what it has."""
     recipe = progress.recipe
@@ -241,11 +247,11 @@ def require_same(group: Group, net: Network, progress: Progress) -> None:
             "the checksum of validation": progress.validation,
             "optimizer": _shown(recipe.optimizer, type(recipe.optimizer) in optimizers.OURS),
             "schedule": _shown(recipe.schedule, schedules.is_ours(recipe.schedule)),
-            **{name: recipe.setting(name) for name in ("batch_size", "shuffle", "early_stopping", "drop_last", "best_epoch")},
+            **{name: recipe.setting(name) for name in OF_BATCHES},
             "other settings": (recipe.regularization, recipe.rate_factors, recipe.ntp),
             "epochs": progress.epochs,
-            "the checksum of parameters": zlib.crc32(np.ascontiguousarray(net.parameters).data),
-            "standardisation": [None if a is None else zlib.crc32(a) for a in (net.input_mean, net.input_scale)],
+            "the checksum of parameters": _crc(net.parameters),
+            "standardisation": [_crc(array) for array in (net.input_mean, net.input_scale)],
             "the order of samples": progress.order,
             "the place in the training": (progress.done, *progress.results.tolist()),
         },
