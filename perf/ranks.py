@@ -5,8 +5,8 @@ through memory. All end with the same bits, or there is no row. Communication is
 other one included.
 
 Computed: the step of R ranks, from those measurements. A rank with k blocks of 256 samples computes c₀ + c₁·k, and exchanges
-P parameters of s bytes in k rounds of all to all and one all gather, each R − 1 messages of P·s/R bytes, and losses in one
-all gather more: a message takes a latency, and bytes over a bandwidth. c₀, c₁ are fitted to two ranks' steps without
+P parameters of s bytes in k rounds of all to all and one all gather, each R − 1 messages of P·s/R bytes, and losses in
+one all gather more: a message takes a latency, and bytes over a bandwidth. c₀, c₁ are fitted to two ranks' steps without
 communication; latency and bandwidth of this machine's memory to exchanges between two ranks; those of networks are assumed.
 """
 

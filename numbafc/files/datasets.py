@@ -15,6 +15,7 @@ import numpy as np
 
 from .. import checks
 from ..nn import splits
+from ..nn.mapped import MappedRows
 from ..tables import Table, decide
 from ..tables.kinds import LONGEST
 from ..tables.spelling import number
@@ -59,7 +60,8 @@ class Dataset(NamedTuple):
 
     def take(self, rows: np.ndarray) -> Dataset:
         """The part with these rows."""
-        return self._replace(X=self.X[rows], y=self.y[rows])
+        X = self.X.take(rows) if isinstance(self.X, MappedRows) else self.X[rows]  # type: ignore[unreachable]
+        return self._replace(X=X, y=self.y[rows])
 
 
 def digits(dtype: Any = "float32") -> Dataset:
@@ -171,14 +173,17 @@ def _numbers(path: Path, name: str, array: np.ndarray, dtype: np.dtype, columns:
     """The array in that dtype, all finite."""
     if array.dtype.kind not in "fiub":
         raise InvalidFile(path, f"expected {name} to hold real numbers, got dtype {array.dtype}")
-    require_memory(path, array.size * dtype.itemsize, f"{name} of shape {array.shape} in {dtype}")
+    in_file = isinstance(array, MappedRows)
+    if not in_file:
+        require_memory(path, array.size * dtype.itemsize, f"{name} of shape {array.shape} in {dtype}")
     with np.errstate(over="ignore"):  # what the dtype cannot hold is reported as not finite, with its place
         numbers = array.astype(dtype)
     for first in range(0, len(numbers) if array.dtype.kind == "f" else 0, ROWS):
         bad = np.argwhere(~np.isfinite(numbers[first : first + ROWS]))
         if len(bad):
             at = first + bad[0][0], *bad[0][1:]
-            raise InvalidFile(path, f"{name} must be finite in {dtype}, got {array[at]} at {_place(columns, *at)}")
+            got = array[at[0] : at[0] + 1][(0, *at[1:])]
+            raise InvalidFile(path, f"{name} must be finite in {dtype}, got {got} at {_place(columns, *at)}")
     return numbers
 
 

@@ -11,6 +11,7 @@ from .. import checks
 from . import frames, portable
 from .attributes import REAL_LOSSES
 from .losses import LOSSES
+from .mapped import MappedRows
 from .network import Network
 from .weights import class_weights
 
@@ -112,9 +113,12 @@ def rows(net: Network, X: Any, name: str = "X") -> np.ndarray:
 
     Raises TypeError or ValueError.
     """
-    if net.table is not None and frames.is_frame(X):
+    if isinstance(X, MappedRows):  # who read the file has looked at its numbers
+        X = X.astype(net.dtype)
+    elif net.table is not None and frames.is_frame(X):
         X = net.table.encode(X, net.dtype)
-    X = checks.real_values(name, frames.by_name(X, net.features), net.dtype)
+    if not isinstance(X, MappedRows):
+        X = checks.real_values(name, frames.by_name(X, net.features), net.dtype)
     if X.ndim != 2 or X.shape[1] != net.sizes[0]:
         raise ValueError(
             f"{name} must have shape (samples, {net.sizes[0]}), one sample per row, got {X.shape}; "

@@ -20,6 +20,7 @@ from .communication import Group
 from .course import Callback, Course, EpochFunction, Keep
 from .engine import Engine
 from .losses import LOSSES, split_targets
+from .mapped import MappedRows
 from .network import Network
 from .progress import History, Progress
 from .recipe import Recipe
@@ -27,6 +28,7 @@ from .results import DONE, added
 from .run import Data
 from .samples import HeldOut, Samples
 from .stepping import rate_factors, stepper
+from .windows import windowed
 
 
 def train(
@@ -55,21 +57,30 @@ def train(
 
 
 def compiled_epochs(
-    net: Network, X: np.ndarray, targets: np.ndarray, weight: np.ndarray | None, recipe: Recipe, state: dict[str, Any]
+    net: Network,
+    X: np.ndarray | MappedRows,
+    targets: np.ndarray,
+    weight: np.ndarray | None,
+    recipe: Recipe,
+    state: dict[str, Any],
 ) -> EpochFunction:
     """One pass over the samples in a given order, as compiled calls."""
-    loss, step = LOSSES[net.loss_name], recipe.optimizer
-    data = Data(
-        np.ascontiguousarray(X),
-        *split_targets(loss, targets, net.dtype),
-        np.empty(0) if weight is None else weight,
-        *_standardisation(net),
-    )
+    loss, step, standardisation = LOSSES[net.loss_name], recipe.optimizer, _standardisation(net)
     parts = ACTIVATIONS[net.activation], loss, step.compiled()  # type: ignore[attr-defined]
     regularization, factors = recipe.regularization, rate_factors(net, recipe)
-    return Engine(
-        net.sizes, net.parameters, *parts, state, data, recipe.batch_size, regularization, net.scaling, factors
-    ).epoch
+
+    def data(X: np.ndarray, targets: np.ndarray, weight: np.ndarray | None) -> Data:
+        wanted = split_targets(loss, targets, net.dtype)
+        return Data(np.ascontiguousarray(X), *wanted, np.empty(0) if weight is None else weight, *standardisation)
+
+    def engine(data: Data) -> Engine:
+        return Engine(
+            net.sizes, net.parameters, *parts, state, data, recipe.batch_size, regularization, net.scaling, factors
+        )
+
+    if isinstance(X, MappedRows):
+        return windowed(X, targets, weight, recipe.batch_size, data, engine)
+    return engine(data(X, targets, weight)).epoch
 
 
 def _standardisation(net: Network) -> tuple[np.ndarray, np.ndarray]:
