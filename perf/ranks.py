@@ -4,9 +4,9 @@ Measured: an epoch by one process with one thread and with two, and by two ranks
 through memory. All end with the same bits, or there is no row. Communication is what rank 0 spends in MPI, waiting for the
 other one included.
 
-Computed: the step of R ranks, from those measurements. A rank with k blocks of 256 samples computes c₀ + c₁·k, and exchanges
-P parameters of s bytes in k rounds of all to all and one all gather, each R − 1 messages of P·s/R bytes, and losses in
-one all gather more: a message takes a latency, and bytes over a bandwidth. c₀, c₁ are fitted to two ranks' steps without
+Computed: the step of R ranks, from those measurements. A rank with k blocks of 256 samples computes c₀ + c₁·k; it exchanges
+P parameters of s bytes in k rounds of all to all and one all gather, each R − 1 messages of P·s/R bytes, and the losses in
+one all gather more: a message takes a latency, and bytes over a bandwidth. c₀ and c₁ are fitted to two ranks' steps without
 communication; latency and bandwidth of this machine's memory to exchanges between two ranks; those of networks are assumed.
 """
 
@@ -51,11 +51,15 @@ ASSUMED = {"10 Gbit/s, 30 µs": Link(30e-6, 1.25e9), "100 Gbit/s, 3 µs": Link(3
 
 
 class Cost(NamedTuple):
-    """What a rank computes in a step: c₀, and c₁ for each block of its samples; and the parameters that it exchanges."""
+    """What a rank computes in a step: c₀, and c₁ for each block of its samples; and the parameters that it exchanges.
+
+    alone: the seconds in which one process of one thread, without ranks, trains on EACH samples.
+    """
 
     fixed: float
     block: float
     parameters: int
+    alone: float
 
     def step(self, ranks: int, blocks: int, link: Link) -> float:
         """The seconds of a step in which each rank has so many blocks."""
@@ -141,7 +145,10 @@ def costs(found: list[rows.Row]) -> dict[str, Cost]:
         if len(points) > 1:
             (few, low), (many, high) = points[0], points[-1]
             block = (high - low) / (many - few)
-            fitted[op] = Cost(max(low - block * few, 0.0), block, case[0]["parameters"])
+            fixed = max(low - block * few, 0.0)
+            alone = rows.where(found, op=op, B=EACH, ranks=1, threads=1)
+            seconds = alone[0]["best"] if alone else fixed + block * EACH / BLOCK
+            fitted[op] = Cost(fixed, block, case[0]["parameters"], seconds)
     return fitted
 
 
@@ -177,9 +184,8 @@ def findings(found: list[rows.Row]) -> list[str]:
 
 
 def gain(cost: Cost, ranks: int, link: Link) -> float:
-    """How many times the samples a second of one rank so many have, with EACH samples a step and rank."""
-    blocks = EACH // BLOCK
-    return ranks * cost.step(1, blocks, link) / cost.step(ranks, blocks, link)
+    """How many times the samples a second of one thread so many ranks have, with EACH samples a step and rank."""
+    return ranks * cost.alone / (cost.alone if ranks == 1 else cost.step(ranks, EACH // BLOCK, link))
 
 
 def picture(found: list[rows.Row]) -> Any:

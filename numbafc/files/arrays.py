@@ -63,7 +63,7 @@ def _read(path: Path, file: IO[bytes], size: int, name: str, mapped: bool = Fals
     if nbytes > size:
         raise InvalidFile(path, f"{name} claims shape {shape}, {nbytes} bytes, but the file holds {size}")
     if mapped and nbytes > MAPPED and dtype.kind in "fiub" and len(shape) == 2 and not fortran:
-        return np.memmap(file, dtype, "r", file.tell(), shape)  # type: ignore[call-overload, no-any-return]
+        return np.memmap(file, dtype, "r", file.tell(), shape)
     require_memory(path, nbytes, f"{name} of shape {shape}")
     data = file.read(nbytes)
     if len(data) != nbytes:

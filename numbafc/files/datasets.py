@@ -60,7 +60,7 @@ class Dataset(NamedTuple):
 
     def take(self, rows: np.ndarray) -> Dataset:
         """The part with these rows."""
-        X = self.X.take(rows) if isinstance(self.X, MappedRows) else self.X[rows]  # type: ignore[unreachable]
+        X = self.X.take(rows) if isinstance(self.X, MappedRows) else self.X[rows]
         return self._replace(X=X, y=self.y[rows])
 
 
