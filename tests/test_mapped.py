@@ -128,7 +128,7 @@ def test_ranks_read_their_part_of_a_file(tmp_path):
 
 def test_memory_is_that_of_a_part(tmp_path, monkeypatch):
     """Some hundred bytes a row, and a part: for reading, splitting, standardising, training and validation."""
-    path = matrix_file(tmp_path, rows=15_000, features=400)
+    path = matrix_file(tmp_path, rows=40_000, features=400)
     monkeypatch.setattr(arrays, "MAPPED", 0)
     monkeypatch.setattr(mapped, "PART", 1 << 18)
 
