@@ -15,6 +15,7 @@ import numpy as np
 DtypeName = Literal["float32", "float64"]
 RealDtype = DtypeName | type[np.float32] | type[np.float64] | np.dtype[Any]
 SINGLE, DOUBLE = map(np.dtype, get_args(DtypeName))
+PART = 1 << 22  # numbers that are looked at in one go
 INT64_END = 2**63  # what is counted is below it, so that compiled code and files hold it
 
 
@@ -209,11 +210,24 @@ def _flags(array: np.ndarray) -> str:
 
 def finite(name: str, array: np.ndarray) -> None:
     """Refuse NaN and infinity. Raises ValueError with the first bad place, counted from 0."""
-    if not np.isfinite(array).all():
-        place = tuple(int(axis) for axis in np.argwhere(~np.isfinite(array))[0])
+    at = _not_finite(array)
+    if at is not None:
+        place = tuple(int(axis) for axis in at)
         words = ("row", "column")[: len(place)] if len(place) <= 2 else [f"axis {axis}" for axis in range(len(place))]
         where = ", ".join(f"{word} {position}" for word, position in zip(words, place, strict=True))
         raise ValueError(f"{name} must be finite, got {array[place]} at {where}; remove or fill such values first")
+
+
+def _not_finite(array: np.ndarray) -> Any:
+    """The first place of what is no number, or None; part by part, for as many flags as numbers may not fit in memory."""
+    rows = max(1, PART // max(1, math.prod(array.shape[1:]))) if array.ndim else 1
+    for first in range(0, len(array) if array.ndim else 1, rows):
+        part = array[first : first + rows] if array.ndim else array
+        if not np.isfinite(part).all():
+            at = np.argwhere(~np.isfinite(part))[0]
+            at[:1] += first
+            return at
+    return None
 
 
 def shape_of(name: str, shape: int | Sequence[int]) -> tuple[int, ...]:

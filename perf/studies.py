@@ -21,6 +21,7 @@ from . import (
     layer,
     modules,
     predict,
+    ranks,
     search,
     size,
     sklearn,
@@ -46,6 +47,7 @@ STUDIES: dict[str, ModuleType] = {
         sklearn,
         search,
         tables,
+        ranks,
         start,
         accuracy,
     )

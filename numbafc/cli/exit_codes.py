@@ -18,7 +18,8 @@ import typer
 from .. import _numba
 from .._startup import BAD_INPUT, FAULT, INTERRUPTED, TRACEBACK, on_interrupt
 from ..files.invalid import InvalidFile
-from . import screen
+from ..nn.communication import RankFailed
+from . import ranks, screen
 
 DIVERGED, NOBODY_READS = 1, 141
 CODES = f"""
@@ -34,7 +35,7 @@ CODES = f"""
 
 # Of typer's click, which is its own in some versions: its root is known by its child.
 UsageError: Any = next(kind for kind in typer.BadParameter.__mro__ if kind.__name__ == "ClickException")
-EXPECTED = ValueError, TypeError, OSError, ImportError, MemoryError
+EXPECTED = ValueError, TypeError, OSError, ImportError, MemoryError, RankFailed
 
 
 class Ended(Exception):
@@ -54,7 +55,11 @@ def exit_code(command: Callable[[], Any]) -> int:
         except Ended as ended:
             raise ended.args[0] from None
     except BaseException as error:  # a panic of a library in Rust is no Exception
-        return _told(error)
+        others_wait = ranks.others_wait(error)
+        code = _told(error)
+        if others_wait and code:
+            ranks.abort(code)
+        return code
     if code == INTERRUPTED:  # before the command itself began
         screen.say("numbafc: interrupted", err=True)
     return code if isinstance(code, int) else 0

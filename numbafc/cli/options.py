@@ -101,6 +101,7 @@ Out = Annotated[Path | None, typer.Option(help="The model's file. [default: NAME
 Resume = Annotated[Path | None, typer.Option(help="Go on with the training in this model's file, on the same data.")]
 Plot = Annotated[Path | None, typer.Option(help=f"Draw loss and score over the epochs: {', '.join(SUFFIXES)}.")]
 Report = Annotated[Path | None, typer.Option(help="Write a page about the model to this .html file.")]
+Mpi = Annotated[bool, typer.Option("--mpi", help="Insist on several processes; under mpiexec they are found without it.")]
 FindRate = Annotated[bool, typer.Option("--find-rate", help="Look for a good --learning-rate, and end; --plot draws it.")]
 
 

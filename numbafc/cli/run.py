@@ -12,12 +12,13 @@ import numpy as np
 from .._startup import INTERRUPTED
 from ..files import datasets
 from ..nn import MLP, realmlp
+from ..nn.communication import Group
 from ..nn.course import Callback
 from ..nn.members import Model
 from ..nn.pooled import Answering, networks
 from ..nn.results import DONE, SAMPLES
 from ..nn.weights import class_weights
-from . import curves, decided, endings, ensemble, screen, settings
+from . import curves, decided, endings, ensemble, ranks, screen, settings
 from . import folds as of_folds
 from .display import Display
 from .ensemble import minibatches
@@ -49,6 +50,7 @@ class Run:
     trouble: Exception | None = None  # with the model, which is saved all the same
     patient: bool = False  # it may end by itself, as realmlp has it
     force: bool = False  # replace the file whatever the model is like
+    group: Group | None = None  # of processes that train it together
     poor: str | None = None  # a sentence, where a constant would be as good
     folds: of_folds.Parts | None = None  # of the members; all samples are then trained on, and held out
 
@@ -69,6 +71,9 @@ class Run:
             lines.append(f"resumed after {_place(self.net)}")
         if self.stays is not None:
             lines.append(f"{self.stays} is of another training and stays; this model goes to {self.path}, or say --out")
+        if self.group is not None:
+            recipe = None if self.net.training is None else self.net.training.recipe
+            lines += ranks.describe(self.group, self.asked["batch_size"] if recipe is None else recipe.batch_size)
         return lines
 
     @property
@@ -94,9 +99,10 @@ class Run:
         with one_stop(), told(show.wait_for), show as display:
             told_of: list[Callback] = [display, Saver(lambda: self.place.save(self.net, self._on_the_way()), _aside)]
             callbacks = ensemble.callbacks(self.net, told_of, self.patient)
+            together: dict[str, Any] = {} if self.group is None else {"comm": self.group}
             try:
                 X, y = self.training.X, self.training.y
-                self.net.fit(X, y, **self._validated(), callbacks=callbacks, **self.asked)
+                self.net.fit(X, y, **self._validated(), callbacks=callbacks, **self.asked, **together)
                 ended = True
                 self._save_whole()
             except KeyboardInterrupt as stop:
@@ -126,6 +132,8 @@ class Run:
         return {"rows": rows, "validation_rows": held}
 
     def _save_whole(self) -> None:
+        if not ranks.is_first(self.group):
+            return
         worse = self._worse()
         bad = None
         if worse is None and self.validation is not None and not self.force:
@@ -161,7 +169,9 @@ class Run:
         return self.place.part() if self._worse() is None else self.place.spare()
 
     def _save(self, path: Path) -> None:
-        """Save the model there, or elsewhere where that fails."""
+        """Save the model there, or elsewhere where that fails; of several processes the first does."""
+        if not ranks.is_first(self.group):
+            return
         try:
             self.path = save_for_good(self.place, self.net, path)
             self.replaced = path in self.place.replaced

@@ -50,10 +50,18 @@ def padded(text: str, width: int) -> str:
     return text + " " * (width - cell_len(text))
 
 
+_muted = [False]
+
+
+def mute(silent: bool = True) -> None:
+    """Print nothing from now on: another process of this training does. Or, not silent, print again."""
+    _muted[0] = silent
+
+
 def say(*lines: str, err: bool = False) -> None:
     """Print lines for people."""
     stream = sys.stderr if err else sys.stdout
-    if stream is not None:  # closed, as by >&-
+    if not (stream is None or _muted[0]):  # closed, as by >&-
         with _of_the_output():
             stream.write("".join(f"{printable(line)}\n" for line in lines))
             stream.flush()
@@ -81,7 +89,8 @@ class Lines:
 
     def console(self) -> Console:
         """A console at the same place, for a bar that moves."""
-        return Console(stderr=self.err, quiet=self.quiet, soft_wrap=True, highlight=False, markup=False, emoji=False)
+        quiet = self.quiet or _muted[0]
+        return Console(stderr=self.err, quiet=quiet, soft_wrap=True, highlight=False, markup=False, emoji=False)
 
 
 def decimal(value: float, digits: int = 4) -> str:

@@ -10,7 +10,8 @@ from pathlib import Path
 import typer
 
 from .. import _numba
-from . import curves, options, rates, recipes, reports, screen, settings, waiting
+from ..nn import communication
+from . import curves, options, ranks, rates, recipes, reports, screen, settings, waiting
 from . import folds as of_folds
 from .beginning import begin, go_on
 from .exit_codes import NOBODY_READS
@@ -28,6 +29,7 @@ numbafc train houses.csv --target price --members 8
 numbafc train houses.csv --target price --folds 5
 numbafc train iris.csv --find-rate
 numbafc train iris.csv --report iris.html
+mpiexec -n 4 numbafc train data.npy --batch-size 2048
 numbafc train --resume digits.safetensors --epochs 40
 """
 
@@ -78,6 +80,7 @@ def train(
     plot: options.Plot = None,
     report: options.Report = None,
     find_rate: options.FindRate = False,
+    mpi: options.Mpi = False,
     as_json: options.Json = False,
 ) -> None:
     """Train a network, by default on the digits.
@@ -86,8 +89,10 @@ def train(
     table the recipe is RealMLP's, with three hidden layers of 256 units, else one hidden layer of 128 units learns for 20
     epochs. Some samples are held out, to validate on. Ctrl-C keeps what was learnt until then, and --resume goes on with
     it: to the bits of a run without a break. Other settings than the file's are refused beside it. Without --out no model
-    of another training is replaced: the new one is NAME-2 then.
+    of another training is replaced: the new one is NAME-2 then. Under mpiexec all
+    processes train one network, to the bits of one process; the first speaks and saves.
     """
+    group = ranks.join(mpi, context.params)
     settings.check(context.params)
     of_folds.check(context)
     reports.check(report, find_rate, resume)
@@ -95,7 +100,9 @@ def train(
     written = options.dialect(delimiter, decimal, encoding, header, na)
     source, show = Source(given_files(data), target, labels, written, choices), screen.Lines(as_json)
     try:
-        with waiting.beside(context.params, recipes.named(recipe, source.is_table)) if resume is None else nullcontext():
+        named = recipes.named(recipe, source.is_table)
+        compiling = waiting.beside(context.params, named) if resume is None else nullcontext()
+        with compiling, communication.agreed(group):
             if resume is None:
                 run = begin(source, context, out)
             else:
@@ -107,6 +114,7 @@ def train(
                 check_writable("--report", report, *source.files, resume, run.path, plot)
             if threads is not None:
                 _numba.set_num_threads(threads)
+            run.group = group
             show.say(*run.describe())
             if find_rate:
                 rates.show(run, show, plot, as_json)
@@ -115,6 +123,8 @@ def train(
     except KeyboardInterrupt as error:
         error.args = ("interrupted before the first step; nothing is saved",)
         raise
+    if group is not None:
+        group.ended = True  # nothing more is to be agreed on
     try:
         _tell(run, show, plot, as_json, None if report is None else partial(reports.of_run, report, run, context))
     except (KeyboardInterrupt, OSError) as error:
@@ -128,6 +138,8 @@ def train(
 
 def _tell(run: Run, show: screen.Lines, plot: Path | None, as_json: bool, report: Callable[[], str] | None = None) -> None:
     """Say what came of a training, and what can be done with it."""
+    if not ranks.is_first(run.group):
+        return
     if run.stopped == NOBODY_READS:
         screen.say(f"numbafc: nobody reads the output any more; saved {run.path}; resume with: {run.again}", err=True)
         return

@@ -16,6 +16,7 @@ from .opening import regular, require_memory, size_of
 
 MOST_COMPRESSION = 1100  # deflate cannot do better than 1032 : 1
 SHOWN = 20  # names in a message
+MAPPED = 1 << 28  # bytes above which a matrix is not read into memory: smaller ones are faster there
 
 
 @contextmanager
@@ -29,10 +30,10 @@ def _named(path: Path) -> Iterator[None]:
         raise InvalidFile(path, f"not a readable NumPy file ({type(error).__name__}: {error})") from None
 
 
-def read_npy(path: Path) -> np.ndarray:
-    """The array in an npy file."""
+def read_npy(path: Path, *, mapped: bool = False) -> np.ndarray:
+    """The array in an npy file. mapped: a large matrix of numbers, in C order, may be a memory map."""
     with _named(path), regular(path) as file:
-        return _read(path, file, size_of(file), "the array")
+        return _read(path, file, size_of(file), "the array", mapped)
 
 
 def read_npz(path: Path, names: Sequence[str]) -> dict[str, np.ndarray]:
@@ -51,8 +52,8 @@ def read_npz(path: Path, names: Sequence[str]) -> dict[str, np.ndarray]:
         return found
 
 
-def _read(path: Path, file: IO[bytes], size: int, name: str) -> np.ndarray:
-    """One array, after a look at its header."""
+def _read(path: Path, file: IO[bytes], size: int, name: str, mapped: bool = False) -> np.ndarray:
+    """One array, after a look at its header. mapped: a large matrix stays in the file."""
     version = np.lib.format.read_magic(file)
     read_header: Any = np.lib.format.read_array_header_1_0 if version == (1, 0) else np.lib.format.read_array_header_2_0
     shape, fortran, dtype = read_header(file)
@@ -61,6 +62,8 @@ def _read(path: Path, file: IO[bytes], size: int, name: str) -> np.ndarray:
     nbytes = math.prod(shape) * dtype.itemsize
     if nbytes > size:
         raise InvalidFile(path, f"{name} claims shape {shape}, {nbytes} bytes, but the file holds {size}")
+    if mapped and nbytes > MAPPED and dtype.kind in "fiub" and len(shape) == 2 and not fortran:
+        return np.memmap(file, dtype, "r", file.tell(), shape)
     require_memory(path, nbytes, f"{name} of shape {shape}")
     data = file.read(nbytes)
     if len(data) != nbytes:

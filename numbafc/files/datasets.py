@@ -15,6 +15,7 @@ import numpy as np
 
 from .. import checks
 from ..nn import splits
+from ..nn.mapped import MappedRows
 from ..tables import Table
 from . import plain, readers, values
 from .dialect import Dialect, require_taken
@@ -59,7 +60,8 @@ class Dataset(NamedTuple):
 
     def take(self, rows: np.ndarray) -> Dataset:
         """The part with these rows."""
-        return self._replace(X=self.X[rows], y=self.y[rows])
+        X = self.X.take(rows) if isinstance(self.X, MappedRows) else self.X[rows]
+        return self._replace(X=X, y=self.y[rows])
 
 
 def digits(dtype: Any = "float32") -> Dataset:

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ..nn.mapped import MappedRows
 from . import arrays, idx, plain
 from .invalid import InvalidFile
 from .opening import NOT_REGULAR, regular
@@ -80,11 +81,18 @@ def _npz_samples(path: Path, features: int, target: str | None) -> tuple[np.ndar
 
 
 def _npy(path: Path, target: str | None) -> tuple[np.ndarray, np.ndarray, Columns]:
-    matrix = arrays.read_npy(path)
+    matrix = arrays.read_npy(path, mapped=True)
     if matrix.ndim != 2 or matrix.shape[1] < 2:
         raise InvalidFile(path, f"expected a matrix with at least one feature and the target, got shape {matrix.shape}")
     columns = plain.features_first(matrix.shape[1], plain.find_column(path, target, None, matrix.shape[1]))
-    return matrix[:, columns.numbers[:-1]], matrix[:, columns.numbers[-1]], columns
+    X = _in_file(matrix, columns.numbers[:-1]) if isinstance(matrix, np.memmap) else matrix[:, columns.numbers[:-1]]
+    return X, np.array(matrix[:, columns.numbers[-1]]), columns
+
+
+def _in_file(matrix: np.ndarray, numbers: Any) -> Any:
+    """These columns, as rows that stay in the file."""
+    first, last = numbers[0], numbers[-1] + 1
+    return MappedRows(matrix, slice(first, last) if last - first == len(numbers) else list(numbers), matrix.dtype)
 
 
 def _npy_samples(path: Path, features: int, target: str | None) -> tuple[np.ndarray, Columns | None]:

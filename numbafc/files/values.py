@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from ..nn.mapped import MappedRows
 from ..tables import decide
 from ..tables.kinds import LONGEST
 from ..tables.spelling import number
@@ -23,14 +24,16 @@ def finite(path: Path, name: str, array: np.ndarray, dtype: np.dtype, columns: C
     """The array in that dtype, all finite. Raises InvalidFile."""
     if array.dtype.kind not in "fiub":
         raise InvalidFile(path, f"expected {name} to hold real numbers, got dtype {array.dtype}")
-    require_memory(path, array.size * dtype.itemsize, f"{name} of shape {array.shape} in {dtype}")
+    if not isinstance(array, MappedRows):  # those stay in their file
+        require_memory(path, array.size * dtype.itemsize, f"{name} of shape {array.shape} in {dtype}")
     with np.errstate(over="ignore"):  # what the dtype cannot hold is reported as not finite, with its place
         numbers = array.astype(dtype)
     for first in range(0, len(numbers) if array.dtype.kind == "f" else 0, ROWS):
         bad = np.argwhere(~np.isfinite(numbers[first : first + ROWS]))
         if len(bad):
             at = first + bad[0][0], *bad[0][1:]
-            raise InvalidFile(path, f"{name} must be finite in {dtype}, got {array[at]} at {place_of(columns, *at)}")
+            got = array[at[0] : at[0] + 1][(0, *at[1:])]
+            raise InvalidFile(path, f"{name} must be finite in {dtype}, got {got} at {place_of(columns, *at)}")
     return numbers
 
 

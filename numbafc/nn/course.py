@@ -18,12 +18,13 @@ from .. import checks
 from . import evaluation, schedules
 from .losses import LOSSES
 from .network import Network
-from .progress import EpochRecord, Progress
+from .progress import EpochRecord, History, Progress
 from .results import DONE, HITS, LOSS_SUM, SAMPLES, WEIGHT
 from .samples import HeldOut
 
 Callback = Callable[[EpochRecord], Any]
 Keep = Callable[[Progress | None], None]
+EpochFunction = Callable[[np.ndarray, np.ndarray, int, np.ndarray], None]  # order of samples, rates, steps before, results
 
 
 def moment_after(time_limit: float | None) -> float | None:
@@ -103,7 +104,7 @@ class Course:
         self._require_finite()
         held_out = (np.nan, np.nan)
         if self.validation is not None:
-            Y = evaluation.outputs(net, self.validation.X)
+            Y = self.outputs(self.validation.X)
             held_out = evaluation.mean_loss(net, *self.validation, Y), evaluation.score(net, *self.validation[:2], Y)
         loss, hits, total_weight, seen = progress.results[[LOSS_SUM, HITS, WEIGHT, SAMPLES]].tolist()
         score = hits / seen if LOSSES[net.loss_name].classifies and seen else float("nan")
@@ -127,6 +128,22 @@ class Course:
             progress.ended = "callback"
         elif self.goes_on and self.until is not None and time.perf_counter() >= self.until:
             progress.ended = "time_limit"
+
+    def outputs(self, rows: np.ndarray) -> np.ndarray:
+        """The network's outputs of rows of validation, (samples, T)."""
+        return evaluation.outputs(self.net, rows)
+
+    def run(self, train_epoch: EpochFunction) -> History:
+        """Train from here to the last epoch."""
+        while self.goes_on:
+            epoch = self.begin()
+            try:
+                train_epoch(*epoch)
+            finally:
+                self.pause()
+            self.end()
+        self.bring_back()
+        return self.progress.history
 
     def _require_finite(self) -> None:
         net, progress = self.net, self.progress

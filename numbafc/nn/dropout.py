@@ -49,20 +49,21 @@ def drop_part(key, first, threshold, scale, B, H, S):
             S[row * B + s] *= k
 
 
-def _check(H, S, B, seed, step, layer, p):
+def _check(H, S, B, seed, step, layer, place, p):
     if B < 1 or len(H) % B != 0:
         raise ValueError(f"H has {len(H)} elements, which are no whole number of rows of {B} samples")
     border.same_length("S", S, "H", H)
     border.no_shared_memory({"H": H, "S": S}, {})
-    for name, value in (("seed", seed), ("step", step), ("layer", layer)):
+    for name, value in (("seed", seed), ("step", step), ("layer", layer), ("place", place)):
         checks.int64(name, value)
     if not 0 <= p < 1:
         raise ValueError(f"p must be from 0 to below 1, got {p!r}")
 
 
-@kernel(lambda real: (flat(real), flat(real), intp, intp, intp, intp, types.float64), parallel=False, check=_check)
-def _drop(H, S, B, seed, step, layer, p):
-    drop_part(stream(seed, step, layer), 0, limit(p), H.dtype.type(1 / (1 - p)), B, H, S)
+@kernel(lambda real: (flat(real), flat(real), intp, intp, intp, intp, intp, types.float64), parallel=False, check=_check)
+def _drop(H, S, B, seed, step, layer, place, p):
+    key = stream(seed, step, layer) + np.uint64(place) * GOLDEN
+    drop_part(key, 0, limit(p), H.dtype.type(1 / (1 - p)), B, H, S)
 
 
 @inner
@@ -71,16 +72,19 @@ def limit(p):
     return np.int64(p * 9007199254740992.0)
 
 
-def drop(H: np.ndarray, slopes: np.ndarray, p: float, seed: int, step: int, layer: int) -> None:
-    """H and slopes, (T, B), become k ⊙ H and k ⊙ slopes. Raises TypeError or ValueError."""
+def drop(H: np.ndarray, slopes: np.ndarray, p: float, seed: int, step: int, layer: int, place: int = 0) -> None:
+    """H and slopes, (T, B), become k ⊙ H and k ⊙ slopes. Raises TypeError or ValueError.
+
+    place: of the first of these samples in the minibatch.
+    """
     numbers, others = border.in_place("H", H), border.in_place("slopes", slopes)
     checks.axes("H", H, "(T, B), one sample per column", 2)
     border.to_read("slopes", slopes, H)  # they go together
     border.no_shared_memory({"H": H, "slopes": slopes}, {})
     p, seed = checks.number("p", p, 0, below=1), checks.count("seed", seed)
-    step, layer = checks.int64("step", step), checks.int64("layer", layer)
+    step, layer, place = checks.int64("step", step), checks.int64("layer", layer), checks.int64("place", place)
     if H.size:
-        _drop.unchecked(numbers, others, H.shape[1], folded(seed), step, layer, p)
+        _drop.unchecked(numbers, others, H.shape[1], folded(seed), step, layer, place, p)
     border.put_back(numbers, H)
     border.put_back(others, slopes)
 

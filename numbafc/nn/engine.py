@@ -104,6 +104,7 @@ class Engine:
     ) -> None:
         data, held = _in_order(data), [state[name] for name in optimizer.states]
         _refuse_unfit(sizes, parameters, held, loss, data, count_parameters(sizes, scaling))
+        self._sizes, self._loss = sizes, loss
         dtype, B = parameters.dtype, min(checks.int64("batch_size", batch_size, 1), len(data.rows))
         layers, length = places(sizes, B, not activation.in_h, regularization, scaling)
         parts = parts_of(sizes, B)
@@ -124,6 +125,11 @@ class Engine:
         self.choices = Choices(B, parts, *epilogues, regularization.seed, *regularization.numbers)
         self._minibatches = _parallel if parts > 1 else _serial
         self._minibatches.compile(dtype)
+
+    def replace(self, data: Data) -> None:
+        """Go on with other samples of the same network. Raises TypeError or ValueError for what does not fit."""
+        _refuse_unfit(self._sizes, self.run.parameters, [], self._loss, data, len(self.run.parameters))
+        self.data = _in_order(data)
 
     def epoch(self, order: np.ndarray, rates: np.ndarray, step: int, results: np.ndarray) -> None:
         """Train on minibatches in this order, with a learning rate for each; those that results counts are done already.

@@ -18,7 +18,7 @@ CHUNK = 1024  # rows that pass through the network at a time: bounds memory, and
 def outputs(net: Network, rows: np.ndarray) -> np.ndarray:
     """The last layer's outputs, (samples, T), of rows (samples, N)."""
     if len(rows) <= CHUNK:
-        return np.ascontiguousarray(passes.outputs(net, net.columns(rows)).T)
+        return np.ascontiguousarray(passes.outputs(net, net.columns(rows[:])).T)
     Y = np.empty((len(rows), net.sizes[-1]), net.dtype)
     for first in range(0, len(rows), CHUNK):
         Y[first : first + CHUNK] = passes.outputs(net, net.columns(rows[first : first + CHUNK])).T

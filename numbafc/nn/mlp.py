@@ -9,10 +9,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .. import checks
-from . import evaluation, passes, rate_finder, recipe, samples, summary
+from . import communication, evaluation, own_rows, passes, ranks, rate_finder, recipe, samples, summary
 from .attributes import REAL_LOSSES
 from .course import Callback, moment_after
-from .names import EpochMeasure, OptimizerName, ScheduleName
+from .names import EpochMeasure, OptimizerName, RowsOfRanks, ScheduleName
 from .network import Network
 from .optimizers import Optimizer
 from .progress import History, Progress, begin, resumed
@@ -135,6 +135,8 @@ class MLP(Network):
         ntp: bool = usual(False),
         time_limit: float | None = None,
         resume: bool = False,
+        comm: Any = None,
+        rows: RowsOfRanks = "shared",
     ) -> History:
         """Train on X: (samples, features) and y: (samples,) class indices, or reals (samples, T), (samples,) where T = 1.
 
@@ -170,6 +172,13 @@ class MLP(Network):
                         where early stopping or the schedule looks at it; epochs is the number in all, if left out that
                         run's; other settings are that run's, and refused if they are given and are others. Schedules
                         that know their end, "cosine", "one_cycle" and "coslog4", refuse more epochs
+        comm            train together with the other processes of a communicator: one of mpi4py's, or
+                        numbafc.interop.distributed.gloo(). All of them call fit alike, and end with the bits of one process
+                        (ranks.py). callbacks are called, and time_limit is looked at, by rank 0 alone; validation is the
+                        same everywhere. An error of one rank ends fit on all of them
+        rows            of a communicator's processes: "shared", each has all of X, y and weights, such as a memory map, and
+                        reads its part of each minibatch; or "own", each has its own rows of X, y and weights, which are one
+                        data set in the order of the ranks
 
         Without resume a second fit goes on from the parameters as they are, and with the next orders of samples; all else
         begins anew: the optimizer's state, the schedule, early stopping, and the sequence of dropout.
@@ -178,20 +187,25 @@ class MLP(Network):
         the loss stops being finite: the parameters are then those from before that epoch. Ctrl-C leaves the parameters of
         the last finished minibatch.
         """
-        if not self.parameters.flags.writeable:
-            raise ValueError("the parameters are read-only and cannot be trained; train a copy.deepcopy of the network")
-        settings, until = recipe.given(locals()), moment_after(time_limit)
-        wanted = settings.pop("epochs", None)
-        asked = recipe.make(**settings, label_smoothing=self.label_smoothing, seed=self.seed)
-        functions = callback_functions(callbacks)
-        given = samples.of(self, X, y, sample_weight, class_weight)
-        samples.require("fit", given.X)
-        held_out = samples.held_out(self, validation)
-        if checks.flag("resume", resume):
-            progress = resumed(self.training, asked, settings, wanted, given, held_out)
-        else:
-            progress = begin(self, asked, SETTINGS["epochs"].default if wanted is None else wanted, given, held_out)
-        return train(self, given, progress, keep=self._keep, validation=held_out, callbacks=functions, until=until)
+        arguments, group = locals(), communication.group(comm)
+        with communication.agreed(group):
+            if not self.parameters.flags.writeable:
+                raise ValueError("the parameters are read-only and cannot be trained; train a copy.deepcopy of the network")
+            settings, until = recipe.given(arguments), moment_after(time_limit)
+            wanted = settings.pop("epochs", None)
+            asked = recipe.make(**settings, label_smoothing=self.label_smoothing, seed=self.seed)
+            functions = callback_functions(callbacks)
+            given = own_rows.given(group, rows, self, X, y, sample_weight, class_weight)
+            samples.require("fit", given.X)
+            held_out = samples.held_out(self, validation)
+            if checks.flag("resume", resume):
+                progress = resumed(self.training, asked, settings, wanted, given, held_out)
+            else:
+                progress = begin(self, asked, SETTINGS["epochs"].default if wanted is None else wanted, given, held_out)
+        if group is not None:
+            ranks.require_same(group, self, progress)
+        told: Any = {"keep": self._keep, "validation": held_out, "callbacks": functions, "until": until}
+        return train(self, given, progress, group=group, **told)
 
     def find_rate(
         self,

@@ -12,6 +12,7 @@ ActivationName = Literal[
 ]  # ACTIVATIONS
 LossName = Literal["cross_entropy", "binary_cross_entropy", "mse", "mae", "huber", "poisson"]  # LOSSES
 EpochMeasure = Literal["loss", "score"]  # by which fit keeps the best epoch
+RowsOfRanks = Literal["shared", "own"]  # of the processes that train together
 OptimizerName = Literal["sgd", "adam", "adamw", "rmsprop", "adagrad"]  # OPTIMIZERS
 ScheduleName = Literal["constant", "step", "cosine", "one_cycle", "on_plateau", "coslog4"]  # SCHEDULES
 InitializerName = Literal[

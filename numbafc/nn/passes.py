@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 
 from ..layer import forward, grad_b, grad_w, grad_x
@@ -11,6 +13,15 @@ from .dropout import drop
 from .losses import LOSSES
 from .network import Network
 from .recipe import Regularization
+
+
+class Passed(NamedTuple):
+    """What samples of a minibatch leave behind. One after the other they are a minibatch's: none depends on another."""
+
+    losses: np.ndarray  # (B,), float64
+    Y: np.ndarray  # the last layer's outputs, (T, B)
+    deltas: list[np.ndarray]  # of each layer dY, (T, B), as the minibatch's gradients take it
+    inputs: list[np.ndarray]  # of each layer X, (N, B), without factors of the inputs
 
 
 def outputs(net: Network, X: np.ndarray) -> np.ndarray:
@@ -32,9 +43,12 @@ def scaled(net: Network, X: np.ndarray) -> np.ndarray:
 
 
 def training_pass(
-    net: Network, X: np.ndarray, regularization: Regularization, step: int
+    net: Network, X: np.ndarray, regularization: Regularization, step: int, place: int = 0
 ) -> tuple[list[np.ndarray], list[np.ndarray]]:
-    """All h_l with dropout, from X: (N, B), and what the chain rule needs of each: h_l itself, or its slopes."""
+    """All h_l with dropout, from X: (N, B), and what the chain rule needs of each: h_l itself, or its slopes.
+
+    place: of the first sample in its minibatch.
+    """
     X = scaled(net, X)
     activation, H, kept = ACTIVATIONS[net.activation], [X], [X]
     with_slopes = regularization.dropout > 0 or not activation.in_h
@@ -45,7 +59,7 @@ def training_pass(
         if layer < len(net.sizes) - 2 and with_slopes:
             kept[-1] = activation.slopes(Y)
             if regularization.dropout > 0:
-                drop(Y, kept[-1], regularization.dropout, regularization.seed, step, layer)
+                drop(Y, kept[-1], regularization.dropout, regularization.seed, step, layer, place)
         elif layer < len(net.sizes) - 2:
             activation.apply(Y)
     return H, kept
@@ -77,6 +91,63 @@ def scale_gradients(net: Network, gradients: np.ndarray) -> None:
         gradients[: len(ds)] = ds
 
 
+def factors_of(net: Network, weight: np.ndarray | None, B: int, regularization: Regularization) -> tuple[float, np.ndarray]:
+    """The total weight of B samples, and what each one's gradient counts in that of the minibatch, (B,)."""
+    total = float(B) if weight is None else float(np.cumsum(weight)[-1])
+    whole = total if regularization.batch_mean else B
+    return total, (np.full(B, 1 / whole) if weight is None else weight / whole).astype(net.dtype)
+
+
+def pass_samples(
+    net: Network,
+    X: np.ndarray,
+    targets: np.ndarray,
+    factors: np.ndarray,
+    regularization: Regularization,
+    step: int,
+    place: int = 0,
+) -> Passed:
+    """Forward and backward with the B rows X. factors: see factors_of. place: of the first one in its minibatch."""
+    loss, smoothing = LOSSES[net.loss_name], regularization.label_smoothing
+    inputs = net.columns(X)
+    H, kept = training_pass(net, inputs, regularization, step, place)
+    losses = loss.per_sample(H[-1], targets, smoothing).astype(np.float64)
+    dY = loss.gradient(H[-1], targets, smoothing)
+    if regularization.clip_sample_norm:
+        deltas = backward_pass(net, H, kept, dY)
+        squares = clipping.sample_squares(deltas, H[:-1])
+        if net.scaling:  # of a sample ds is x ⊙ dX
+            squares = clipping.with_squares(squares, grad_x(deltas[0], net.weights[0]) * inputs)
+        factors = factors * clipping.sample_factors(squares, regularization.clip_sample_norm).astype(net.dtype)
+        deltas = [delta * factors for delta in deltas]
+    else:
+        deltas = backward_pass(net, H, kept, dY * factors)
+    return Passed(losses, H[-1], deltas, [inputs, *H[1:-1]])
+
+
+def loss_of(net: Network, losses: np.ndarray, factors: np.ndarray, total: float, l2: float) -> float:
+    """The loss of a minibatch, from those of its samples, with the L2 penalty."""
+    value = float(np.cumsum(losses * factors)[-1])
+    if l2:
+        value += 0.5 * l2 * sum(clipping.squares(W) for W in net.weights) / total
+    return value
+
+
+def sum_gradients(net: Network, passed: Passed, samples: slice, gradients: np.ndarray) -> None:
+    """Fill the flat gradients with the sums over some of the samples; of the first W as scale_gradients takes it."""
+    for dW, db, delta, h in zip(*net.views(gradients), passed.deltas, passed.inputs, strict=True):
+        grad_w(delta[:, samples], h[:, samples], out=dW)
+        grad_b(delta[:, samples], out=db)
+
+
+def end_gradients(net: Network, gradients: np.ndarray, regularization: Regularization) -> None:
+    """What the sums over a whole minibatch need to be its gradients: those of the inputs' factors, and clipping."""
+    if net.scaling:
+        scale_gradients(net, gradients)
+    if regularization.clip_norm:
+        clipping.clip(gradients, regularization.clip_norm)
+
+
 def step_gradients(
     net: Network,
     X: np.ndarray,
@@ -92,31 +163,9 @@ def step_gradients(
 
     weight: w, over their mean in all that is trained on (see samples.Samples.relative); None stands for 1.
     """
-    loss, smoothing = LOSSES[net.loss_name], regularization.label_smoothing
-    inputs = net.columns(X)
-    H, kept = training_pass(net, inputs, regularization, step)
-    total = float(len(X)) if weight is None else float(np.cumsum(weight)[-1])
-    whole = total if regularization.batch_mean else len(X)
-    factors = (np.full(len(X), 1 / whole) if weight is None else weight / whole).astype(net.dtype)
-    losses = loss.per_sample(H[-1], targets, smoothing).astype(np.float64)
-    value = float(np.cumsum(losses * factors)[-1])
-    if regularization.l2:
-        value += 0.5 * regularization.l2 * sum(clipping.squares(W) for W in net.weights) / total
-    dY = loss.gradient(H[-1], targets, smoothing)
-    if regularization.clip_sample_norm:
-        deltas = backward_pass(net, H, kept, dY)
-        squares = clipping.sample_squares(deltas, H[:-1])
-        if net.scaling:  # of a sample ds is x ⊙ dX
-            squares = clipping.with_squares(squares, grad_x(deltas[0], net.weights[0]) * inputs)
-        factors *= clipping.sample_factors(squares, regularization.clip_sample_norm).astype(net.dtype)
-        deltas = [delta * factors for delta in deltas]
-    else:
-        deltas = backward_pass(net, H, kept, dY * factors)
-    for dW, db, delta, h in zip(*net.views(gradients), deltas, [inputs, *H[1:-1]], strict=True):
-        grad_w(delta, h, out=dW)
-        grad_b(delta, out=db)
-    if net.scaling:
-        scale_gradients(net, gradients)
-    if regularization.clip_norm:
-        clipping.clip(gradients, regularization.clip_norm)
-    return value, H[-1]
+    total, factors = factors_of(net, weight, len(X), regularization)
+    passed = pass_samples(net, X, targets, factors, regularization, step)
+    value = loss_of(net, passed.losses, factors, total, regularization.l2)
+    sum_gradients(net, passed, slice(None), gradients)
+    end_gradients(net, gradients, regularization)
+    return value, passed.Y

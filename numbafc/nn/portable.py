@@ -14,6 +14,7 @@ from numba.types import intp
 
 from .._numba import Kernel, array_in, flat, kernel
 from ..kernels import elementwise
+from .mapped import parts_of
 
 BITS = 192  # of the integers that powers are made of
 BLOCK, LANES = 128, 8  # of a sum in pairs
@@ -144,11 +145,13 @@ def mean_and_deviation(A: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
 
     Columns are scaled to numbers below 1 by a power of two, which changes no bit: neither sums nor squares overflow.
     """
-    A = np.require(A, requirements="A")
     largest = np.maximum(np.abs(A.max(axis=0)), np.abs(A.min(axis=0))).astype(np.float64)
     exponents = np.clip(np.frexp(largest)[1], -1000, 1024)
     by, mean, squares = np.ldexp(1.0, -exponents), np.zeros(A.shape[1]), np.zeros(A.shape[1])
-    _add_rows(A, by, np.zeros(A.shape[1]), mean, 0)
+    none = np.zeros(A.shape[1])
+    for part in parts_of(A):
+        _add_rows(np.require(part, requirements="A"), by, none, mean, 0)
     mean /= len(A)
-    _add_rows(A, by, mean, squares, 1)
+    for part in parts_of(A):
+        _add_rows(np.require(part, requirements="A"), by, mean, squares, 1)
     return np.ldexp(mean, exponents), np.ldexp(np.sqrt(squares / len(A)), exponents)

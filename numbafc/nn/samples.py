@@ -11,6 +11,7 @@ from .. import checks
 from . import frames, portable
 from .attributes import REAL_LOSSES
 from .losses import LOSSES
+from .mapped import MappedRows
 from .network import Network
 from .weights import class_weights
 
@@ -80,12 +81,16 @@ class HeldOut(NamedTuple):
 def of(net: Network, X: Any, y: Any, sample_weight: Any = None, class_weight: Any = None) -> Samples:
     """The samples that fit is given, checked. Raises TypeError or ValueError."""
     X = rows(net, X)
-    y, weight = targets(net, y, len(X)), weights(sample_weight, len(X))
+    return of_checked(net, X, targets(net, y, len(X)), weights(sample_weight, len(X)), class_weight)
+
+
+def of_checked(net: Network, X: Any, y: np.ndarray, weight: np.ndarray | None, class_weight: Any) -> Samples:
+    """The samples of checked rows, targets in their own units, and weights. Raises TypeError or ValueError."""
     if class_weight is not None:
         if not LOSSES[net.loss_name].classifies:
             raise ValueError(f"class_weight goes with the loss 'cross_entropy', not {net.loss_name!r}; use sample_weight")
         of_class = class_weights(class_weight, y, net.sizes[-1])
-        weight = weights(of_class if weight is None else of_class * weight, len(X))
+        weight = weights(of_class if weight is None else of_class * weight, len(y))
     return Samples(X, standardised(net, y), weight)
 
 
@@ -108,9 +113,12 @@ def rows(net: Network, X: Any, name: str = "X") -> np.ndarray:
 
     Raises TypeError or ValueError.
     """
-    if net.table is not None and frames.is_frame(X):
+    if isinstance(X, MappedRows):  # who read the file has looked at its numbers
+        X = X.astype(net.dtype)
+    elif net.table is not None and frames.is_frame(X):
         X = net.table.encode(X, net.dtype)
-    X = checks.real_values(name, frames.by_name(X, net.features), net.dtype)
+    if not isinstance(X, MappedRows):
+        X = checks.real_values(name, frames.by_name(X, net.features), net.dtype)
     if X.ndim != 2 or X.shape[1] != net.sizes[0]:
         raise ValueError(
             f"{name} must have shape (samples, {net.sizes[0]}), one sample per row, got {X.shape}; "

@@ -1,0 +1,88 @@
+"""`mpiexec -n 4 numbafc train`: processes that train one network. All read the data; the first one speaks and saves.
+
+What fails on one of them before or in the training is told to all (nn/communication.py), and said by the first. What fails
+elsewhere, so that the others would wait for ever, is said where it failed, and ends all of them at once.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from .. import _numba
+from ..interop import distributed
+from ..nn import communication
+from ..nn.communication import Group
+from . import screen
+
+# What those that start processes tell each of them: MPICH and its relatives, Open MPI.
+SIZES, RANKS = ("PMI_SIZE", "OMPI_COMM_WORLD_SIZE"), ("PMI_RANK", "OMPI_COMM_WORLD_RANK")
+BESIDE = "MPI_LOCALNRANKS", "OMPI_COMM_WORLD_LOCAL_SIZE"  # processes on this machine
+joined: list[Group] = []  # the group of this process, if it is one of several
+
+
+def _number(names: tuple[str, ...], otherwise: int) -> int:
+    """The number in the first of these variables that has one."""
+    return next((int(os.environ[name]) for name in names if os.environ.get(name, "").isdecimal()), otherwise)
+
+
+def join(insist: bool, given: dict[str, Any]) -> Group | None:
+    """The group of processes that this one is of; None where it is alone.
+
+    insist: --mpi. Raises ImportError where MPI is missing, ValueError for what one process has to do alone.
+    """
+    started = _number(SIZES, 1)
+    if started < 2 and not insist:
+        return None
+    if _number(RANKS, 0) > 0:
+        screen.mute()
+    group = communication.group(distributed.mpi())
+    if group is None or group.size < 2:
+        raise ValueError(
+            f"{started} processes were started, but each is alone for MPI: mpiexec and the library that mpi4py loads "
+            "are of two installations; use that library's mpiexec"
+            if started > 1
+            else "--mpi needs several processes, and this is one; start it as mpiexec -n 4 numbafc train"
+        )
+    if group.rank > 0:
+        screen.mute()
+    for name, usual in (("find_rate", False), ("members", 1)):
+        if given[name] != usual:
+            raise ValueError(f"--{name.replace('_', '-')} is for one process; leave it out, or mpiexec")
+    if "-" in map(str, given["data"] or ()):
+        raise ValueError("standard input goes to one process alone, and all of them read the data; save it in a file first")
+    joined[:] = [group]
+    if given["threads"] is None:
+        _numba.set_num_threads(max(1, _numba.get_num_threads() // _number(BESIDE, group.size)))
+    return group
+
+
+def is_first(group: Group | None) -> bool:
+    """Tell whether this process is alone, or the one that speaks and saves."""
+    return group is None or group.rank == 0
+
+
+def describe(group: Group | None, batch_size: int) -> list[str]:
+    """A line about the processes."""
+    if group is None:
+        return []
+    threads, useful = _numba.get_num_threads(), communication.useful(batch_size)
+    each = "1 thread" if threads == 1 else f"{threads} threads"
+    line = f"{group.size} processes of {each} train one network"
+    if useful < group.size:
+        more = communication.batch_for(group.size)
+        line += f"; minibatches of {batch_size} keep {useful} of them busy, say --batch-size {more} or more"
+    return [line]
+
+
+def others_wait(error: BaseException) -> bool:
+    """Tell whether this process fails, and others wait for it and know nothing. If so, it may speak."""
+    alone = bool(joined) and not joined[0].ended and not isinstance(error, ConnectionError)
+    if alone:
+        screen.mute(False)
+    return alone
+
+
+def abort(code: int) -> None:
+    """End all processes."""
+    distributed.mpi().Abort(code)
