@@ -46,7 +46,7 @@ def parse() -> argparse.ArgumentParser:
     """The parser of the command line."""
     parser = argparse.ArgumentParser(prog="python -m perf", description="Measure on this machine.")
     parser.add_argument("names", nargs="*", metavar="NAME", help="studies, or all; report; readme")
-    parser.add_argument("--quick", action="store_true", help="few cases: all studies in less than four minutes")
+    parser.add_argument("--quick", action="store_true", help="few cases: all studies in less than five minutes")
     parser.add_argument(
         "--threads", type=numbers, help="numbers of threads, such as 1,2; usually 1, or what a study is about"
     )
