@@ -7,9 +7,9 @@ import pytest
 
 sys.path.append(str(Path(__file__).parent.parent))  # perf is not installed
 
-from perf import ranks, storage  # noqa: E402
-from perf.progress import Plain  # noqa: E402
-from perf.session import Options, Session  # noqa: E402
+from perf import ranks, storage
+from perf.progress import Plain
+from perf.session import Options, Session
 
 LINK = ranks.Link(1e-5, 1e9)
 
