@@ -106,7 +106,7 @@ def some_cases(seed, count):
 
 
 def test_mpi_has_one_hash_for_1_to_4_ranks(mpiexec, tmp_path):
-    cases = some_cases(0, 100 if DEEP else 12)
+    cases = some_cases(0, 100 if DEEP else 8)
     expected = [one for one in map(trained, cases) for _ in ("shared", "own")]
     out, err = ended(mpiexec(4, PROCESS, "mpi", cases_file(tmp_path, cases)))
     found = [json.loads(line) for line in out.splitlines()]
@@ -116,7 +116,7 @@ def test_mpi_has_one_hash_for_1_to_4_ranks(mpiexec, tmp_path):
 
 
 def test_gloo_has_the_hash_of_one_process(tmp_path):
-    cases = some_cases(1, 100 if DEEP else 6)
+    cases = some_cases(1, 100 if DEEP else 4)
     processes = gloo_processes(3, cases_file(tmp_path, cases))
     expected = [one for one in map(trained, cases) for _ in ("shared", "own")]
     for process in processes:
