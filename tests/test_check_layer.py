@@ -70,6 +70,12 @@ def test_the_other_convention_is_said_with_the_shapes():
     assert "It was called with W (" in message
     assert "samples are columns, W (T, N), X (N, B)" in message
     assert "pass samples='rows'" in message
+
+    def strict(W, X, b):
+        assert X.shape[1] == W.shape[1], "shapes do not match"
+        return forward(W, X, b)
+
+    assert "forward raised AssertionError: shapes do not match" in raised(lambda: check(strict, min_size=1))
     returned = raised(lambda: check(lambda W, X, b: (W @ X + b[:, None]).T, min_size=1))
     assert "expected shape" in returned
     assert "pass samples='rows'" in returned
@@ -105,6 +111,19 @@ class Keeps:
         return dX
 
 
+class Accumulates(Keeps):
+    """Gradients are added to zeros of the shapes that it was made with."""
+
+    def __init__(self):
+        super().__init__()
+        self.dW, self.db = np.zeros((3, 2)), np.zeros(3)
+
+    def backward(self, dY):
+        dW, db, dX = backward(dY, self.X, self.W)
+        self.dW, self.db = self.dW + dW, self.db + db
+        return dX
+
+
 class Forgets(Keeps):
     def backward(self, dY):
         dX = super().backward(dY)
@@ -130,6 +149,7 @@ class Functions:
 def test_objects_are_layers():
     check(Keeps(), samples="rows")
     check(Adds(), samples="rows")  # cleared before each call
+    check(Accumulates(), samples="rows")
     check(Functions(), samples="rows")
     assert "backward is wrong at db" in raised(lambda: check(Forgets(), samples="rows"))
 

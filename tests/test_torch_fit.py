@@ -202,6 +202,38 @@ def test_what_diverges_has_the_parameters_from_before():
     assert largest_difference(module, before) == 0
 
 
+def test_what_is_refused_changes_nothing():
+    """Not the parameters, nor a graph, nor the training to resume, nor the optimizer's state."""
+    module, X, y = module_of((5, 7, 3)), samples(21, 5), targets("classes", 21, 3, torch.float64)
+    optimizer = optim.Adam(module.parameters())
+    fit_module(module, X, y, loss="cross_entropy", optimizer=optimizer, seed=0)
+    loss = nn.CrossEntropyLoss()(module(X), y)
+    state = copy.deepcopy(optimizer.state_dict())
+    for wrong in ((X[:, :4], y), (X, y[:3])):
+        with pytest.raises(ValueError, match="X"):
+            fit_module(module, *wrong, loss="cross_entropy", optimizer=optimizer)
+    loss.backward()
+    assert str(optimizer.state_dict()) == str(state)
+    assert len(fit_module(module, X, y, loss="cross_entropy", epochs=2, resume=True)) == 2
+    del optimizer.state[module[0].bias]["exp_avg"]
+    with pytest.raises(ValueError, match="no exp_avg for some parameters"):
+        fit_module(module, X, y, loss="cross_entropy", optimizer=optimizer)
+    assert optimizer.state[module[0].weight]["exp_avg"].any()
+    assert set(optimizer.state[module[0].bias]) == {"step", "exp_avg_sq"}
+
+
+def test_who_resumes_with_an_optimizer_that_went_on_is_told():
+    module, X, y = module_of((5, 7, 3)), samples(21, 5), targets("classes", 21, 3, torch.float64)
+    optimizer = optim.Adam(module.parameters())
+    fit_module(module, X, y, loss="cross_entropy", optimizer=optimizer)
+    fit_module(module, X, y, loss="cross_entropy", optimizer=optimizer, epochs=2, resume=True)
+    assert {int(state["step"]) for state in optimizer.state.values()} == {2}
+    usual_loop(module, X, y, nn.CrossEntropyLoss(), optimizer, 1, 32)
+    with pytest.raises(ValueError, match="the optimizer's state is another"):
+        fit_module(module, X, y, loss="cross_entropy", optimizer=optimizer, epochs=3, resume=True)
+    assert {int(state["step"]) for state in optimizer.state.values()} == {3}
+
+
 def test_it_works_wherever_it_is_called():
     module, X, y = module_of((5, 7, 3)), samples(21, 5), targets("classes", 21, 3, torch.float64)
     with torch.no_grad():
@@ -266,6 +298,19 @@ def test_tensors_arrays_datasets_and_loaders_are_the_same():
                 None,
             ),
             "WeightedRandomSampler",
+        ),
+        (
+            lambda X, y: (
+                torch.utils.data.DataLoader(
+                    torch.utils.data.TensorDataset(X, y), shuffle=True, generator=torch.Generator().manual_seed(0)
+                ),
+                None,
+            ),
+            "generator of its own",
+        ),
+        (
+            lambda X, y: (torch.utils.data.DataLoader(torch.utils.data.TensorDataset(X, y), batch_size=None), None),
+            "in a way of its own",
         ),
         (lambda X, y: (X[:, :4], y), r"X must have shape \(samples, 5\)"),
         (lambda X, y: (X, y[:-1]), "20 samples but X has 21"),

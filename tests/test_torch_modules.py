@@ -11,7 +11,7 @@ import numbafc as fc
 from numbafc.nn import ACTIVATIONS, LOSSES
 
 torch = pytest.importorskip("torch", reason="needs PyTorch; pip install 'numbafc[torch]'")
-from numbafc.interop.torch import fit_module, from_torch, to_torch  # noqa: E402
+from numbafc.interop.torch import Linear, fit_module, from_torch, to_torch  # noqa: E402
 
 nn = torch.nn
 RNG = np.random.default_rng(0)
@@ -75,6 +75,21 @@ def test_what_a_module_ends_with_is_in_the_loss():
     assert from_torch(nested).sizes == (5, 4, 3)
 
 
+def test_a_module_may_be_there_more_than_once():
+    layer, act = nn.Linear(5, 5), nn.ReLU()
+    for module in (
+        nn.Sequential(layer, act, layer, act, nn.Linear(5, 3)),
+        nn.Sequential(*[nn.Sequential(layer, act)] * 2, nn.Linear(5, 3)),
+    ):
+        net = from_torch(module)
+        assert net.sizes == (5, 5, 5, 3)
+        np.testing.assert_allclose(net.outputs(X), module(torch.from_numpy(X)).detach(), atol=1e-5)
+        with pytest.raises(ValueError, match="the weight of layer 1 is tied to the weight of layer 0"):
+            fit_module(module, X, np.zeros(20, int), loss="cross_entropy")
+    once = nn.Sequential(nn.Linear(5, 5), act, nn.Linear(5, 5), act, Linear(5, 3))
+    assert len(fit_module(once, X, np.zeros(20, int), loss="cross_entropy")) == 1
+
+
 class Other(nn.Module):
     def forward(self, x):
         return x
@@ -110,6 +125,12 @@ def tied():
 def shared():
     module = nn.Sequential(*linears(5, 4, 3))
     module.share_memory()
+    return module
+
+
+def bent():
+    module = nn.Sequential(*linears(5, 4, 3))
+    module[1].forward = torch.tanh
     return module
 
 
@@ -150,6 +171,7 @@ REFUSED = {
     "frozen": (frozen, "the bias of layer 0 is frozen"),
     "tied": (tied, "the weight of layer 1 is tied to the weight of layer 0"),
     "shared": (shared, "shared with other processes"),
+    "a forward of an instance": (bent, r"ReLU \(1\) has a forward of its own"),
     "on another device": (lambda: nn.Sequential(*linears(5, 4, 3)).to("meta"), "CPU's memory, got meta"),
     "in half precision": (lambda: nn.Sequential(*linears(5, 4, 3)).half(), "float32 or all float64, got torch.float16"),
     "of two dtypes": (mixed, "float32 or all float64"),

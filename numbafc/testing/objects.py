@@ -59,10 +59,10 @@ class _Kept:
 
     def backward(self, dY: np.ndarray, X: np.ndarray, W: np.ndarray) -> Any:
         self.forward(W, X, np.zeros(len(W), W.dtype))
-        for names in (OF_WEIGHTS, OF_BIASES):  # what an earlier call left
+        for names, zeros in ((OF_WEIGHTS, np.zeros_like(W)), (OF_BIASES, np.zeros(len(W), W.dtype))):
             for name in names:
-                if isinstance(getattr(self.layer, name, None), np.ndarray):
-                    setattr(self.layer, name, np.zeros_like(getattr(self.layer, name)))
+                if hasattr(self.layer, name):  # an earlier call's, or what it begins with, to which gradients may be added
+                    setattr(self.layer, name, zeros.copy())
         returned = self.layer.backward(dY)
         if isinstance(returned, tuple | list):
             return returned

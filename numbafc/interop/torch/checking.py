@@ -36,6 +36,8 @@ def check_module(module: nn.Module, *, weight: str = "weight", bias: str | None 
         tensors = [_tensor(array).requires_grad_(needs_gradients) for array in (W, b, X)]
         replaced = {weight: tensors[0]} | ({} if bias is None else {bias: tensors[1]})
         Y = torch.func.functional_call(module, replaced, (tensors[2],))
+        if not isinstance(Y, Tensor):
+            raise TypeError(f"the module must return a tensor, got {type(Y).__name__}")
         return (Y if bias is not None else Y + tensors[1]), tensors
 
     def forward(W: np.ndarray, X: np.ndarray, b: np.ndarray) -> np.ndarray:
@@ -44,6 +46,8 @@ def check_module(module: nn.Module, *, weight: str = "weight", bias: str | None 
 
     def backward(dY: np.ndarray, X: np.ndarray, W: np.ndarray) -> tuple[np.ndarray, ...]:
         Y, tensors = run(W, X, np.zeros(len(W), W.dtype), needs_gradients=True)
+        if not Y.requires_grad:
+            raise ValueError("the module's output is detached from its parameters, so there are no gradients of them")
         gradients = torch.autograd.grad(Y, tensors, _tensor(dY), allow_unused=True, materialize_grads=True)
         return tuple(gradient.numpy() for gradient in gradients)
 

@@ -52,6 +52,10 @@ def _pairs(dataset: Any) -> tuple[Any, Any]:
     if type(dataset) is TensorDataset:
         found = list(dataset.tensors)
     else:
+        if not hasattr(dataset, "__len__"):
+            raise TypeError(
+                f"X must be samples that can be counted, and {type(dataset).__name__} has no length; give it one"
+            )
         count = len(dataset)
         if count == 0:
             raise ValueError("the dataset has no samples; give at least one")
@@ -65,13 +69,21 @@ def _pairs(dataset: Any) -> tuple[Any, Any]:
 def _settings(loader: Any) -> dict[str, Any]:
     """batch_size, shuffle and drop_last of a loader. Raises ValueError where it draws or joins samples in its own way."""
     sampler = loader.sampler
+    if loader.batch_size is None or type(loader.batch_sampler) is not BatchSampler:
+        raise ValueError(
+            "the DataLoader makes its minibatches in a way of its own; pass its dataset, batch_size and shuffle"
+        )
+    if loader.generator is not None or getattr(sampler, "generator", None) is not None:
+        raise ValueError(
+            "the DataLoader draws by a generator of its own, which training does not; pass its dataset and seed"
+        )
     plain = type(sampler) is SequentialSampler or (type(sampler) is RandomSampler and not sampler.replacement)
     if isinstance(sampler, RandomSampler) and sampler.num_samples != len(loader.dataset):
         plain = False
-    if not plain or loader.batch_size is None or type(loader.batch_sampler) is not BatchSampler:
+    if not plain:
         raise ValueError(
-            f"the DataLoader draws samples by a {type(sampler).__name__} of its own, which training does not; pass its "
-            "dataset, and batch_size and shuffle"
+            f"the DataLoader draws samples by a {type(sampler).__name__}, as training does not; pass its dataset, "
+            "batch_size and shuffle"
         )
     if loader.collate_fn is not default_collate:
         raise ValueError("the DataLoader has a collate_fn, which training does not call; pass tensors X and y")

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import weakref
+from collections.abc import Iterator
 from typing import Any, NamedTuple
 
+import numpy as np
 import torch
 from torch import nn
 from torch.utils.data import DataLoader, Dataset
@@ -73,31 +76,62 @@ def fit_module(
     if validation is not None:
         options["validation"] = _validation(validation, structure.flattens)
     theirs = optimizer if isinstance(optimizer, torch.optim.Optimizer) else None
-    parameters = list(memory.parameters_of(structure).values())
+    parameters, state = list(memory.parameters_of(structure).values()), None
+    if theirs is not None:
+        optimizer = optimizers.ours(theirs, parameters)
+        state = optimizers.state_of(theirs, parameters, optimizer) if theirs.state else None
     if optimizer is not None:
-        options["optimizer"] = optimizer if theirs is None else optimizers.ours(theirs, parameters)
+        options["optimizer"] = optimizer
     named = losses.loss_of(loss, structure.ending)
     if checks.flag("resume", resume):
         trained = _to_resume(module, structure, named, seed)
+        _require_state(theirs, state, trained.net)
         options["resume"] = True
     else:
         before = 0 if theirs is None else optimizers.steps(theirs)
         trained = _Trained(_network(structure, named, seed), _kind(structure, named), before)
-    try:
-        if theirs is not None and theirs.state and not resume:
+    with _kept(module, structure, trained, theirs):
+        if state and not resume:
             trained.net.fit(X, y, **options | {"epochs": 0})  # a training of no steps, whose state becomes PyTorch's
-            optimizers.read(theirs, parameters, _progress(trained.net).state)
+            for name, values in state.items():
+                _progress(trained.net).state[name][:] = values
             options |= {"epochs": options.get("epochs", 1), "resume": True}
         return trained.net.fit(X, y, **options)
+
+
+@contextlib.contextmanager
+def _kept(
+    module: nn.Module, structure: Structure, trained: _Trained, theirs: torch.optim.Optimizer | None
+) -> Iterator[None]:
+    """A context of a training, behind which autograd, who resumes, and PyTorch's optimizer know of it, unless it is refused."""
+    before, diverged = trained.net.training, False
+    try:
+        yield
+    except FloatingPointError:
+        diverged = True
+        raise
     finally:
-        memory.mark_changed(structure)
-        _trained.pop(module, None)
-        if trained.net.training is not None:
+        now = trained.net.training
+        if now is not before or diverged:
+            memory.mark_changed(structure)
+            _trained.pop(module, None)
+        if now is not None and now is not before:
             _trained[module] = trained
             if theirs is not None:
-                done = _progress(trained.net)
-                steps = trained.steps_before + done.done * done.batches + int(done.results[DONE])
-                optimizers.write(theirs, parameters, done.state, steps)
+                steps = trained.steps_before + now.done * now.batches + int(now.results[DONE])
+                optimizers.write(theirs, list(memory.parameters_of(structure).values()), now.state, steps)
+
+
+def _require_state(theirs: torch.optim.Optimizer | None, state: dict[str, np.ndarray] | None, net: MLP) -> None:
+    """Require of PyTorch's optimizer that its state is the one a training left. Raises ValueError."""
+    if theirs is None:
+        return
+    left = _progress(net).state
+    if state is None or any(not np.array_equal(values, left[name]) for name, values in state.items() if name != "powers"):
+        raise ValueError(
+            "the optimizer's state is another than the training to resume left, as after steps of its own; call fit_module "
+            "without resume, which goes on with it"
+        )
 
 
 def _require_as_it_is(module: nn.Module, structure: Structure, settings: dict[str, Any]) -> None:

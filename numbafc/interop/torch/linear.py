@@ -12,7 +12,6 @@ import torch
 from torch import Tensor, nn
 
 from ... import layer
-from .memory import DTYPES
 
 _library = torch.library.Library("numbafc", "DEF")
 _library.define("linear(Tensor x, Tensor W, Tensor b) -> Tensor")
@@ -98,7 +97,7 @@ class Linear(nn.Linear):
     """
 
     def forward(self, input: Tensor) -> Tensor:  # noqa: A002  as nn.Linear has it
-        if input.dtype not in DTYPES or input.dtype != self.weight.dtype:
+        if input.dtype not in (torch.float32, torch.float64) or input.dtype != self.weight.dtype:
             raise TypeError(
                 f"input must be {self.weight.dtype}, as the weights, and float32 or float64, got {input.dtype}; convert it"
             )

@@ -56,7 +56,7 @@ def loss_of(loss: Any, ending: nn.Module | None) -> tuple[str, float]:
         return loss, 0.0
     module = _FUNCTIONS[loss]() if isinstance(loss, FunctionType) and loss in _FUNCTIONS else loss
     if type(module) not in _MODULES:
-        got = loss.__name__ if isinstance(loss, type) else type(loss).__name__
+        got = f"the class {loss.__name__}; call it" if isinstance(loss, type) else type(loss).__name__
         names = ", ".join(kind.__name__ for kind in _MODULES)
         raise TypeError(f"loss must be a name of numbafc's ({', '.join(LOSSES)}) or one of {names}, got {got:.40}")
     name, expected = _MODULES[type(module)]

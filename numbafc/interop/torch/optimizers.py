@@ -63,7 +63,9 @@ def ours(optimizer: torch.optim.Optimizer, parameters: list[nn.Parameter]) -> Op
     kind = KINDS.get(type(optimizer))
     if kind is None:
         names = ", ".join(known.__name__ for known in KINDS)
-        raise TypeError(f"optimizer must be a name or an optimizer of numbafc's, or one of {names}, got {optimizer!r:.40}")
+        raise TypeError(
+            f"optimizer must be a name or an optimizer of numbafc's, or one of {names}, got {type(optimizer).__name__:.40}"
+        )
     if len(optimizer.param_groups) != 1:
         raise ValueError(f"optimizer must have one group of parameters, got {len(optimizer.param_groups)}; make one of all")
     own = optimizer.param_groups[0]
@@ -84,27 +86,23 @@ def steps(optimizer: torch.optim.Optimizer) -> int:
     return max((int(state.get("step", 1)) for state in optimizer.state.values()), default=0)
 
 
-def read(optimizer: torch.optim.Optimizer, parameters: list[nn.Parameter], state: dict[str, Any]) -> None:
-    """Fill numbafc's state with PyTorch's. Raises ValueError where some of it is missing."""
-    kind = KINDS[type(optimizer)]
-    for name, theirs in kind.states.items():
-        if name not in state:
-            continue
+def state_of(optimizer: torch.optim.Optimizer, parameters: list[nn.Parameter], step: Any) -> dict[str, np.ndarray]:
+    """PyTorch's state as numbafc has it; step: numbafc's optimizer. Raises ValueError where some of it is missing."""
+    kind, compiled, found = KINDS[type(optimizer)], step.compiled(), {}
+    for name in compiled.states:
+        theirs = kind.states[name]
         arrays = [optimizer.state.get(parameter, {}).get(theirs) for parameter in parameters]
         if any(array is None for array in arrays):
-            raise ValueError(
-                f"the state of {type(optimizer).__name__} has no {theirs} for some parameters; begin a new one"
-            )
-        state[name][:] = np.concatenate([array.detach().numpy().reshape(-1) for array in arrays])
-    if "powers" in state:
+            raise ValueError(f"the state of {type(optimizer).__name__} has no {theirs} for some parameters; begin anew")
+        found[name] = np.concatenate([array.detach().numpy().reshape(-1) for array in arrays])
+    if compiled.powers:
         made = {int(optimizer.state[parameter]["step"]) for parameter in parameters}
         if len(made) > 1:
-            raise ValueError(
-                f"the parameters of {type(optimizer).__name__} have made different numbers of steps; begin anew"
-            )
+            raise ValueError(f"{type(optimizer).__name__} has made other numbers of steps for some parameters; begin anew")
         (count,) = made
-        for n, beta in enumerate(optimizer.param_groups[0]["betas"]):  # multiplied up, as a training does
-            state["powers"][n] = np.cumprod(np.full(count, float(beta)))[-1] if count else 1.0
+        betas = optimizer.param_groups[0]["betas"]  # multiplied up, as a training does
+        found["powers"] = np.array([np.cumprod(np.full(count, float(beta)))[-1] if count else 1.0 for beta in betas])
+    return found
 
 
 def write(optimizer: torch.optim.Optimizer, parameters: list[nn.Parameter], state: dict[str, Any], made: int) -> None:

@@ -9,6 +9,7 @@ from typing import Any, NamedTuple, NoReturn
 from torch import nn
 
 from ...nn.activations import LEAK
+from .linear import Linear
 from .standardising import Factors, Standardise, Unstandardise
 
 # numbafc's name of each activation, with the settings that it has there; others are refused by name.
@@ -24,6 +25,7 @@ ACTIVATIONS: dict[type[nn.Module], tuple[str, dict[str, Any]]] = {
     nn.SiLU: ("silu", {}),
     nn.Mish: ("mish", {}),
 }
+LINEARS = nn.Linear, Linear
 ENDINGS = nn.Softmax, nn.LogSoftmax, nn.Sigmoid  # of probabilities, which a loss of numbafc's has in it
 
 
@@ -47,11 +49,11 @@ class Structure(NamedTuple):
 
 def structure_of(module: nn.Module) -> Structure:
     """The layers of a Sequential, nested or not. Raises TypeError or ValueError, which name what does not fit."""
-    leaves: list[tuple[str, nn.Module]] = [("it", module)] if type(module) is nn.Linear else list(_leaves(module, ""))
+    leaves: list[tuple[str, nn.Module]] = [("it", module)] if type(module) in LINEARS else list(_leaves(module, ""))
     for name, leaf in leaves:
         _require_plain(name, leaf)
     leaves = [(name, leaf) for name, leaf in leaves if type(leaf) is not nn.Identity]
-    places = [n for n, (_, leaf) in enumerate(leaves) if type(leaf) is nn.Linear]
+    places = [n for n, (_, leaf) in enumerate(leaves) if type(leaf) in LINEARS]
     if not places:
         raise ValueError(f"the module must have a Linear layer, got none in {type(module).__name__}; add nn.Linear(N, T)")
     flattens, inputs, factors = _before(leaves[: places[0]])
@@ -77,7 +79,7 @@ def _leaves(module: nn.Module, path: str) -> Iterator[tuple[str, nn.Module]]:
             "anything, so pass the nn.Sequential in it, or write it as one"
         )
     _require_no_hooks(path or "the module", module)
-    for name, child in module.named_children():
+    for name, child in module._modules.items():  # each as often as it is called; named_children() has it once
         inside = f"{path}.{name}" if path else name
         if type(child) in ACTIVATIONS or type(child) in KNOWN:
             yield inside, child
@@ -87,7 +89,7 @@ def _leaves(module: nn.Module, path: str) -> Iterator[tuple[str, nn.Module]]:
             _refuse(inside, child)
 
 
-KNOWN = nn.Linear, nn.Identity, nn.Dropout, nn.Flatten, *ENDINGS, Standardise, Factors, Unstandardise
+KNOWN = *LINEARS, nn.Identity, nn.Dropout, nn.Flatten, *ENDINGS, Standardise, Factors, Unstandardise
 
 
 def _refuse(name: str, module: nn.Module, why: str = "") -> NoReturn:
@@ -107,13 +109,15 @@ def _require_no_hooks(name: str, module: nn.Module) -> None:
 def _require_plain(name: str, leaf: nn.Module) -> None:
     """Require a leaf to be what its class is, with settings that numbafc has."""
     _require_no_hooks(name, leaf)
+    if "forward" in vars(leaf):
+        _refuse(name, leaf, "has a forward of its own, which nothing would call; make it a module of PyTorch's")
     if type(leaf) in ACTIVATIONS:
         for setting, expected in ACTIVATIONS[type(leaf)][1].items():
             if getattr(leaf, setting) != expected:
                 _refuse(
                     name, leaf, f"must have {setting}={expected!r}, got {getattr(leaf, setting)!r}; use that, or no other"
                 )
-    elif type(leaf) is nn.Linear and leaf.bias is None:
+    elif type(leaf) in LINEARS and leaf.bias is None:
         _refuse(name, leaf, "has no bias, and numbafc's layers have one; make it with bias=True")
     elif type(leaf) is nn.Flatten and (leaf.start_dim, leaf.end_dim) != (1, -1):
         _refuse(name, leaf, f"must flatten all but the samples, got start_dim={leaf.start_dim}, end_dim={leaf.end_dim}")
