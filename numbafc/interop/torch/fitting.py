@@ -103,7 +103,7 @@ def fit_module(
 def _kept(
     module: nn.Module, structure: Structure, trained: _Trained, theirs: torch.optim.Optimizer | None
 ) -> Iterator[None]:
-    """A context of a training, behind which autograd, who resumes, and PyTorch's optimizer know of it, unless it is refused."""
+    """A context of a training, behind which autograd, who resumes, and PyTorch's optimizer know of it, if it began."""
     before, diverged = trained.net.training, False
     try:
         yield
