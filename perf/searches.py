@@ -49,7 +49,7 @@ def dask() -> Iterator[dict[str, Any]]:
     from distributed import Client, LocalCluster
     from joblib import parallel_config
 
-    settings: dict[str, Any] = {"n_workers": WORKERS, "threads_per_worker": 1, "dashboard_address": None}
+    settings: dict[str, Any] = {"n_workers": WORKERS, "threads_per_worker": 1, "dashboard_address": ":0"}
     with LocalCluster(**settings) as cluster, Client(cluster), parallel_config("dask"):
         yield {"n_jobs": -1}
 

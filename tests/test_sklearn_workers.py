@@ -67,7 +67,7 @@ try:
 except ImportError:
     LocalCluster = None
 if LocalCluster:
-    settings = dict(n_workers=2, threads_per_worker=1, dashboard_address=None)
+    settings = dict(n_workers=2, threads_per_worker=1, dashboard_address=":0")
     with LocalCluster(processes=True, **settings) as cluster, Client(cluster) as client:
         with parallel_config("dask"):
             found["dask"] = search()

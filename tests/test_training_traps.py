@@ -61,6 +61,7 @@ WRONG = [  # the loss, the method, its arguments
     *(("cross_entropy", name, (X, Y, -np.ones(23)), {}) for name in ("loss", "gradients")),
     ("mse", "predict_proba", (X,), {}),
     ("cross_entropy", "save", ("/no/such/folder/net.safetensors",), {}),
+    ("cross_entropy", "export_onnx", ("net.onnx",), {"opset": 3}),
     ("cross_entropy", "views", (np.zeros(3),), {}),
     *(
         ("cross_entropy", "fit", (X, Y), {name: value})
