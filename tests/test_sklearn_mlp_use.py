@@ -79,6 +79,12 @@ def test_a_file_has_the_same_answers(tmp_path, y):
         np.testing.assert_array_equal(np.array(net.classes)[net.predict(X)], model.predict(X))
 
 
+def test_a_model_of_one_class_is_no_file(tmp_path):
+    model = MLPClassifier((4,), max_iter=2, random_state=0, tol=1e9, n_iter_no_change=1).fit(X, np.zeros(61))
+    with pytest.raises(ValueError, match="needs two classes or more"):
+        model.save(tmp_path / "model.safetensors")
+
+
 def test_so_has_a_file_of_a_regressor(tmp_path):
     pandas = pytest.importorskip("pandas")
     frame = pandas.DataFrame(X, columns=list("abcde"))
@@ -191,6 +197,33 @@ def test_refusals_of_data():
 
 
 # ---- beyond scikit-learn's own --------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("settings", "given", "message"),
+    [
+        ({"class_weight": {"ash": -5}}, {}, "class_weight must have finite weights"),
+        ({"class_weight": {"ash": np.nan}}, {}, "class_weight must have finite weights"),
+        ({"class_weight": {"ash": 0, "elm": 0, "oak": 0}}, {}, "not all 0"),
+        ({"solver": fc.SGD(0.1), "learning_rate": "adaptive"}, {}, "goes with solver='sgd'"),
+        ({"solver": "lbfgs", "learning_rate": "cosine"}, {}, "schedules of the learning rate"),
+        ({"hidden_layer_sizes": ["a"]}, {}, "must be whole numbers"),
+        ({"hidden_layer_sizes": (8.5,)}, {}, "must be whole numbers"),
+        ({}, {"sample_weight_val": np.ones(61)}, "sample_weight_val needs X_val"),
+        ({}, {"X_val": X, "y_val": np.full(61, "yew")}, "yew"),
+        ({}, {"X_val": X[:, :4], "y_val": Y}, "4 features"),
+    ],
+)
+def test_what_is_refused_leaves_the_model_as_it_was(settings, given, message):
+    model = MLPClassifier((4,), max_iter=3, random_state=0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        model.fit(X, Y)
+    before = model.predict_proba(X)
+    model.set_params(**settings)
+    with pytest.raises(ValueError, match=message):
+        model.fit(X, Y, **given)
+    np.testing.assert_array_equal(model.predict_proba(X), before)
 
 
 def test_class_weights_are_weights_of_samples():

@@ -132,6 +132,8 @@ def _of_layers(graph: Graph, of: Any, inputs: Any) -> list[str]:
         return [graph.node("Exp" if of.out_activation_ == "exp" else "Identity", outputs)]
     if of.out_activation_ == "softmax":
         return _classes(graph, of, graph.node("Softmax", outputs, axis=1))
+    if len(of.classes_) < 2:
+        raise ValueError(f"a model of classes needs two or more, and all samples were of {of.classes_[0]!r:.60}")
     shares = graph.node("Sigmoid", outputs)
     if _is_multilabel(of):
         positive = graph.node("Greater", shares, graph.constant(0.5))

@@ -125,7 +125,8 @@ class MLPClassifier(ClassifierMixin, Perceptron):
         X_val, y_val, and their weights: what is measured after each epoch (validation_scores_), and what early_stopping
         stops by, in place of the share validation_fraction. Returns the estimator.
         """
-        given = None if X_val is None and y_val is None else (X_val, y_val, sample_weight_val)
+        held = X_val, y_val, sample_weight_val
+        given = None if all(one is None for one in held) else held
         return perceptron.fit(self, X, y, sample_weight, incremental=False, validation=given)
 
     @available_if(perceptron.has_partial_fit)
@@ -156,6 +157,10 @@ class MLPClassifier(ClassifierMixin, Perceptron):
         if self.class_weight is None:
             return weight
         of_classes: np.ndarray = compute_sample_weight(self.class_weight, y)
+        if not (np.isfinite(of_classes) & (of_classes >= 0)).all() or not of_classes.any():
+            raise ValueError(
+                f"class_weight must have finite weights, 0 or more and not all 0, got {self.class_weight!s:.100}"
+            )
         return of_classes if weight is None else weight * of_classes
 
     def _require_known(self, classes: np.ndarray, all_of_them: bool) -> None:
@@ -222,8 +227,13 @@ class MLPClassifier(ClassifierMixin, Perceptron):
         return np.log(P, out=P)
 
     def as_network(self) -> MLP:
-        """A network of its own with the same answers; of two classes it has two outputs. Its classes are words."""
+        """A network of its own with the same answers; of two classes it has two outputs. Its classes are words.
+
+        Raises ValueError where all samples were of one class.
+        """
         net = super().as_network()
+        if len(self.classes_) < 2:
+            raise ValueError(f"a network needs two classes or more, and all samples were of {self.classes_[0]!r:.60}")
         if self._label_binarizer.y_type_.startswith("multilabel"):
             return net
         if self.out_activation_ == "logistic" and len(self.classes_) == 2:

@@ -1,4 +1,4 @@
-"""The parameters of MLPClassifier and MLPRegressor that both have: scikit-learn's, and numbafc's own behind them."""
+"""The parameters of MLPClassifier and MLPRegressor: scikit-learn's, numbafc's own behind them, and which go together."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from sklearn.utils._param_validation import HasMethods, Interval, Options, StrOp
 from ....nn import ACTIVATIONS
 from ....nn.compiled import CompiledOptimizer
 from ....nn.schedules import SCHEDULES
-from .solver import OF_SGD, STOCHASTIC
+from .solver import OF_SGD, STOCHASTIC, is_stochastic
 
 AT_LEAST_1 = Interval(Integral, 1, None, closed="left")
 
@@ -47,3 +47,28 @@ class Constraints:
         "clip_norm": [Interval(Real, 0, None, closed="neither"), None],
         "n_threads": [AT_LEAST_1, None],
     }
+
+
+def require_goes_together(of: Any, validates: bool) -> None:
+    """Refuse settings that the solver has no use for. Raises ValueError."""
+    scheduled = of.learning_rate not in ("constant", *OF_SGD)
+    if not is_stochastic(of.solver) and (of.dropout or of.clip_norm or scheduled or validates):
+        raise ValueError(
+            "dropout, clip_norm, schedules of the learning rate and validation data go with a solver of minibatches, not "
+            "with 'lbfgs'"
+        )
+    if not isinstance(of.solver, str) and isinstance(of.learning_rate, str) and of.learning_rate in OF_SGD:
+        raise ValueError(
+            f"learning_rate={of.learning_rate!r} goes with solver='sgd', got an instance of {type(of.solver).__name__}, "
+            "which has its own rate; use a schedule such as 'cosine'"
+        )
+
+
+def hidden_sizes(sizes: Any) -> list[int]:
+    """hidden_layer_sizes as a list. Raises ValueError."""
+    hidden = list(sizes) if hasattr(sizes, "__iter__") else [sizes]
+    if not all(isinstance(size, Integral) for size in hidden):
+        raise ValueError(f"hidden_layer_sizes must be whole numbers, got {hidden!s:.100}.")
+    if np.any(np.array(hidden) <= 0):
+        raise ValueError(f"hidden_layer_sizes must be > 0, got {hidden!s:.100}.")
+    return hidden

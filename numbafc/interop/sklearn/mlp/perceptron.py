@@ -20,7 +20,7 @@ from .. import base
 from ..training import Part
 from . import lbfgs, parameters
 from .callbacks import CallbackSupportMixin, Tasks
-from .constructor import Constraints
+from .constructor import Constraints, hidden_sizes, require_goes_together
 from .solver import Solver, is_stochastic
 from .training import Training
 
@@ -86,8 +86,6 @@ class Perceptron(CallbackSupportMixin, Constraints, BaseEstimator, abc.ABC):
         """Train on the samples with such weights; part's own are those of scores."""
         weighted = part._replace(weight=weight)
         if not is_stochastic(self.solver):
-            if self.dropout or self.clip_norm or validation is not None:
-                raise ValueError("dropout, clip_norm and validation data go with a solver of minibatches, not with 'lbfgs'")
             tasks = Tasks(self, given, None)
             lbfgs.fit(self, self._loss(), weighted, tasks)
             tasks.close()
@@ -114,10 +112,10 @@ class Perceptron(CallbackSupportMixin, Constraints, BaseEstimator, abc.ABC):
         if not self.early_stopping and self.best_loss_ is None:
             self.best_loss_ = np.inf
 
-    def _held_out(self, part: Part, rs: Any, validation: Any) -> tuple[np.ndarray | None, Part | None]:
+    def _held_out(self, part: Part, rs: Any, validation: Part | None) -> tuple[np.ndarray | None, Part | None]:
         """The places of the samples that are trained on, and the samples that are measured."""
         if validation is not None:
-            return None, self._validation(*validation)
+            return None, validation
         if not self.early_stopping:
             return None, None
         rows, held = train_test_split(
@@ -133,7 +131,7 @@ class Perceptron(CallbackSupportMixin, Constraints, BaseEstimator, abc.ABC):
     def _validation(self, X: Any, y: Any, sample_weight: Any) -> Part:
         """The validation data that fit was given."""
         if X is None or y is None:
-            missing, given = ("X_val", "y_val") if X is None else ("y_val", "X_val")
+            missing, given = ("X_val", "sample_weight_val" if y is None else "y_val") if X is None else ("y_val", "X_val")
             raise ValueError(f"{given} needs {missing}, got None; pass both, or neither")
         X, y = self._checked(X, y, reset=False, begins=False)
         return Part(X.astype(self.net_.dtype, copy=False), self._encoded(y), _weights(sample_weight, X))
@@ -191,7 +189,8 @@ def fit(
     of: Any, X: Any, y: Any, sample_weight: Any, incremental: bool, validation: tuple[Any, Any, Any] | None = None
 ) -> Any:
     """Train an estimator, for one epoch if incremental. validation: X, y and weights, or None. Returns the estimator."""
-    hidden = _sizes(of.hidden_layer_sizes)
+    hidden, before = hidden_sizes(of.hidden_layer_sizes), dict(vars(of))
+    require_goes_together(of, validation is not None)
     first = not hasattr(of, "net_") or (not of.warm_start and not incremental)
     begins = not (of.warm_start or incremental)
     X, y = of._checked(X, y, first, begins, keeps=of.warm_start)
@@ -211,7 +210,14 @@ def fit(
         of.net_ = parameters.going_on(of.net_, of.activation, loss, dtype if of.solver == "lbfgs" else None)
         of.n_outputs_, dtype = outputs, of.net_.dtype
         part = Part(X.astype(dtype, copy=False), of._encoded(y), weight)
-        of._train(part, of._weighted(y, weight), (X, y, sample_weight), rs, first, incremental, validation)
+        try:
+            weighted = of._weighted(y, weight)
+            held = None if validation is None else of._validation(*validation)
+        except (TypeError, ValueError):
+            vars(of).clear()
+            vars(of).update(before)  # a model that was fitted stays
+            raise
+        of._train(part, weighted, (X, y, sample_weight), rs, first, incremental, held)
     if not np.isfinite(of.net_.parameters).all():
         raise ValueError(
             "Solver produced non-finite parameter weights. The input data may contain large values and need to be "
@@ -244,14 +250,6 @@ def has_partial_fit(of: Any) -> bool:
     if not is_stochastic(of.solver):
         raise AttributeError(f"partial_fit is only available for stochastic optimizers. {of.solver} is not stochastic.")
     return True
-
-
-def _sizes(sizes: Any) -> list[int]:
-    """hidden_layer_sizes as a list. Raises ValueError."""
-    hidden = list(sizes) if hasattr(sizes, "__iter__") else [sizes]
-    if np.any(np.array(hidden) <= 0):
-        raise ValueError(f"hidden_layer_sizes must be > 0, got {hidden!s:.100}.")
-    return hidden
 
 
 def _weights(sample_weight: Any, X: Any) -> np.ndarray | None:

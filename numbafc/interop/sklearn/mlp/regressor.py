@@ -112,7 +112,8 @@ class MLPRegressor(RegressorMixin, Perceptron):
         X_val, y_val, and their weights: what is measured after each epoch (validation_scores_), and what early_stopping
         stops by, in place of the share validation_fraction. Returns the estimator.
         """
-        given = None if X_val is None and y_val is None else (X_val, y_val, sample_weight_val)
+        held = X_val, y_val, sample_weight_val
+        given = None if all(one is None for one in held) else held
         return perceptron.fit(self, X, y, sample_weight, incremental=False, validation=given)
 
     @available_if(perceptron.has_partial_fit)
