@@ -121,7 +121,9 @@ GOOD = {  # a kernel's arguments by their names
     ("A", "squares"): lambda d: [[reals(d, T, B), reals(np.float64, B)]],
     ("g", "lanes", "total"): lambda d: [[reals(d, NUMBERS), reals(np.float64, 16), reals(np.float64, 1)]],
     ("g", "longest", "lanes"): lambda d: [[reals(d, NUMBERS), 0.5, reals(np.float64, 16)]],
-    ("H", "S", "B", "seed", "step", "layer", "p"): lambda d: [[reals(d, NUMBERS), reals(d, NUMBERS), B, 7, 5, 1, 0.5]],
+    ("H", "S", "B", "seed", "step", "layer", "place", "p"): lambda d: [
+        [reals(d, NUMBERS), reals(d, NUMBERS), B, 7, 5, 1, 3, 0.5]
+    ],
     ("A", "X", "b", "Y", "workers"): lambda d: [[reals(d, T, 4), reals(d, 4, B), reals(d, T), reals(d, T, B), 2]],
     ("X", "squares"): lambda d: [[reals(d, T, B), reals(d, B)]],
     ("P", "Q", "b", "R", "sums", "workspace", "flags", "state"): lambda d: [

@@ -237,10 +237,10 @@ def test_weights_beside_the_model_that_are_not_there(read):
 def test_a_file_with_a_hole_is_refused_before_it_is_read(read):
     (read.folder / "hole").write_bytes(b"")
     os.truncate(read.folder / "hole", 1 << 40)
-    with pytest.raises(MemoryError, match=r"hole: reading this model takes"):
+    with pytest.raises(MemoryError, match=r"hole: reading this model"):
         read(model(graph(tensors=external(location="hole"))))
     os.truncate(read.folder / "m.onnx", 1 << 40)
-    with pytest.raises(MemoryError, match=r"m\.onnx: reading this model takes .* are free"):
+    with pytest.raises(MemoryError, match=r"m\.onnx: reading this model .* free"):
         fc.from_onnx(read.folder / "m.onnx")
 
 

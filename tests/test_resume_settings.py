@@ -58,7 +58,7 @@ OTHERS = {  # for each setting, the values that it must not take; the usual one 
     "ntp": [False],
 }
 DATA = ("validation", "sample_weight", "class_weight")
-NO_SETTINGS = {"self", "X", "y", "callbacks", "time_limit", "resume"}
+NO_SETTINGS = {"self", "X", "y", "callbacks", "time_limit", "resume", "comm", "rows"}
 
 
 def interrupted():

@@ -8,7 +8,7 @@ import numpy as np
 import polars as pl
 import pytest
 from helpers import assert_same_bits
-from hypothesis import given
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from tables_at_random import CELLS, tables, text
 
@@ -37,7 +37,11 @@ def through_json(table):
 def test_a_table_comes_back_from_json(drawn, scaling, header, most, data):
     frame = drawn.spelt()
     rows = data.draw(st.none() | st.lists(st.integers(0, len(frame) - 1), min_size=1, unique=True))
-    table = Table.fit(frame, Choices(scaling=scaling, most_categories=most), rows=rows, header=header)
+    try:
+        table = Table.fit(frame, Choices(scaling=scaling, most_categories=most), rows=rows, header=header)
+    except ValueError as error:  # in a few rows a column may be the same everywhere, and the only one
+        assume("at least one column beside the target" not in str(error))
+        raise
     back = through_json(table)
     assert back == table
     assert (back.features, back.report(), back.describe()) == (table.features, table.report(), table.describe())

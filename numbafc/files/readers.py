@@ -13,7 +13,7 @@ import numpy as np
 from ..nn.mapped import MappedRows
 from . import arrays, idx, plain
 from .invalid import InvalidFile
-from .opening import NOT_REGULAR, regular
+from .opening import NOT_REGULAR, regular, require_memory
 from .plain import Columns
 
 
@@ -86,6 +86,7 @@ def _npy(path: Path, target: str | None) -> tuple[np.ndarray, np.ndarray, Column
         raise InvalidFile(path, f"expected a matrix with at least one feature and the target, got shape {matrix.shape}")
     columns = plain.features_first(matrix.shape[1], plain.find_column(path, target, None, matrix.shape[1]))
     X = _in_file(matrix, columns.numbers[:-1]) if isinstance(matrix, np.memmap) else matrix[:, columns.numbers[:-1]]
+    require_memory(path, len(matrix) * matrix.itemsize, f"the target of shape ({len(matrix)},)")
     return X, np.array(matrix[:, columns.numbers[-1]]), columns
 
 

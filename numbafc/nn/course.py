@@ -49,6 +49,8 @@ class Course:
     epoch begins, or None.
     """
 
+    above = 4  # how many frames are from the end of an epoch to whoever called fit
+
     def __init__(
         self,
         net: Network,
@@ -121,7 +123,7 @@ class Course:
                 f"the validation loss of epoch {record.epoch} is NaN, which early stopping and schedules take for no "
                 "better; look for numbers beyond all others in the validation data",
                 RuntimeWarning,
-                stacklevel=4,
+                stacklevel=self.above,
             )
         stops = [callback(record) for callback in self.callbacks]  # every callback sees every epoch
         if any(stops):
@@ -135,6 +137,7 @@ class Course:
 
     def run(self, train_epoch: EpochFunction) -> History:
         """Train from here to the last epoch."""
+        self.above += 1
         while self.goes_on:
             epoch = self.begin()
             try:

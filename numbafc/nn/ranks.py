@@ -41,6 +41,8 @@ TROUBLE, HITS, LOSSES_AT = 0, 1, 2  # of what a rank tells of its samples: wheth
 class RankCourse(Course):
     """The course of a training in several ranks: clocks and callbacks are those of rank 0, all else is the same."""
 
+    above = 6  # there are calls of its own in between
+
     def __init__(
         self,
         group: Group,
