@@ -9,14 +9,14 @@ import textwrap
 from pathlib import Path
 from typing import Any
 
-from . import drawing, isa, jacobian, layer, modules, predict, products, rows, size, sklearn, steps, storage, tables
+from . import drawing, isa, jacobian, layer, modules, predict, products, ranks, rows, size, sklearn, steps, storage, tables
 from .peers import OURS
 
 ROOT = Path(__file__).parent.parent
 RESULTS = Path(__file__).parent / "results"
 BEGIN, END = "<!-- made by: python -m perf readme -->", "<!-- until here -->"
 NEEDED = ("layer", "steps", "size", "jacobian")
-STUDIES = (*NEEDED, "modules", "predict", "sklearn", "tables")
+STUDIES = (*NEEDED, "modules", "predict", "ranks", "sklearn", "tables")
 SHAPES = (
     (10, 64, 32), (48, 48, 128), (128, 784, 32), (128, 784, 128), (512, 512, 128), (784, 784, 64), (1024, 1024, 64),
     (2048, 2048, 512), (1024, 1024, 8), (1024, 1024, 1), (10, 64, 1),
@@ -108,6 +108,7 @@ def findings(found: Found) -> list[str]:
     said += [f"One row, {text}" for text in predict.findings(rows.where(found["predict"], threads=1))]
     said += [f"Modules of PyTorch, {text}" for text in modules.findings(found["modules"])]
     said += [f"Fits of scikit-learn's MLP, {text}" for text in sklearn.findings(found["sklearn"])]
+    said += [f"Several ranks. {text}" for text in ranks.findings(found["ranks"])]
     said += [f"Real tables, {text}" for text in tables.findings(found["tables"])]
     said += size.findings(found["size"])[:1] if found["size"] else []
     return said + (jacobian.findings(found["jacobian"])[:1] if found["jacobian"] else [])

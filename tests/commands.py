@@ -11,6 +11,8 @@ import pytest
 from numbafc.cli import app
 
 IRIS = "width,length,kind\n" + "".join(f"{k + n / 50},{k * 2 - n / 40},{'abc'[k]}\n" for n in range(20) for k in range(3))
+# A training of a moment, that still learns.
+QUICK = "--recipe", "plain", "--hidden", "8", "--learning-rate", "0.1", "--epochs", "3"
 
 
 def numbafc(*arguments, cwd, timeout=300, **environment):

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from commands import IRIS, ok
+from commands import IRIS, QUICK, ok
 from helpers import assert_same_bits
 from test_cli_tables import houses, written
 
@@ -15,7 +15,6 @@ import numbafc as fc
 from numbafc.cli import ensemble, outputs, sources
 from numbafc.nn import EpochRecord, Members, side_by_side
 
-QUICK = "--recipe", "plain", "--hidden", "8", "--learning-rate", "0.1", "--epochs", "3"
 MODEL = "iris.safetensors"
 
 

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from commands import IRIS, ok
+from commands import IRIS, QUICK, ok
 from helpers import assert_same_bits
 from hypothesis import given
 from hypothesis import strategies as st
@@ -17,7 +17,6 @@ from numbafc.cli import sources
 from numbafc.nn import Members, side_by_side, splits
 from numbafc.nn.out_of_fold import OutOfFold
 
-QUICK = "--recipe", "plain", "--hidden", "8", "--learning-rate", "0.1", "--epochs", "3"
 MODEL = "iris.safetensors"
 
 

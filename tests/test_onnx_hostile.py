@@ -3,6 +3,7 @@
 import os
 import random
 import struct
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -288,6 +289,7 @@ def test_no_graph_brings_anything_but_a_network_or_invalid_file(tmp_path_factory
 FUZZ = """
 import random, resource, sys, time
 from pathlib import Path
+from mutations import mutated
 import numbafc as fc
 folder, seed, times = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
 seeds = sorted(folder.glob("seed*"))
@@ -301,21 +303,7 @@ taken = slowest = 0
 for path in seeds:
     whole = path.read_bytes()
     for _ in range(times):
-        data = bytearray(whole)
-        for _ in range(random.choice([1, 1, 1, 2, 8])):
-            at, what = random.randrange(len(data) + 1), random.randrange(5)
-            if what == 0 and at < len(data):
-                data[at] ^= 1 << random.randrange(8)
-            elif what == 1:
-                data[at : at + random.choice([1, 4, 8])] = random.choice(PIECES)
-            elif what == 2:
-                data[at:at] = random.choice(PIECES)
-            elif what == 3:
-                del data[at : len(data) if random.random() < 0.2 else at + 7]
-            else:
-                other = random.randrange(len(data) + 1)
-                data[at:at] = data[other : other + random.randrange(200)]
-        (folder / "mutated").write_bytes(data)
+        (folder / "mutated").write_bytes(mutated(whole, random, PIECES, 200))
         begun = time.perf_counter()
         try:
             fc.from_onnx(folder / "mutated")
@@ -341,7 +329,7 @@ def test_mutated_files_in_a_process_of_their_own(tmp_path):
         net.export_onnx(tmp_path / f"seed{n}.onnx")
     (tmp_path / "w.data").write_bytes(W.tobytes())
     (tmp_path / "seed3.onnx").write_bytes(model(graph(tensors=external(location="w.data"))))
-    done = run_python(FUZZ, str(tmp_path), str(random.randrange(10**6)), "150")
+    done = run_python(FUZZ, str(tmp_path), str(random.randrange(10**6)), "150", PYTHONPATH=str(Path(__file__).parent))
     assert done.returncode == 0, done.stderr[-2000:]
     taken, tried = map(int, done.stdout.split())
     assert 0 < taken < tried

@@ -134,6 +134,30 @@ def test_weights_and_class_weights_count():
     assert np.array_equal(by_name.net_.parameters, weighted.net_.parameters)
 
 
+@pytest.mark.parametrize(
+    ("settings", "given", "message"),
+    [
+        ({"class_weight": {"a": -5}}, {}, "class_weight must have finite weights"),
+        ({"class_weight": {"b": np.nan}}, {}, "class_weight must have finite weights"),
+        ({"class_weight": {"a": 0, "b": 0}}, {}, "not all 0"),
+        ({"members": 0}, {}, "members"),
+        ({}, {"sample_weight": np.zeros(240)}, "a weight above 0|at least one non-zero"),
+        ({}, {"sample_weight_val": np.ones(240)}, "sample_weight_val needs X_val"),
+        ({}, {"X_val": table()[0], "y_val": np.full(240, "c")}, "'c'"),
+        ({}, {"X_val": table()[0][["number", "day"]], "y_val": np.full(240, "a")}, "word"),
+    ],
+)
+def test_what_is_refused_leaves_the_model_as_it_was(settings, given, message):
+    frame, hidden = table()
+    model = TabularClassifier(**SMALL).fit(frame, np.where(hidden > 0, "a", "b"))
+    before, classes = model.predict_proba(frame), list(model.classes_)
+    model.set_params(**settings)
+    with pytest.raises(ValueError, match=message):
+        model.fit(frame, np.where(hidden > 1, "b", "a"), **given)
+    assert list(model.classes_) == classes
+    np.testing.assert_array_equal(model.predict_proba(frame), before)
+
+
 def test_the_best_epoch_is_that_of_validation_data_of_ones_own():
     frame, hidden = table(300)
     part, other = frame[:200], frame[200:]

@@ -5,6 +5,7 @@ import io
 import json
 import pickle
 import zipfile
+from pathlib import Path
 
 import numpy as np
 import openpyxl
@@ -139,6 +140,7 @@ def test_what_unpacks_to_more_than_memory_is_refused(tmp_path, monkeypatch):
 FUZZ = """
 import io, random, resource, sys, time, warnings
 from pathlib import Path
+from mutations import mutated
 import polars
 from numbafc.files import InvalidFile, tabular
 folder, seed, times = Path(sys.argv[1]), int(sys.argv[2]), int(sys.argv[3])
@@ -149,22 +151,7 @@ PIECES = [b'"', b"'", b",", b";", b"\\n", b"\\r", b"\\0", b"\\xff", b"\\xff" * 8
 for path in sorted(folder.glob("seed*")):
     whole, slowest = path.read_bytes(), 0
     for _ in range(times if path.suffix != ".parquet" else 8):  # each in a process
-        data = bytearray(whole)
-        for _ in range(random.choice([1, 1, 2, 8])):
-            at = random.randrange(len(data) + 1)
-            what = random.randrange(5)
-            if what == 0 and at < len(data):
-                data[at] ^= 1 << random.randrange(8)
-            elif what == 1:
-                data[at : at + random.choice([1, 4, 8])] = random.choice(PIECES)
-            elif what == 2:
-                data[at:at] = random.choice(PIECES)
-            elif what == 3:
-                del data[at : len(data) if random.random() < 0.2 else at + 7]
-            else:
-                other = random.randrange(len(data) + 1)
-                data[at:at] = data[other : other + random.randrange(40)]
-        (folder / "mutated").write_bytes(data)
+        (folder / "mutated").write_bytes(mutated(whole, random, PIECES))
         begun = time.perf_counter()
         try:
             tabular.read(folder / "mutated")
@@ -193,7 +180,7 @@ def seeds(folder):
 @pytest.mark.parametrize("seed", [1, 2])
 def test_mutated_files_are_read_or_refused(tmp_path, seed):
     seeds(tmp_path)
-    done = run_python(FUZZ, str(tmp_path), str(seed), "60", timeout=120)
+    done = run_python(FUZZ, str(tmp_path), str(seed), "60", timeout=120, PYTHONPATH=str(Path(__file__).parent))
     assert done.returncode == 0, done.stdout + done.stderr[-2000:]
     assert done.stderr == ""
     assert len(done.stdout.splitlines()) == len(list(tmp_path.glob("seed*")))

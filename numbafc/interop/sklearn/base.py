@@ -23,6 +23,18 @@ def seed(random_state: Any) -> int:
 
 
 @contextlib.contextmanager
+def kept_where_it_fails(estimator: Any) -> Iterator[None]:
+    """A context in which an estimator begins a fit; where that raises, the estimator stays as it was, fitted or not."""
+    before = dict(vars(estimator))
+    try:
+        yield
+    except BaseException:
+        vars(estimator).clear()
+        vars(estimator).update(before)
+        raise
+
+
+@contextlib.contextmanager
 def threads(n: int | None) -> Iterator[None]:
     """A context in which kernels use n threads, as far as this process has them.
 

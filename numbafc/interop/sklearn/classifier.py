@@ -7,12 +7,12 @@ from typing import Any
 
 import numpy as np
 from sklearn.base import ClassifierMixin
-from sklearn.utils import check_consistent_length, column_or_1d, compute_sample_weight
+from sklearn.utils import check_consistent_length, column_or_1d
 from sklearn.utils.multiclass import check_classification_targets
 from sklearn.utils.validation import assert_all_finite
 
 from ...nn import realmlp
-from . import base
+from . import base, inputs
 from .tabular import Tabular
 
 TARGET = "target"  # the name of labels that have none
@@ -111,11 +111,7 @@ class TabularClassifier(ClassifierMixin, Tabular):
         return np.array([known[word] for word in words], dtype=np.intp)
 
     def _weights(self, sample_weight: Any, y: Any, samples: int) -> np.ndarray | None:
-        weight = super()._weights(sample_weight, y, samples)
-        if self.class_weight is None:
-            return weight
-        of_class: np.ndarray = compute_sample_weight(self.class_weight, _labels(y, samples))
-        return of_class if weight is None else of_class * weight
+        return inputs.class_weights(self.class_weight, _labels(y, samples), super()._weights(sample_weight, y, samples))
 
     def predict_proba(self, X: Any) -> np.ndarray:
         """Probabilities, (samples, classes), in the order of classes_: the mean of the networks'."""

@@ -13,7 +13,8 @@ from typing import Any, Literal
 
 import narwhals as nw
 import numpy as np
-from sklearn.utils.validation import validate_data
+from sklearn.utils import compute_sample_weight
+from sklearn.utils.validation import _check_sample_weight, validate_data
 
 BACKENDS: tuple[Literal["polars", "pandas", "pyarrow"], ...] = (
     "polars",
@@ -137,3 +138,34 @@ def _of_matrix(estimator: Any, X: Any, reset: bool) -> nw.DataFrame[Any]:
     if backend is None:
         raise ImportError(f"expected one of {', '.join(BACKENDS)}, found none: pip install 'numbafc[sklearn]'")
     return nw.from_dict({name: X[:, n] for n, name in enumerate(names)}, backend=backend)
+
+
+def weights(sample_weight: Any, samples: int) -> np.ndarray | None:
+    """The samples' weights in float64, (samples,), or None. Raises ValueError."""
+    if sample_weight is None:
+        return None
+    like = np.empty((samples, 1))
+    weight: np.ndarray = _check_sample_weight(sample_weight, like, dtype=np.float64, ensure_non_negative=True)
+    if not weight.any():
+        raise ValueError("sample_weight must have a weight above 0, got only 0; leave out what does not count")
+    return weight
+
+
+def class_weights(class_weight: Any, y: Any, weight: np.ndarray | None) -> np.ndarray | None:
+    """The samples' weights times those of their classes. Raises ValueError."""
+    if class_weight is None:
+        return weight
+    of_classes: np.ndarray = compute_sample_weight(class_weight, y)
+    if not (np.isfinite(of_classes) & (of_classes >= 0)).all() or not of_classes.any():
+        raise ValueError(f"class_weight must have finite weights, 0 or more and not all 0, got {class_weight!s:.100}")
+    return of_classes if weight is None else weight * of_classes
+
+
+def validation(X: Any, y: Any, sample_weight: Any) -> tuple[Any, Any, Any] | None:
+    """The validation data that fit is given, or None. Raises ValueError where X or y is missing beside the others."""
+    given = {"X_val": X, "y_val": y, "sample_weight_val": sample_weight}
+    there = [name for name, values in given.items() if values is not None]
+    for name in ("X_val", "y_val"):
+        if there and name not in there:
+            raise ValueError(f"{there[-1]} needs {name}, got None; pass both, or neither")
+    return (X, y, sample_weight) if there else None

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 from sklearn.base import BaseEstimator
-from sklearn.utils.validation import _check_sample_weight, check_is_fitted
+from sklearn.utils.validation import check_is_fitted
 
 from ... import checks
 from ...nn import MLP, realmlp, splits
@@ -73,24 +73,25 @@ class Tabular(BaseEstimator, abc.ABC):
         """
         if y is None:
             raise ValueError(f"{type(self).__name__} requires y to be passed, but the target y is None")
+        with base.kept_where_it_fails(self), base.threads(self.n_threads):
+            self._fit(X, y, sample_weight, inputs.validation(X_val, y_val, sample_weight_val))
+        return self
+
+    def _fit(self, X: Any, y: Any, sample_weight: Any, outside: tuple[Any, Any, Any] | None) -> None:
         frame = inputs.frame(self, X, reset=True)
         if len(frame) < 2:
             raise ValueError("training needs at least two samples, got 1 sample; give more rows")
         columns = self._begin(y, len(frame))
         weight = self._weights(sample_weight, y, len(frame))
         share = checks.fraction("validation_fraction", self.validation_fraction)
-        outside = X_val is not None or y_val is not None
         strata, count = self._strata(columns), checks.count("members", self.members, 1)
         seeds = [base.seed(self.random_state)]
         seeds += [seeds[0] + n for n in range(1, count)]
         parts = [splits.held_out(len(frame), 0.0 if outside else share, seed, strata) for seed in seeds]
-        with base.threads(self.n_threads):
-            self.table_ = self._table(frame, columns, np.unique(np.concatenate([rows for rows, _ in parts])))
-            everything = training.Part(self.table_.encode(frame, np.float32), self._numbers(columns), weight)
-            validation = self._outside(X_val, y_val, sample_weight_val) if outside else None
-            trained = training.train(self, seeds, everything, parts, validation)
+        self.table_ = self._table(frame, columns, np.unique(np.concatenate([rows for rows, _ in parts])))
+        everything = training.Part(self.table_.encode(frame, np.float32), self._numbers(columns), weight)
+        trained = training.train(self, seeds, everything, parts, self._outside(*outside) if outside else None)
         self.nets_, self.histories_, self.best_epochs_ = map(list, zip(*trained, strict=True))
-        return self
 
     @abc.abstractmethod
     def _begin(self, y: Any, samples: int) -> dict[str, np.ndarray]:
@@ -105,14 +106,8 @@ class Tabular(BaseEstimator, abc.ABC):
         """The targets as a network takes them."""
 
     def _weights(self, sample_weight: Any, y: Any, samples: int) -> np.ndarray | None:
-        """The samples' weights, (samples,), or None."""
-        if sample_weight is None:
-            return None
-        shape = np.empty((samples, 1))
-        weight: np.ndarray = _check_sample_weight(sample_weight, shape, dtype=np.float64, ensure_non_negative=True)
-        if not weight.any():
-            raise ValueError("sample_weight must have a weight above 0, got only 0; leave out what does not count")
-        return weight
+        """The samples' weights in training, (samples,), or None."""
+        return inputs.weights(sample_weight, samples)
 
     def _table(self, frame: Any, columns: dict[str, np.ndarray], rows: np.ndarray) -> Table:
         """The table of a frame and its targets, fitted to the training part."""
@@ -129,12 +124,9 @@ class Tabular(BaseEstimator, abc.ABC):
 
     def _outside(self, X: Any, y: Any, sample_weight: Any) -> training.Part:
         """The validation data that fit was given."""
-        if X is None or y is None:
-            missing, given = ("X_val", "y_val") if X is None else ("y_val", "X_val")
-            raise ValueError(f"{given} needs {missing}, got None; pass both, or neither")
         frame = inputs.frame(self, X, reset=False)
         targets = self._numbers(self._columns(y, len(frame)))
-        weight = Tabular._weights(self, sample_weight, y, len(frame))
+        weight = inputs.weights(sample_weight, len(frame))
         return training.Part(self.table_.encode(frame, np.float32), targets, weight)
 
     @abc.abstractmethod

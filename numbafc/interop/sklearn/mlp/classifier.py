@@ -9,7 +9,7 @@ import numpy as np
 from scipy.sparse import issparse
 from sklearn.base import ClassifierMixin, _fit_context
 from sklearn.preprocessing import LabelBinarizer
-from sklearn.utils import column_or_1d, compute_sample_weight
+from sklearn.utils import column_or_1d
 from sklearn.utils._param_validation import StrOptions
 from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import _check_partial_fit_first_call, type_of_target, unique_labels
@@ -19,9 +19,12 @@ from ....nn import MLP
 from ....nn.activations import ACTIVATIONS
 from ....nn.cross_entropy import softmax
 from ....nn.losses import Loss
+from .. import inputs
 from ..training import Part
-from . import losses, parameters, perceptron
-from .perceptron import REALS, SPARSE, Perceptron
+from . import losses, outputs, parameters
+from .constructor import has_partial_fit
+from .outputs import SPARSE
+from .perceptron import REALS, Perceptron, fit
 
 
 class MLPClassifier(ClassifierMixin, Perceptron):
@@ -109,27 +112,7 @@ class MLPClassifier(ClassifierMixin, Perceptron):
         self.clip_norm = clip_norm
         self.n_threads = n_threads
 
-    @_fit_context(prefer_skip_nested_validation=True)
-    def fit(
-        self,
-        X: Any,
-        y: Any,
-        sample_weight: Any = None,
-        *,
-        X_val: Any = None,
-        y_val: Any = None,
-        sample_weight_val: Any = None,
-    ) -> Any:
-        """Train on X, (samples, features), dense or sparse, and y: a class for each sample, or an indicator of labels.
-
-        X_val, y_val, and their weights: what is measured after each epoch (validation_scores_), and what early_stopping
-        stops by, in place of the share validation_fraction. Returns the estimator.
-        """
-        held = X_val, y_val, sample_weight_val
-        given = None if all(one is None for one in held) else held
-        return perceptron.fit(self, X, y, sample_weight, incremental=False, validation=given)
-
-    @available_if(perceptron.has_partial_fit)
+    @available_if(has_partial_fit)
     @_fit_context(prefer_skip_nested_validation=True)
     def partial_fit(self, X: Any, y: Any, sample_weight: Any = None, classes: Any = None) -> Any:
         """Train for one epoch on these samples. classes: all there are, which the first call needs."""
@@ -140,7 +123,7 @@ class MLPClassifier(ClassifierMixin, Perceptron):
             )
         if _check_partial_fit_first_call(self, classes):
             self._label_binarizer = LabelBinarizer().fit(y if type_of_target(y).startswith("multilabel") else classes)
-        return perceptron.fit(self, X, y, sample_weight, incremental=True)
+        return fit(self, X, y, sample_weight, incremental=True)
 
     def _checked(self, X: Any, y: Any, reset: bool, begins: bool, keeps: bool = False) -> tuple[Any, np.ndarray]:
         X, y = validate_data(self, X, y, accept_sparse=SPARSE, multi_output=True, dtype=REALS, reset=reset)
@@ -154,14 +137,7 @@ class MLPClassifier(ClassifierMixin, Perceptron):
         return X, y
 
     def _weighted(self, y: np.ndarray, weight: np.ndarray | None) -> np.ndarray | None:
-        if self.class_weight is None:
-            return weight
-        of_classes: np.ndarray = compute_sample_weight(self.class_weight, y)
-        if not (np.isfinite(of_classes) & (of_classes >= 0)).all() or not of_classes.any():
-            raise ValueError(
-                f"class_weight must have finite weights, 0 or more and not all 0, got {self.class_weight!s:.100}"
-            )
-        return of_classes if weight is None else weight * of_classes
+        return inputs.class_weights(self.class_weight, y, weight)
 
     def _require_known(self, classes: np.ndarray, all_of_them: bool) -> None:
         """Require that there are no other classes than before, or the same ones. Raises ValueError."""
@@ -198,7 +174,7 @@ class MLPClassifier(ClassifierMixin, Perceptron):
 
     def _score_of(self, held: Part) -> float:
         """Accuracy; of labels, the share of samples all of whose labels are right."""
-        Y = perceptron.through(self, held.X)
+        Y = outputs.through(self, held.X)
         if self.out_activation_ == "softmax":
             hits = Y.argmax(axis=1) == held.targets
         else:
@@ -213,12 +189,12 @@ class MLPClassifier(ClassifierMixin, Perceptron):
 
     def predict(self, X: Any) -> np.ndarray:
         """The likeliest class of each sample, (samples,), or an indicator of its labels, (samples, labels)."""
-        Y = self._probabilities(perceptron.outputs(self, X))
+        Y = self._probabilities(outputs.of_data(self, X))
         return self._label_binarizer.inverse_transform(Y.ravel() if self.n_outputs_ == 1 else Y)
 
     def predict_proba(self, X: Any) -> np.ndarray:
         """Probabilities, (samples, classes), in the order of classes_; of labels, of each by itself."""
-        P = self._probabilities(perceptron.outputs(self, X))
+        P = self._probabilities(outputs.of_data(self, X))
         return np.column_stack([1 - P, P]) if self.n_outputs_ == 1 else P
 
     def predict_log_proba(self, X: Any) -> np.ndarray:

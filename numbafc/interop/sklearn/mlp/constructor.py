@@ -72,3 +72,10 @@ def hidden_sizes(sizes: Any) -> list[int]:
     if np.any(np.array(hidden) <= 0):
         raise ValueError(f"hidden_layer_sizes must be > 0, got {hidden!s:.100}.")
     return hidden
+
+
+def has_partial_fit(of: Any) -> bool:
+    """Whether there is a partial_fit, for available_if. Raises AttributeError."""
+    if not is_stochastic(of.solver):
+        raise AttributeError(f"partial_fit is only available for stochastic optimizers. {of.solver} is not stochastic.")
+    return True

@@ -7,16 +7,15 @@ from os import PathLike
 from typing import Any
 
 import numpy as np
-from scipy.sparse import issparse
-from sklearn.base import BaseEstimator
+from sklearn.base import BaseEstimator, _fit_context
 from sklearn.model_selection import train_test_split
 from sklearn.utils import check_random_state
-from sklearn.utils.validation import _check_sample_weight, check_is_fitted, validate_data
+from sklearn.utils.validation import check_is_fitted
 
-from ....nn import MLP, evaluation, few_rows
+from ....nn import MLP
 from ....nn.losses import Loss
 from ....nn.views import Views
-from .. import base
+from .. import base, inputs
 from ..training import Part
 from . import lbfgs, parameters
 from .callbacks import CallbackSupportMixin, Tasks
@@ -25,8 +24,6 @@ from .solver import Solver, is_stochastic
 from .training import Training
 
 REALS = np.float64, np.float32
-SPARSE = ["csr", "csc"]
-ROWS = 1024  # sparse ones that are made dense at a time
 
 
 class Perceptron(CallbackSupportMixin, Constraints, BaseEstimator, abc.ABC):
@@ -69,6 +66,28 @@ class Perceptron(CallbackSupportMixin, Constraints, BaseEstimator, abc.ABC):
         return None
 
     # ---- fit --------------------------------------------------------------------------------------------------------
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(
+        self,
+        X: Any,
+        y: Any,
+        sample_weight: Any = None,
+        *,
+        X_val: Any = None,
+        y_val: Any = None,
+        sample_weight_val: Any = None,
+    ) -> Any:
+        """Train on X, (samples, features), dense or sparse, and y.
+
+        y: a class for each sample, or an indicator of its labels; of a regressor reals, (samples,) or (samples, T).
+
+        sample_weight: (samples,), ≥ 0. X_val, y_val, and their weights: what is measured after each epoch
+        (validation_scores_), and what early_stopping stops by, in place of the share validation_fraction. Returns the
+        estimator.
+        """
+        given = inputs.validation(X_val, y_val, sample_weight_val)
+        return fit(self, X, y, sample_weight, incremental=False, validation=given)
 
     def _initialize(self, sizes: tuple[int, ...], loss: str, dtype: np.dtype, rs: Any, drawn: np.dtype) -> None:
         """Begin anew: a network with random parameters, and no curves."""
@@ -130,11 +149,8 @@ class Perceptron(CallbackSupportMixin, Constraints, BaseEstimator, abc.ABC):
 
     def _validation(self, X: Any, y: Any, sample_weight: Any) -> Part:
         """The validation data that fit was given."""
-        if X is None or y is None:
-            missing, given = ("X_val", "sample_weight_val" if y is None else "y_val") if X is None else ("y_val", "X_val")
-            raise ValueError(f"{given} needs {missing}, got None; pass both, or neither")
         X, y = self._checked(X, y, reset=False, begins=False)
-        return Part(X.astype(self.net_.dtype, copy=False), self._encoded(y), _weights(sample_weight, X))
+        return Part(X.astype(self.net_.dtype, copy=False), self._encoded(y), inputs.weights(sample_weight, X.shape[0]))
 
     # ---- attributes, files ------------------------------------------------------------------------------------------
 
@@ -189,34 +205,31 @@ def fit(
     of: Any, X: Any, y: Any, sample_weight: Any, incremental: bool, validation: tuple[Any, Any, Any] | None = None
 ) -> Any:
     """Train an estimator, for one epoch if incremental. validation: X, y and weights, or None. Returns the estimator."""
-    hidden, before = hidden_sizes(of.hidden_layer_sizes), dict(vars(of))
+    hidden = hidden_sizes(of.hidden_layer_sizes)
     require_goes_together(of, validation is not None)
     first = not hasattr(of, "net_") or (not of.warm_start and not incremental)
-    begins = not (of.warm_start or incremental)
-    X, y = of._checked(X, y, first, begins, keeps=of.warm_start)
-    weight = _weights(sample_weight, X)
-    rs = check_random_state(of.random_state)
+    begins, rs = not (of.warm_start or incremental), check_random_state(of.random_state)
     with base.threads(of.n_threads):
-        dtype = np.dtype(np.float64) if of.solver == "lbfgs" else X.dtype
-        outputs, of.out_activation_, loss = of._outputs_of(y)
-        sizes = (X.shape[1], *hidden, outputs)
-        if first:
-            of._initialize(sizes, loss, dtype, rs, X.dtype)
-        elif of.net_.sizes != sizes:
-            raise ValueError(
-                f"the network goes on with its layers {of.net_.sizes}, got {sizes} from hidden_layer_sizes and y; "
-                "set warm_start=False for new layers"
+        with base.kept_where_it_fails(of):
+            X, y = of._checked(X, y, first, begins, keeps=of.warm_start)
+            weight, dtype = (
+                inputs.weights(sample_weight, X.shape[0]),
+                np.dtype(np.float64) if of.solver == "lbfgs" else X.dtype,
             )
-        of.net_ = parameters.going_on(of.net_, of.activation, loss, dtype if of.solver == "lbfgs" else None)
-        of.n_outputs_, dtype = outputs, of.net_.dtype
-        part = Part(X.astype(dtype, copy=False), of._encoded(y), weight)
-        try:
+            outputs, of.out_activation_, loss = of._outputs_of(y)
+            sizes = (X.shape[1], *hidden, outputs)
+            if first:
+                of._initialize(sizes, loss, dtype, rs, X.dtype)
+            elif of.net_.sizes != sizes:
+                raise ValueError(
+                    f"the network goes on with its layers {of.net_.sizes}, got {sizes} from hidden_layer_sizes and y; "
+                    "set warm_start=False for new layers"
+                )
+            of.net_ = parameters.going_on(of.net_, of.activation, loss, dtype if of.solver == "lbfgs" else None)
+            of.n_outputs_, dtype = outputs, of.net_.dtype
+            part = Part(X.astype(dtype, copy=False), of._encoded(y), weight)
             weighted = of._weighted(y, weight)
             held = None if validation is None else of._validation(*validation)
-        except (TypeError, ValueError):
-            vars(of).clear()
-            vars(of).update(before)  # a model that was fitted stays
-            raise
         of._train(part, weighted, (X, y, sample_weight), rs, first, incremental, held)
     if not np.isfinite(of.net_.parameters).all():
         raise ValueError(
@@ -224,39 +237,3 @@ def fit(
             "preprocessed."
         )
     return of
-
-
-def outputs(of: Any, X: Any) -> np.ndarray:
-    """The last layer's outputs, before their activation, of X as people have it."""
-    check_is_fitted(of)
-    X = validate_data(of, X, accept_sparse=SPARSE, reset=False)
-    with base.threads(of.n_threads), np.errstate(over="ignore"):
-        X = X.astype(of.net_.dtype, copy=False)
-        Y = None if issparse(X) else few_rows.outputs(of.net_, X)
-        return through(of, X) if Y is None else Y
-
-
-def through(of: Any, X: Any) -> np.ndarray:
-    """The outputs of checked samples in the network's dtype."""
-    if not issparse(X):
-        return evaluation.outputs(of.net_, X)
-    X = X.tocsr()
-    parts = [evaluation.outputs(of.net_, X[n : n + ROWS].toarray()) for n in range(0, X.shape[0], ROWS)]
-    return np.concatenate(parts)
-
-
-def has_partial_fit(of: Any) -> bool:
-    """Whether there is a partial_fit, for available_if. Raises AttributeError."""
-    if not is_stochastic(of.solver):
-        raise AttributeError(f"partial_fit is only available for stochastic optimizers. {of.solver} is not stochastic.")
-    return True
-
-
-def _weights(sample_weight: Any, X: Any) -> np.ndarray | None:
-    """Weights in float64. Raises ValueError."""
-    if sample_weight is None:
-        return None
-    weight: np.ndarray = _check_sample_weight(sample_weight, X, dtype=np.float64, ensure_non_negative=True)
-    if not weight.any():
-        raise ValueError("sample_weight must have a weight above 0, got only 0; leave out what does not count")
-    return weight

@@ -16,8 +16,10 @@ from sklearn.utils.validation import validate_data
 from ....nn import portable
 from ....nn.losses import Loss
 from ..training import Part
-from . import losses, perceptron
-from .perceptron import REALS, SPARSE, Perceptron
+from . import losses, outputs
+from .constructor import has_partial_fit
+from .outputs import SPARSE
+from .perceptron import REALS, Perceptron, fit
 
 
 class MLPRegressor(RegressorMixin, Perceptron):
@@ -96,31 +98,11 @@ class MLPRegressor(RegressorMixin, Perceptron):
         self.clip_norm = clip_norm
         self.n_threads = n_threads
 
-    @_fit_context(prefer_skip_nested_validation=True)
-    def fit(
-        self,
-        X: Any,
-        y: Any,
-        sample_weight: Any = None,
-        *,
-        X_val: Any = None,
-        y_val: Any = None,
-        sample_weight_val: Any = None,
-    ) -> Any:
-        """Train on X, (samples, features), dense or sparse, and y, (samples,) or (samples, T).
-
-        X_val, y_val, and their weights: what is measured after each epoch (validation_scores_), and what early_stopping
-        stops by, in place of the share validation_fraction. Returns the estimator.
-        """
-        held = X_val, y_val, sample_weight_val
-        given = None if all(one is None for one in held) else held
-        return perceptron.fit(self, X, y, sample_weight, incremental=False, validation=given)
-
-    @available_if(perceptron.has_partial_fit)
+    @available_if(has_partial_fit)
     @_fit_context(prefer_skip_nested_validation=True)
     def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> Any:
         """Train for one epoch on these samples."""
-        return perceptron.fit(self, X, y, sample_weight, incremental=True)
+        return fit(self, X, y, sample_weight, incremental=True)
 
     def _checked(self, X: Any, y: Any, reset: bool, begins: bool, keeps: bool = False) -> tuple[Any, np.ndarray]:
         X, y = validate_data(self, X, y, accept_sparse=SPARSE, multi_output=True, y_numeric=True, dtype=REALS, reset=reset)
@@ -145,7 +127,7 @@ class MLPRegressor(RegressorMixin, Perceptron):
 
     def _score_of(self, held: Part) -> float:
         """R², the mean over the outputs; NaN where predictions are not finite."""
-        Y = self._predictions(perceptron.through(self, held.X))
+        Y = self._predictions(outputs.through(self, held.X))
         return float(r2_score(held.targets, Y, sample_weight=held.weight)) if np.isfinite(Y).all() else float("nan")
 
     def _predictions(self, Y: np.ndarray) -> np.ndarray:
@@ -153,5 +135,5 @@ class MLPRegressor(RegressorMixin, Perceptron):
 
     def predict(self, X: Any) -> np.ndarray:
         """The targets of each sample, (samples,) or (samples, T)."""
-        Y = self._predictions(perceptron.outputs(self, X))
+        Y = self._predictions(outputs.of_data(self, X))
         return Y.ravel() if Y.shape[1] == 1 else Y
