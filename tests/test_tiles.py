@@ -19,7 +19,7 @@ from numbafc.kernels.target import FEW_ROWS, FEW_SUMMANDS, KC, MC, NC
 from numbafc.kernels.vector.microkernel import TileFunction
 
 # What each shape is about: K around a chunk, more than one group of vectors, W with a power of two from row to row (its
-# transpose is packed), bands of it, few rows, one sample, many threads' worth of work.
+# transpose is packed), bands of it, few rows, one sample, many threads' worth of work, X of about an L2 cache and of more.
 EDGES = [
     *((3, K, 5) for K in (KC - 1, KC, KC + 1, 2 * KC + 1)),
     *((7, 20, 16 * NC + d) for d in (-1, 0, 1, 17)),
@@ -33,6 +33,8 @@ EDGES = [
     (1, 1500, 1),
     (120, 130, 140),
     (2, 400_000, 3),
+    (40, 784, 512),
+    (30, 1100, 600),
 ]
 
 
@@ -46,6 +48,7 @@ def test_the_bits_are_the_loops_at_every_block_s_edge(shape, dtype):
         "Y": lambda kernel: fc.forward(W, X, b, kernel=kernel),
         "rows": lambda kernel: fc.forward(W, np.ascontiguousarray(X.T).T, kernel=kernel),
         "dX": lambda kernel: fc.grad_x(dY, W, kernel=kernel),
+        "dX of rows": lambda kernel: fc.grad_x(dY, W, out=np.empty((B, N), dtype).T, kernel=kernel),
         "dW": lambda kernel: fc.backward(dY, X, W, kernel=kernel).dW,
         "db": lambda kernel: fc.backward(dY, X, W, kernel=kernel).db,
         "dW alone": lambda kernel: fc.grad_w(dY, X, kernel=kernel),

@@ -32,6 +32,7 @@ from .vector import (
     CopyTask,
     Strided,
     address,
+    cache_bytes,
     copy,
     gemv_lanes,
     group_vectors,
@@ -86,8 +87,15 @@ def is_small(X, vectors):
 
 @inner
 def packs_x(X, Y, with_sums, rows, vectors):
-    """Whether a part of Y of so many rows and vectors packs X."""
-    once = vectors <= most_vectors(Y) or rows <= PASSES * most_rows(Y, 2)
+    """Whether a part of Y of so many rows and vectors packs X.
+
+    From the L2 cache rows are read in place PASSES times before packing pays. Half as often where there is no room in it
+    for much else, and a quarter as often where they come from further away; rows far apart are in few of its sets.
+    """
+    passes, reach, l2 = PASSES, X.shape[0] * abs(X.strides[0]), cache_bytes(Y)
+    if 2 * reach > l2:
+        passes = PASSES // 2 if reach <= l2 else PASSES // 4
+    once = vectors <= most_vectors(Y) or rows <= passes * most_rows(Y, 2)
     return not ((once or is_small(X, vectors)) and X.strides[1] == Y.itemsize and masked_loads(Y) == 1 and with_sums == 0)
 
 

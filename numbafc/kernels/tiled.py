@@ -170,8 +170,13 @@ def grad_w_and_b(dY, X, dW, db, flags=0):
     return product(flags | TRANSPOSE_Q, dY, X, None, dW, db)
 
 
+def in_rows(dX):
+    """Whether samples lie side by side in rows, as in the transpose of an array of rows: vectors are stored along them."""
+    return dX.ndim == 2 and dX.strides[0] == dX.itemsize and dX.strides[1] != dX.itemsize
+
+
 def grad_x(dY, W, dX):
-    """dX = Wᵀ dY; for one sample dxᵀ = dyᵀ W, whose lanes run along the rows of W."""
-    if dY.ndim == 1 or dY.shape[1] == 1:
+    """dX = Wᵀ dY; for one sample, or samples in rows, dXᵀ = dYᵀ W, whose lanes run along the rows of W."""
+    if dY.ndim == 1 or dY.shape[1] == 1 or in_rows(dX):
         return product(TRANSPOSE_P | TRANSPOSE_R, dY, W, None, dX)
     return product(TRANSPOSE_P, W, dY, None, dX)

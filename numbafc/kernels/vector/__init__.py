@@ -14,6 +14,7 @@ from .gemv import GemvTask, gemv_1, gemv_2, gemv_3
 from .microkernel import Task
 from .pointers import Operand, Strided, address, call_pointer, first_byte, matrix, row_of, span, transposed_if
 from .sizes import (
+    cache_bytes,
     gemv_lanes,
     group_vectors,
     half_vectors,
@@ -42,6 +43,7 @@ __all__ = [
     "axpyf_4",
     "axpyf_8",
     "bring_tiles",
+    "cache_bytes",
     "call_pointer",
     "copy",
     "dispatch_for",

@@ -36,6 +36,7 @@ vector_bytes = _constant(lambda tiles, bits: tiles.lanes * bits // 8)
 most_vectors = _constant(lambda tiles, bits: tiles.most_vectors)
 keeps_a = _constant(lambda tiles, bits: int(tiles.keeps_a))
 group_vectors = _constant(lambda tiles, bits: group_for(tiles.lanes * bits // 8, l2_bytes()))
+cache_bytes = _constant(lambda tiles, bits: l2_bytes())
 half_vectors = _constant(lambda tiles, bits: int(tiles.half_vectors))
 masked_loads = _constant(lambda tiles, bits: int(tiles.masked_loads))
 
