@@ -19,7 +19,7 @@ from .kernels import loops, tiled
 from .kernels.gradients import gradients
 from .kernels.norms import grad_norms
 from .kernels.product import CHECK_OVERLAP, MEAN, TRANSPOSE_P, TRANSPOSE_Q, TRANSPOSE_R
-from .kernels.tiled import in_rows, into, ones
+from .kernels.tiled import into, ones
 
 # Every kernel returns the same bits. "tiled" is the fastest, "formula" the specification itself, in plain Python.
 KERNELS: dict[str, ModuleType] = {"tiled": tiled, "loops": loops, "formula": formulas}
@@ -28,8 +28,8 @@ Reduction = Literal["sum", "mean"]
 AUTO = "auto"
 NAMES, REDUCTIONS = get_args(KernelName), get_args(Reduction)
 CHECK_AND_MEAN = CHECK_OVERLAP | MEAN
-# dX = Wᵀ dY; for one sample, or samples in rows, dXᵀ = dYᵀ W
-OF_COLUMNS, OF_ROWS = CHECK_OVERLAP | TRANSPOSE_P, CHECK_OVERLAP | TRANSPOSE_P | TRANSPOSE_R
+# dX = Wᵀ dY; for one sample dxᵀ = dyᵀ W
+OF_COLUMNS, ONE_ROW = CHECK_OVERLAP | TRANSPOSE_P, CHECK_OVERLAP | TRANSPOSE_P | TRANSPOSE_R
 UNFIT = MemoryError, ValueError  # no such array can be, because shapes do not fit, perhaps: checks have a sentence for it
 ndarray, empty, new_tuple = np.ndarray, np.empty, tuple.__new__
 
@@ -134,8 +134,7 @@ def grad_x(dY: np.ndarray, W: np.ndarray, *, out: np.ndarray | None = None, kern
             dX = empty((W.shape[1], dY.shape[1]) if dY.ndim == 2 else W.shape[1], W.dtype) if out is None else out
         except UNFIT:
             dX = None
-        rows = dY.size == len(dY) or (type(out) is ndarray and in_rows(out))
-        flags, P, Q = (OF_ROWS, dY, W) if rows else (OF_COLUMNS, W, dY)
+        flags, P, Q = (ONE_ROW, dY, W) if dY.size == len(dY) else (OF_COLUMNS, W, dY)
         if (out is None or (type(out) is ndarray and out.ndim == dY.ndim)) and into(flags, P, Q, None, dX):
             return dX
     dY, W = checks.real_arrays(dY=dY, W=W)

@@ -108,7 +108,7 @@ def findings(found: Found) -> list[str]:
     said += [f"One row, {text}" for text in predict.findings(rows.where(found["predict"], threads=1))]
     said += [f"Modules of PyTorch, {text}" for text in modules.findings(found["modules"])]
     said += [f"Fits of scikit-learn's MLP, {text}" for text in sklearn.findings(found["sklearn"])]
-    said += [f"Several ranks. {text}" for text in ranks.findings(found["ranks"])]
+    said += [f"Several ranks. {text}" for text in ranks.findings(found["ranks"]) if found["ranks"]]
     said += [f"Real tables, {text}" for text in tables.findings(found["tables"])]
     said += size.findings(found["size"])[:1] if found["size"] else []
     return said + (jacobian.findings(found["jacobian"])[:1] if found["jacobian"] else [])

@@ -17,6 +17,7 @@ from .packing import aligned
 from .product import (
     ANY_SIZE,
     CHECK_OVERLAP,
+    EPILOGUE,
     LARGE,
     OVERLAP,
     ROW_SUMS,
@@ -107,6 +108,9 @@ def _again(answer: int, arrays: tuple[Any, ...], flags: int) -> bool:
         bring_tiles(R.dtype)
         return True
     if answer == SCATTERED:
+        transposed = _transposed(arrays, flags)
+        if transposed is not None:
+            return product(*transposed)
         dense = np.empty_like(R, order="F" if flags & TRANSPOSE_R else "C")
         entry, workspace, _, _ = workspaces.of(R.dtype)
         arrays = P, Q, b, dense, sums
@@ -119,6 +123,20 @@ def _again(answer: int, arrays: tuple[Any, ...], flags: int) -> bool:
     if threads > 1 and is_worth(R.dtype, R.size * max(P.shape)):
         return _with_workspace(on_threads, arrays, flags, threads)
     return _with_workspace(on_one_thread.unchecked, arrays, flags | ANY_SIZE, 0)
+
+
+def _transposed(arrays: tuple[Any, ...], flags: int) -> tuple[Any, ...] | None:
+    """Yᵀ = Xᵀ Aᵀ, the same product, where that is stored side by side, as samples in rows are; None where it is not.
+
+    A bias and row sums belong to rows of Y, so there must be none.
+    """
+    P, Q, _, R, sums = arrays
+    rows = R.strides[1 if flags & TRANSPOSE_R else 0] == R.itemsize
+    if not rows or sums.size or flags >> EPILOGUE:
+        return None
+    swapped = (TRANSPOSE_P if not flags & TRANSPOSE_Q else 0) | (TRANSPOSE_Q if not flags & TRANSPOSE_P else 0)
+    rest = flags & ~(TRANSPOSE_P | TRANSPOSE_Q | TRANSPOSE_R)
+    return rest | swapped | (flags & TRANSPOSE_R ^ TRANSPOSE_R), Q, P, None, R
 
 
 def _with_workspace(call: Any, arrays: tuple[Any, ...], *numbers: Any) -> bool:
@@ -170,13 +188,8 @@ def grad_w_and_b(dY, X, dW, db, flags=0):
     return product(flags | TRANSPOSE_Q, dY, X, None, dW, db)
 
 
-def in_rows(dX):
-    """Whether samples lie side by side in rows, as in the transpose of an array of rows: vectors are stored along them."""
-    return dX.ndim == 2 and dX.strides[0] == dX.itemsize and dX.strides[1] != dX.itemsize
-
-
 def grad_x(dY, W, dX):
-    """dX = Wᵀ dY; for one sample, or samples in rows, dXᵀ = dYᵀ W, whose lanes run along the rows of W."""
-    if dY.ndim == 1 or dY.shape[1] == 1 or in_rows(dX):
+    """dX = Wᵀ dY; for one sample dxᵀ = dyᵀ W, whose lanes run along the rows of W."""
+    if dY.ndim == 1 or dY.shape[1] == 1:
         return product(TRANSPOSE_P | TRANSPOSE_R, dY, W, None, dX)
     return product(TRANSPOSE_P, W, dY, None, dX)
