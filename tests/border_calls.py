@@ -37,7 +37,13 @@ SENTINEL, MARGIN = 0xA5, 64  # bytes around every array: nobody writes there
 def modules():
     for info in pkgutil.walk_packages(fc.__path__, "numbafc."):
         if not info.name.startswith(("numbafc.cli", "numbafc.__main__")):
-            yield importlib.import_module(info.name)
+            try:
+                module = importlib.import_module(info.name)
+            except ImportError as error:
+                if "pip install" not in str(error):  # of an extra that is not installed
+                    raise
+            else:
+                yield module
 
 
 def inside(name, value, depth=3):

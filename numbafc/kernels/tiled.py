@@ -131,8 +131,8 @@ def _transposed(arrays: tuple[Any, ...], flags: int) -> tuple[Any, ...] | None:
     A bias and row sums belong to rows of Y, so there must be none.
     """
     P, Q, _, R, sums = arrays
-    rows = R.strides[1 if flags & TRANSPOSE_R else 0] == R.itemsize
-    if not rows or sums.size or flags >> EPILOGUE:
+    side_by_side = R.ndim == 2 and R.strides[1 if flags & TRANSPOSE_R else 0] == R.itemsize
+    if not side_by_side or sums.size or flags >> EPILOGUE:
         return None
     swapped = (TRANSPOSE_P if not flags & TRANSPOSE_Q else 0) | (TRANSPOSE_Q if not flags & TRANSPOSE_P else 0)
     rest = flags & ~(TRANSPOSE_P | TRANSPOSE_Q | TRANSPOSE_R)
