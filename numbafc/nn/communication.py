@@ -171,6 +171,12 @@ def group(comm: Any) -> Group | None:
     return Group(comm)
 
 
+def several(comm: Any) -> Group | None:
+    """The ranks of a communicator of fit; None without one, and where this process is alone. Raises TypeError."""
+    found = group(comm)
+    return None if found is None or found.size == 1 else found
+
+
 def useful(batch_size: int) -> int:
     """How many ranks have something to do in minibatches of that size."""
     return -(-batch_size // SUM_BLOCK)
