@@ -140,7 +140,7 @@ class Members(Pooled):
                 run = _runner(parts, progress, group)
             courses = []
             for m, net in enumerate(self.nets):
-                told = tuple(partial(function, m) for function in functions)
+                told = tuple(_of_member(function, m) for function in functions)
                 keep = partial(setattr, net, "training")
                 courses.append(_course(group, net, progress[m], keep, held_out[m], told, until))
             self.out_of_fold = None
@@ -332,6 +332,11 @@ def _one_by_one(runs: Sequence[EpochFunction]) -> ranks.RunOfEpochs:
             runs[m](*epoch)
 
     return run
+
+
+def _of_member(function: Any, m: int) -> Callable[[EpochRecord], Any]:
+    """A callback of a member's number and its record, as one of the record."""
+    return lambda record: function(m, record)
 
 
 def _train(courses: list[Course], run: ranks.RunOfEpochs, group: communication.Group | None) -> None:
