@@ -123,8 +123,8 @@ class Group:
         """Do what may raise: where it does on one rank, the block ends with an exception on all of them."""
         error: BaseException | None = None
         try:
-            self.hear()
             yield
+            self.hear()  # then, where all ranks have done it
         except ConnectionError:  # nobody can be told
             raise
         except BaseException as raised:
