@@ -34,8 +34,8 @@ def plain_allreduce(self, B):
 
 def without_place(passing):
     """Dropout counted from the first sample of a rank, not of the minibatch."""
-    return lambda net, X, targets, factors, regularization, step, place=0: passing(
-        net, X, targets, factors, regularization, step
+    return lambda net, X, targets, factors, regularization, step, place=0, *others: passing(
+        net, X, targets, factors, regularization, step, 0, *others
     )
 
 

@@ -209,12 +209,12 @@ main()
     [
         ("missing", 2, "rank 1 failed, which ends all: FileNotFoundError"),
         ("defect", 70, "this is a fault of numbafc's own"),
-        ("members", 2, "--members is for one process"),
+        ("find-rate", 2, "--find-rate is for one process"),
     ],
 )
 def test_a_process_that_fails_ends_all_with_one_sentence(mpiexec, tmp_path, kind, code, words):
     table(tmp_path)
-    more = ["--members", "2"] if kind == "members" else []
+    more = ["--find-rate"] if kind == "find-rate" else []
     process = mpiexec(2, "-c", HALF, kind, *TRAIN, *more, cwd=tmp_path)
     out, err = ended(process, SECONDS)
     assert process.returncode == code, (out, err)

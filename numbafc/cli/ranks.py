@@ -1,4 +1,4 @@
-"""`mpiexec -n 4 numbafc train`: processes that train one network. All read the data; the first one speaks and saves.
+"""`mpiexec -n 4 numbafc train`: processes that train a network, or members. All read the data; the first speaks and saves.
 
 What fails on one of them before or in the training is told to all (nn/communication.py), and said by the first. What fails
 elsewhere, so that the others would wait for ever, is said where it failed, and ends all of them at once.
@@ -46,9 +46,8 @@ def join(insist: bool, given: dict[str, Any]) -> Group | None:
         )
     if group.rank > 0:
         screen.mute()
-    for name, usual in (("find_rate", False), ("members", 1)):
-        if given[name] != usual:
-            raise ValueError(f"--{name.replace('_', '-')} is for one process; leave it out, or mpiexec")
+    if given["find_rate"]:
+        raise ValueError("--find-rate is for one process; leave it out, or mpiexec")
     if "-" in map(str, given["data"] or ()):
         raise ValueError("standard input goes to one process alone, and all of them read the data; save it in a file first")
     joined[:] = [group]
@@ -62,14 +61,17 @@ def is_first(group: Group | None) -> bool:
     return group is None or group.rank == 0
 
 
-def describe(group: Group | None, batch_size: int) -> list[str]:
-    """A line about the processes."""
+def describe(group: Group | None, batch_size: int, networks: int = 1, option: str = "--members") -> list[str]:
+    """A line about the processes. option: that says how many networks there are."""
     if group is None:
         return []
     threads, useful = _numba.get_num_threads(), communication.useful(batch_size)
     each = "1 thread" if threads == 1 else f"{threads} threads"
-    line = f"{group.size} processes of {each} train one network"
-    if useful < group.size:
+    line = f"{group.size} processes of {each} train {'one network' if networks == 1 else f'{networks} networks'}"
+    if networks > 1:
+        if max(useful, networks) < group.size:
+            line += f"; {networks} of them are busy, each with a network of its own, say {option} {group.size} or more"
+    elif useful < group.size:
         more = communication.batch_for(group.size)
         line += f"; minibatches of {batch_size} keep {useful} of them busy, say --batch-size {more} or more"
     return [line]

@@ -72,8 +72,9 @@ class Run:
         if self.stays is not None:
             lines.append(f"{self.stays} is of another training and stays; this model goes to {self.path}, or say --out")
         if self.group is not None:
-            recipe = None if self.net.training is None else self.net.training.recipe
-            lines += ranks.describe(self.group, self.asked["batch_size"] if recipe is None else recipe.batch_size)
+            batch = self.asked["batch_size"] if self.net.training is None else self.net.training.recipe.batch_size
+            option = "--members" if self.folds is None else "--folds"
+            lines += ranks.describe(self.group, batch, len(networks(self.net)), option)
         return lines
 
     @property

@@ -123,8 +123,8 @@ class Group:
         """Do what may raise: where it does on one rank, the block ends with an exception on all of them."""
         error: BaseException | None = None
         try:
-            self.hear()
             yield
+            self.hear()  # then, where all ranks have done it
         except ConnectionError:  # nobody can be told
             raise
         except BaseException as raised:
@@ -169,6 +169,12 @@ def group(comm: Any) -> Group | None:
             f"{type(comm).__name__:.80}, without {missing[0] if missing else 'an instance'}"
         )
     return Group(comm)
+
+
+def several(comm: Any) -> Group | None:
+    """The ranks of a communicator of fit; None without one, and where this process is alone. Raises TypeError."""
+    found = group(comm)
+    return None if found is None or found.size == 1 else found
 
 
 def useful(batch_size: int) -> int:

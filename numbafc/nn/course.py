@@ -103,7 +103,7 @@ class Course:
         Raises FloatingPointError where the loss stopped being finite, with the parameters from before the epoch.
         """
         net, progress = self.net, self.progress
-        self._require_finite()
+        self.require_finite()
         held_out = (np.nan, np.nan)
         if self.validation is not None:
             Y = self.outputs(self.validation.X)
@@ -148,7 +148,8 @@ class Course:
         self.bring_back()
         return self.progress.history
 
-    def _require_finite(self) -> None:
+    def require_finite(self) -> None:
+        """Require of an epoch that it was trained to its end. Raises FloatingPointError, as end does."""
         net, progress = self.net, self.progress
         done, batches = int(progress.results[DONE]), progress.batches
         if done == batches and np.isfinite(net.parameters).all():

@@ -18,9 +18,10 @@ import numpy as np
 from .. import checks
 from .._numba import interpreted
 from ..kernels import border
-from . import optimizers, recipe, samples
-from .course import Course, Epoch, moment_after
+from . import communication, optimizers, own_rows, ranks, recipe, samples
+from .course import Course, Epoch, EpochFunction, moment_after
 from .losses import LOSSES, split_targets
+from .mapped import MappedRows
 from .mlp import MLP
 from .out_of_fold import Measured, measured
 from .pooled import Pooled
@@ -93,6 +94,7 @@ class Members(Pooled):
         callbacks: Iterable[Callback] = (),
         time_limit: float | None = None,
         resume: bool = False,
+        comm: Any = None,
         **settings: Any,
     ) -> list[History]:
         """Train all members, side by side on as many threads as there are. A history for each.
@@ -102,6 +104,9 @@ class Members(Pooled):
         validation_rows     instead: for each member the indices of the rows of X that it is measured on, which may be those
                             that it is not trained on
         callbacks           called with a member's number and its EpochRecord; a true result ends its training
+        comm                train together with the other processes of a communicator, as in MLP.fit: all of them call fit
+                            alike, with all rows, and end with the bits of one process. Each trains some of the members; all
+                            train one member after the other where minibatches have more blocks than there are members
         settings            those of MLP.fit, the same for all members
 
         The result is that of net.fit(X[rows[m]], y[rows[m]], validation=…, …) for each of them, bit for bit. A member that
@@ -111,35 +116,48 @@ class Members(Pooled):
         Raises TypeError or ValueError for bad data, FloatingPointError with the number of a member whose loss stops being
         finite: its parameters are those from before that epoch; the others can be resumed by themselves.
         """
+        group = communication.several(comm)
+        with communication.agreed(group):
+            until, functions = moment_after(time_limit), callback_functions(callbacks)
+            asked = self._asked(settings)
+            everything = samples.of(self.nets[0], X, y, sample_weight)
+            samples.require("fit", everything.X)
+            own_units = samples.targets(self.nets[0], y, len(everything.X))
+            everything = everything._replace(targets=own_units)
+            chosen = self._indices("rows", rows, len(everything.X))
+            held = self._indices("validation_rows", validation_rows, len(everything.X))
+            held_out = self._held_out(everything, validation, held)
+            parts = Parts(self.nets, everything, chosen, class_weight)
+            progress = [
+                _progress(net, dict(asked), parts.of(m), held_out[m], checks.flag("resume", resume))
+                for m, net in enumerate(self.nets)
+            ]
+            if resume:
+                _leave_ended(self.nets, progress)
+        _require_same(group, self.nets, progress)
+        with ranks.hearing(group):
+            with communication.agreed(group):
+                run = _runner(parts, progress, group)
+            courses = []
+            for m, net in enumerate(self.nets):
+                told = tuple(_of_member(function, m) for function in functions)
+                keep = partial(setattr, net, "training")
+                courses.append(_course(group, net, progress[m], keep, held_out[m], told, until))
+            self.out_of_fold = None
+            _train(courses, run, group)
+            if rows is not None and validation_rows is not None:
+                with communication.agreed(group):
+                    self.out_of_fold = measured(self.nets, everything.X, own_units, chosen, held)  # type: ignore[arg-type]
+        return [course.progress.history for course in courses]
+
+    def _asked(self, settings: dict[str, Any]) -> dict[str, Any]:
+        """The settings that fit is given, checked. Raises TypeError or ValueError."""
         if not all(net.parameters.flags.writeable for net in self.nets):
             raise ValueError("a member's parameters are read-only and cannot be trained; train a copy.deepcopy of it")
-        until, functions = moment_after(time_limit), callback_functions(callbacks)
         unknown = [name for name in settings if name not in SETTINGS]
         if unknown:
             raise TypeError(f"fit has no setting {unknown[0]!r:.40}; those of MLP.fit are {', '.join(SETTINGS)}")
-        asked = recipe.given({name: Usual(setting.default) for name, setting in SETTINGS.items()} | settings)
-        everything = samples.of(self.nets[0], X, y, sample_weight)
-        samples.require("fit", everything.X)
-        everything = everything._replace(targets=samples.targets(self.nets[0], y, len(everything.X)))  # in their own units
-        chosen = self._indices("rows", rows, len(everything.X))
-        held = self._indices("validation_rows", validation_rows, len(everything.X))
-        held_out = self._held_out(everything, validation, held)
-        parts = Parts(self.nets, everything, chosen, class_weight)
-        progress = [
-            _progress(net, dict(asked), parts.of(m), held_out[m], checks.flag("resume", resume))
-            for m, net in enumerate(self.nets)
-        ]
-        if resume:
-            _leave_ended(self.nets, progress)
-        run, courses = _runner(parts, progress), []
-        for m, net in enumerate(self.nets):
-            told = tuple(_of_member(function, m) for function in functions)
-            courses.append(Course(net, progress[m], partial(setattr, net, "training"), held_out[m], told, until))
-        self.out_of_fold = None
-        _train(courses, run)
-        if rows is not None and validation_rows is not None:
-            self.out_of_fold = measured(self.nets, everything.X, everything.targets, chosen, held)  # type: ignore[arg-type]
-        return [course.progress.history for course in courses]
+        return recipe.given({name: Usual(setting.default) for name, setting in SETTINGS.items()} | settings)
 
     def save(self, path: str | PathLike[str], *, training: bool = True) -> None:
         """Write all to one safetensors file, whole or not at all; numbafc.load reads it.
@@ -242,25 +260,41 @@ def _leave_ended(nets: list[MLP], progress: list[Progress]) -> None:
             now.ended = ended if ended == "callback" else ""
 
 
-def _runner(parts: Parts, progress: list[Progress]) -> Callable[[dict[int, Epoch]], None]:
-    """What trains an epoch of each of some members."""
+def _require_same(group: communication.Group | None, nets: list[MLP], progress: list[Progress]) -> None:
+    """Require of all ranks that they begin alike. Raises ValueError on all of them."""
+    if group is None:
+        return
+    own_rows.same(group, {"the number of members": len(nets)})
+    for net, now in zip(nets, progress, strict=True):
+        ranks.require_same(group, net, now)
+
+
+def _course(group: communication.Group | None, net: MLP, progress: Progress, *told: Any) -> Course:
+    """The course of a member's training."""
+    if group is None:
+        return Course(net, progress, *told)
+    course = ranks.RankCourse(group, net, progress, *told)
+    course.above = Course.above + 1
+    return course
+
+
+def _runner(parts: Parts, progress: list[Progress], several: communication.Group | None = None) -> ranks.RunOfEpochs:
+    """What trains an epoch of each of some members. several: the ranks that train them together, if there are several."""
     nets, first = parts.nets, progress[0].recipe
     for m, one in enumerate(progress):
         if replace(one.recipe, regularization=one.recipe.regularization._replace(seed=0)) != replace(
             first, regularization=first.regularization._replace(seed=0)
         ):
             raise ValueError(f"members are trained by one recipe; that of member {m} is another than that of member 0")
-    if type(first.optimizer) not in optimizers.OURS or interpreted():
-        runs = []
+    in_python = type(first.optimizer) not in optimizers.OURS or interpreted()
+    if several is not None and (in_python or _parts_of_minibatches_pay(first.batch_size, len(nets), several.size)):
+        return _one_by_one([_epochs_of_ranks(parts, m, now, several) for m, now in enumerate(progress)])
+    if in_python:
+        runs: list[EpochFunction] = []
         for m, net in enumerate(nets):
             X, y, _ = own = parts.of(m)
             runs.append(python_epochs(net, X, y, own.relative, progress[m].recipe, progress[m].state))
-
-        def one_by_one(begun: dict[int, Epoch]) -> None:
-            for m, epoch in begun.items():
-                runs[m](*epoch)
-
-        return one_by_one
+        return _one_by_one(runs)
     largest = max(one.samples for one in progress)
     group = Group(nets, first, [one.state for one in progress], parts.data(), largest)
     seeds = [one.recipe.regularization.seed for one in progress]
@@ -270,9 +304,34 @@ def _runner(parts: Parts, progress: list[Progress]) -> Callable[[dict[int, Epoch
         for m, epoch in begun.items():
             chosen = parts.chosen[m]
             placed[m] = epoch if chosen is None else epoch._replace(samples=chosen[epoch.samples])
-        group.epochs(placed, seeds)
+        group.epochs(placed, seeds, *([] if several is None else [several.hear]))
 
-    return side_by_side
+    if several is None:
+        return side_by_side
+    arrays = [[net.parameters, *one.state.values()] for net, one in zip(nets, progress, strict=True)]
+    return ranks.Shared(several, side_by_side, arrays)
+
+
+def _parts_of_minibatches_pay(batch_size: int, members: int, size: int) -> bool:
+    """Tell whether more ranks have something to do where all of them train each member than where each trains some."""
+    return min(communication.useful(batch_size), size) > min(members, size)
+
+
+def _epochs_of_ranks(parts: Parts, m: int, progress: Progress, group: communication.Group) -> ranks.RankEpochs:
+    """What trains an epoch of a member on all ranks. The samples are there once, for all members."""
+    net, chosen, own = parts.nets[m], parts.chosen[m], parts.of(m)
+    rows: Any = parts.everything.X if chosen is None else MappedRows(parts.everything.X, slice(None), net.dtype, chosen)
+    return ranks.RankEpochs(net, own._replace(X=rows), progress.recipe, progress.state, group)
+
+
+def _one_by_one(runs: Sequence[EpochFunction]) -> ranks.RunOfEpochs:
+    """What trains an epoch of one member after the other."""
+
+    def run(begun: dict[int, Epoch]) -> None:
+        for m, epoch in begun.items():
+            runs[m](*epoch)
+
+    return run
 
 
 def _of_member(function: Any, m: int) -> Callable[[EpochRecord], Any]:
@@ -280,7 +339,7 @@ def _of_member(function: Any, m: int) -> Callable[[EpochRecord], Any]:
     return lambda record: function(m, record)
 
 
-def _train(courses: list[Course], run: Callable[[dict[int, Epoch]], None]) -> None:
+def _train(courses: list[Course], run: ranks.RunOfEpochs, group: communication.Group | None) -> None:
     """An epoch of each member that goes on, until none does."""
     while active := {m: course for m, course in enumerate(courses) if course.goes_on}:
         begun, failures = {m: course.begin() for m, course in active.items()}, []
@@ -291,10 +350,13 @@ def _train(courses: list[Course], run: Callable[[dict[int, Epoch]], None]) -> No
                 course.pause()
         for m, course in active.items():
             try:
-                course.end()
+                course.require_finite()  # all ranks find it alike
             except FloatingPointError as error:
                 failures.append(f"member {m}: {error}")
+                continue
+            course.end()
         if failures:
-            raise FloatingPointError(failures[0])
+            with communication.agreed(group):
+                raise FloatingPointError(failures[0])
     for course in courses:
         course.bring_back()

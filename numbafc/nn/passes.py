@@ -10,7 +10,7 @@ from ..layer import forward, grad_b, grad_w, grad_x
 from . import clipping
 from .activations import ACTIVATIONS
 from .dropout import drop
-from .losses import LOSSES
+from .losses import LOSSES, Loss
 from .network import Network
 from .recipe import Regularization
 
@@ -106,9 +106,13 @@ def pass_samples(
     regularization: Regularization,
     step: int,
     place: int = 0,
+    loss: Loss | None = None,
 ) -> Passed:
-    """Forward and backward with the B rows X. factors: see factors_of. place: of the first one in its minibatch."""
-    loss, smoothing = LOSSES[net.loss_name], regularization.label_smoothing
+    """Forward and backward with the B rows X. factors: see factors_of. place: of the first one in its minibatch.
+
+    loss: by which the network is trained, if it is not its own.
+    """
+    loss, smoothing = loss or LOSSES[net.loss_name], regularization.label_smoothing
     inputs = net.columns(X)
     H, kept = training_pass(net, inputs, regularization, step, place)
     losses = loss.per_sample(H[-1], targets, smoothing).astype(np.float64)

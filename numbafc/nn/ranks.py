@@ -17,6 +17,8 @@ from __future__ import annotations
 
 import itertools
 import zlib
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -26,13 +28,15 @@ from ..formulas import SUM_BLOCK
 from . import evaluation, interrupts, optimizers, own_rows, passes, schedules
 from .communication import Group
 from .course import Callback, Course, Epoch, Keep
-from .losses import LOSSES
+from .losses import LOSSES, Loss
 from .network import Network
 from .progress import ENDS, History, Progress
 from .recipe import Recipe
 from .results import DONE, added
 from .samples import HeldOut, Samples
-from .stepping import stepper
+from .stepping import StepFunction, stepper
+
+RunOfEpochs = Callable[[dict[int, Epoch]], None]  # of each of some networks, by their number
 
 OF_BATCHES = "batch_size", "shuffle", "early_stopping", "drop_last", "best_epoch"
 TROUBLE, HITS, LOSSES_AT = 0, 1, 2  # of what a rank tells of its samples: whether it failed, hits, then a loss for each
@@ -86,12 +90,25 @@ class Part(NamedTuple):
 
 
 class RankEpochs:
-    """One pass over the samples in a given order, of which this rank takes its part. A function of an Epoch."""
+    """One pass over the samples in a given order, of which this rank takes its part. A function of an Epoch.
 
-    def __init__(self, net: Network, given: Samples, recipe: Recipe, state: dict[str, Any], group: Group) -> None:
+    loss, step: by which the network is trained, if they are not those of the network and of the recipe.
+    """
+
+    def __init__(
+        self,
+        net: Network,
+        given: Samples,
+        recipe: Recipe,
+        state: dict[str, Any],
+        group: Group,
+        loss: Loss | None = None,
+        step: StepFunction | None = None,
+    ) -> None:
         self.net, self.recipe, self.group, self.comm = net, recipe, group, group.comm
+        self.loss = loss or LOSSES[net.loss_name]
         self.targets, self.weight, self.read = given.targets, given.relative, own_rows.reader(given.X, group.rank)
-        self.step = stepper(net, recipe, state)
+        self.step = step or stepper(net, recipe, state)
         count, dtype = len(net.parameters), net.dtype
         self.share = -(-count // group.size)  # of the parameters, whose block sums a rank adds
         length, B = self.share * group.size, min(recipe.batch_size, len(given.X))
@@ -156,13 +173,12 @@ class RankEpochs:
                 return Part(None, 0), None
             with np.errstate(all="ignore"):
                 passed = passes.pass_samples(
-                    self.net, rows, wanted, factors[first:last], self.recipe.regularization, step, first
+                    self.net, rows, wanted, factors[first:last], self.recipe.regularization, step, first, self.loss
                 )
                 for n, begin in enumerate(range(0, last - first, SUM_BLOCK)):
                     block = slice(begin, min(begin + SUM_BLOCK, last - first))
                     passes.sum_gradients(self.net, passed, block, self.parameters_of(self.sums[n]))
-            classifies = LOSSES[self.net.loss_name].classifies
-            hits = int(np.count_nonzero(passed.Y.argmax(axis=0) == wanted)) if classifies else 0
+            hits = int(np.count_nonzero(passed.Y.argmax(axis=0) == wanted)) if self.loss.classifies else 0
             return Part(passed, hits), None
         except ConnectionError:  # nobody can be told
             raise
@@ -215,11 +231,47 @@ def train(
     until: float | None,
 ) -> History:
     """Train net as training.train does, together with the other ranks."""
-    with interrupts.deferred() as hear:
-        group.hear = hear
+    with hearing(group):
         with group.agreed():
             epochs = RankEpochs(net, given, progress.recipe, progress.state, group)
         return RankCourse(group, net, progress, keep, validation, callbacks, until).run(epochs)
+
+
+@contextmanager
+def hearing(group: Group | None) -> Iterator[None]:
+    """Put signals off inside the block, to where all ranks hear of them; nothing without a group."""
+    if group is None:
+        yield
+        return
+    with interrupts.deferred() as hear:
+        group.hear = hear
+        yield
+
+
+class Shared:
+    """Epochs of several networks, each of which is trained by one rank, and is all ranks' then. A function of them.
+
+    run: trains an epoch of each of some networks on this rank. Of a rank's error all hear when the others are through with
+    their networks, which go on from there; each network's minibatches, its parameters and its optimizer's state are one.
+    """
+
+    def __init__(self, group: Group, run: RunOfEpochs, arrays: list[list[np.ndarray]]) -> None:
+        self.group, self.run, self.arrays = group, run, arrays
+
+    def __call__(self, begun: dict[int, Epoch]) -> None:
+        group, error = self.group, None
+        trained_by = {m: place % group.size for place, m in enumerate(begun)}
+        own = {m: epoch for m, epoch in begun.items() if trained_by[m] == group.rank}
+        try:
+            group.hear()
+            if own:
+                self.run(own)
+        except BaseException as raised:
+            error = raised
+        for m, epoch in begun.items():
+            for array in (*self.arrays[m], epoch.results):
+                group.comm.broadcast(array, trained_by[m])
+        group.tell(error)
 
 
 def _shown(value: Any, ours: bool) -> str:

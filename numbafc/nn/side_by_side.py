@@ -7,7 +7,7 @@ network's own.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -164,10 +164,11 @@ class Group:
         self.kernel.compile(dtype)
         self.steps_a_call = max(1, int(CALL // (6 * P * B * -(-k // threads))))
 
-    def epochs(self, begun: dict[int, Epoch], seeds: Sequence[int]) -> None:
+    def epochs(self, begun: dict[int, Epoch], seeds: Sequence[int], hear: Callable[[], None] = lambda: None) -> None:
         """Train an epoch of each of some networks, by their number; seeds: of dropout, of all.
 
         Ctrl-C is seen between calls of a moment; results and parameters are then those of the minibatches that were done.
+        hear: called then, by who has put signals off.
         """
         k, left = len(self.nets), dict(begun)
         order = np.zeros((k, max(len(epoch.samples) for epoch in begun.values())), np.int64)
@@ -176,6 +177,7 @@ class Group:
             order[m, : len(epoch.samples)], rates[m, : len(epoch.rates)] = epoch.samples, epoch.rates
         told = self.choices, np.array(seeds, np.int64), self.numbers, self.powers.reshape(-1)
         while left:
+            hear()
             plan, results = np.zeros((k, PLAN), np.int64), np.zeros((k, COUNT))
             for m, epoch in left.items():
                 first = int(epoch.results[DONE])

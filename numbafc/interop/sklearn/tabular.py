@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import abc
+import json
 from collections.abc import Sequence
+from contextlib import ExitStack
 from typing import Any
 
 import numpy as np
@@ -11,9 +13,10 @@ from sklearn.base import BaseEstimator
 from sklearn.utils.validation import check_is_fitted
 
 from ... import checks
-from ...nn import MLP, realmlp, splits
+from ...nn import MLP, communication, realmlp, splits
+from ...nn.communication import Group
 from ...tables import Choices, Table
-from . import base, inputs, training
+from . import base, inputs, ranks, training
 
 
 class Tabular(BaseEstimator, abc.ABC):
@@ -65,32 +68,49 @@ class Tabular(BaseEstimator, abc.ABC):
         X_val: Any = None,
         y_val: Any = None,
         sample_weight_val: Any = None,
+        comm: Any = None,
     ) -> Any:
         """Train on a frame, or on an array of numbers in which NaN is missing.
 
         y: a target for each row. sample_weight: ≥ 0. X_val, y_val, and their weights: what the best epoch is chosen by, in
         place of the share validation_fraction of the rows. Returns the estimator. Raises TypeError or ValueError.
+
+        comm: train together with the other processes of a communicator, one of mpi4py's, or
+        numbafc.interop.distributed.gloo(). All of them call fit alike, with all rows, and get the estimator that one
+        process gets, bit for bit. The seed that random_state stands for, time_limit and verbose are rank 0's; an error of
+        one rank ends fit on all of them, and leaves the estimator as it was.
         """
-        if y is None:
-            raise ValueError(f"{type(self).__name__} requires y to be passed, but the target y is None")
-        with base.kept_where_it_fails(self), base.threads(self.n_threads):
-            self._fit(X, y, sample_weight, inputs.validation(X_val, y_val, sample_weight_val))
+        group = communication.several(comm)
+        with base.kept_where_it_fails(self), ExitStack() as stack:
+            with communication.agreed(group):
+                if y is None:
+                    raise ValueError(f"{type(self).__name__} requires y to be passed, but the target y is None")
+                stack.enter_context(base.threads(self.n_threads))
+                outside, seed = inputs.validation(X_val, y_val, sample_weight_val), base.seed(self.random_state)
+            ranks.require_same_settings(group, self)
+            self._fit((X, y, sample_weight), outside, ranks.told_seed(group, seed), group)
         return self
 
-    def _fit(self, X: Any, y: Any, sample_weight: Any, outside: tuple[Any, Any, Any] | None) -> None:
-        frame = inputs.frame(self, X, reset=True)
-        if len(frame) < 2:
-            raise ValueError("training needs at least two samples, got 1 sample; give more rows")
-        columns = self._begin(y, len(frame))
-        weight = self._weights(sample_weight, y, len(frame))
-        share = checks.fraction("validation_fraction", self.validation_fraction)
-        strata, count = self._strata(columns), checks.count("members", self.members, 1)
-        seeds = [base.seed(self.random_state)]
-        seeds += [seeds[0] + n for n in range(1, count)]
-        parts = [splits.held_out(len(frame), 0.0 if outside else share, seed, strata) for seed in seeds]
-        self.table_ = self._table(frame, columns, np.unique(np.concatenate([rows for rows, _ in parts])))
-        everything = training.Part(self.table_.encode(frame, np.float32), self._numbers(columns), weight)
-        trained = training.train(self, seeds, everything, parts, self._outside(*outside) if outside else None)
+    def _fit(
+        self, given: tuple[Any, Any, Any], outside: tuple[Any, Any, Any] | None, seed: int, group: Group | None
+    ) -> None:
+        X, y, sample_weight = given
+        with communication.agreed(group):
+            frame = inputs.frame(self, X, reset=True)
+            if len(frame) < 2:
+                raise ValueError("training needs at least two samples, got 1 sample; give more rows")
+            columns = self._begin(y, len(frame))
+            weight = self._weights(sample_weight, y, len(frame))
+            share = checks.fraction("validation_fraction", self.validation_fraction)
+            strata, count = self._strata(columns), checks.count("members", self.members, 1)
+            seeds = [seed + n for n in range(count)]
+            parts = [splits.held_out(len(frame), 0.0 if outside else share, seed, strata) for seed in seeds]
+            self.table_ = self._table(frame, columns, np.unique(np.concatenate([rows for rows, _ in parts])))
+            everything = training.Part(self.table_.encode(frame, np.float32), self._numbers(columns), weight)
+            others = self._outside(*outside) if outside else None
+        classes, table = getattr(self, "classes_", None), json.dumps(self.table_.to_dict(), default=str)
+        ranks.require_same_data(group, {"classes": classes, "the table's columns": table})
+        trained = training.train(self, seeds, everything, parts, others, group)
         self.nets_, self.histories_, self.best_epochs_ = map(list, zip(*trained, strict=True))
 
     @abc.abstractmethod

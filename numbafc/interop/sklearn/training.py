@@ -9,7 +9,8 @@ import numpy as np
 from sklearn.base import is_classifier
 
 from ... import checks
-from ...nn import MLP, EpochRecord, History, realmlp
+from ...nn import MLP, EpochRecord, History, communication, realmlp
+from ...nn.communication import Group
 from ...nn.members import Members
 
 LINES = 10  # of a training that is watched
@@ -33,24 +34,30 @@ class Part(NamedTuple):
 
 
 def train(
-    of: Any, seeds: list[int], everything: Part, parts: list[tuple[np.ndarray, np.ndarray]], outside: Part | None
+    of: Any,
+    seeds: list[int],
+    everything: Part,
+    parts: list[tuple[np.ndarray, np.ndarray]],
+    outside: Part | None,
+    group: Group | None = None,
 ) -> list[tuple[MLP, History, int]]:
     """The trained networks of an estimator, each with its history and its best epoch.
 
     seeds: of the networks; parts: for each the rows to train on, and those held out; outside: the validation data that fit
-    was given, if it was.
+    was given, if it was. group: of ranks that train them together, if there are several.
     """
-    nets = [network(of, seed, everything.of(rows)) for seed, (rows, _) in zip(seeds, parts, strict=True)]
-    asked = settings(of, len(parts[0][0]), outside is not None or len(parts[0][1]) > 0)
-    watching = [watch(of, asked["epochs"]) for _ in nets]
-    if len(nets) == 1:
-        rows, held = parts[0]
-        X, y, weight = everything.of(rows)
-        validation = outside if outside is not None else everything.of(held) if len(held) else None
+    with communication.agreed(group):
+        nets = [network(of, seed, everything.of(rows)) for seed, (rows, _) in zip(seeds, parts, strict=True)]
+        asked = settings(of, len(parts[0][0]), outside is not None or len(parts[0][1]) > 0)
+        watching = [watch(of, asked["epochs"]) for _ in nets]
+        (rows, held), alone = parts[0], len(nets) == 1
+        X, y, weight = everything.of(rows) if alone else everything
+        validation = everything.of(held) if alone and outside is None and len(held) else outside
+    if alone:
         histories = [
             nets[0].fit(
                 X, y, sample_weight=weight, validation=None if validation is None else validation.given,
-                callbacks=watching[0], time_limit=of.time_limit, **asked,
+                callbacks=watching[0], time_limit=of.time_limit, comm=group, **asked,
             )
         ]  # fmt: skip
     else:
@@ -63,6 +70,7 @@ def train(
             sample_weight=everything.weight,
             callbacks=[lambda m, record: any(function(record) for function in watching[m])],
             time_limit=of.time_limit,
+            comm=group,
             **asked,
         )
     best = [net.training.best_at if net.training is not None else 0 for net in nets]

@@ -21,12 +21,16 @@ __all__ = ["CallbackSupportMixin", "Tasks"]
 
 
 class Tasks:
-    """The tasks of one fit, and the callbacks that hear of them. given: X, y and weights; most: how many tasks at most."""
+    """The tasks of one fit, and the callbacks that hear of them. given: X, y and weights; most: how many tasks at most.
 
-    def __init__(self, of: Any, given: tuple[Any, Any, Any], most: int | None) -> None:
+    told: whether this process tells callbacks; of several ranks the first one does.
+    """
+
+    def __init__(self, of: Any, given: tuple[Any, Any, Any], most: int | None, told: bool = True) -> None:
         X, y, weight = given
         self.of, self.told = of, {"X": X, "y": y, "metadata": None if weight is None else {"sample_weight": weight}}
-        self.root: Any = of._init_callback_context(max_subtasks=most) if hasattr(of, "_init_callback_context") else None
+        told = told and hasattr(of, "_init_callback_context")
+        self.root: Any = of._init_callback_context(max_subtasks=most) if told else None
         self.heard = self.root is not None and bool(getattr(of, "_skl_callbacks", None))
         self.now: Any = None
         if self.root is not None:

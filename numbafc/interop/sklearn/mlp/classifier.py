@@ -15,11 +15,11 @@ from sklearn.utils.metaestimators import available_if
 from sklearn.utils.multiclass import _check_partial_fit_first_call, type_of_target, unique_labels
 from sklearn.utils.validation import validate_data
 
-from ....nn import MLP
+from ....nn import MLP, communication
 from ....nn.activations import ACTIVATIONS
 from ....nn.cross_entropy import softmax
 from ....nn.losses import Loss
-from .. import inputs
+from .. import inputs, ranks
 from ..training import Part
 from . import losses, outputs, parameters
 from .constructor import has_partial_fit
@@ -113,17 +113,19 @@ class MLPClassifier(ClassifierMixin, Perceptron):
         self.n_threads = n_threads
 
     @available_if(has_partial_fit)
+    @ranks.agreeing
     @_fit_context(prefer_skip_nested_validation=True)
-    def partial_fit(self, X: Any, y: Any, sample_weight: Any = None, classes: Any = None) -> Any:
-        """Train for one epoch on these samples. classes: all there are, which the first call needs."""
-        if isinstance(self.class_weight, str):
-            raise ValueError(
-                "class_weight 'balanced' is not supported for partial_fit, which does not see all samples; pass a dict, as "
-                "sklearn.utils.compute_class_weight computes it"
-            )
-        if _check_partial_fit_first_call(self, classes):
-            self._label_binarizer = LabelBinarizer().fit(y if type_of_target(y).startswith("multilabel") else classes)
-        return fit(self, X, y, sample_weight, incremental=True)
+    def partial_fit(self, X: Any, y: Any, sample_weight: Any = None, classes: Any = None, *, comm: Any = None) -> Any:
+        """Train for one epoch on these samples. classes: all there are, which the first call needs. comm: as in fit."""
+        with communication.agreed(comm):
+            if isinstance(self.class_weight, str):
+                raise ValueError(
+                    "class_weight 'balanced' is not supported for partial_fit, which does not see all samples; pass a "
+                    "dict, as sklearn.utils.compute_class_weight computes it"
+                )
+            if _check_partial_fit_first_call(self, classes):
+                self._label_binarizer = LabelBinarizer().fit(y if type_of_target(y).startswith("multilabel") else classes)
+        return fit(self, X, y, sample_weight, incremental=True, group=comm)
 
     def _checked(self, X: Any, y: Any, reset: bool, begins: bool, keeps: bool = False) -> tuple[Any, np.ndarray]:
         X, y = validate_data(self, X, y, accept_sparse=SPARSE, multi_output=True, dtype=REALS, reset=reset)

@@ -49,8 +49,13 @@ class Constraints:
     }
 
 
-def require_goes_together(of: Any, validates: bool) -> None:
-    """Refuse settings that the solver has no use for. Raises ValueError."""
+def require_goes_together(of: Any, validates: bool, together: bool = False) -> None:
+    """Refuse settings that the solver has no use for. together: with other ranks. Raises ValueError."""
+    if together and not is_stochastic(of.solver):
+        raise ValueError(
+            "comm goes with a solver of minibatches, not with 'lbfgs', which one process runs; use solver='adam', or leave "
+            "comm out"
+        )
     scheduled = of.learning_rate not in ("constant", *OF_SGD)
     if not is_stochastic(of.solver) and (of.dropout or of.clip_norm or scheduled or validates):
         raise ValueError(

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import abc
+import copy
+from contextlib import ExitStack
 from os import PathLike
 from typing import Any
 
@@ -12,10 +14,12 @@ from sklearn.model_selection import train_test_split
 from sklearn.utils import check_random_state
 from sklearn.utils.validation import check_is_fitted
 
-from ....nn import MLP
+from ....nn import MLP, communication
+from ....nn.communication import Group
 from ....nn.losses import Loss
+from ....nn.ranks import hearing
 from ....nn.views import Views
-from .. import base, inputs
+from .. import base, inputs, ranks
 from ..training import Part
 from . import lbfgs, parameters
 from .callbacks import CallbackSupportMixin, Tasks
@@ -67,6 +71,7 @@ class Perceptron(CallbackSupportMixin, Constraints, BaseEstimator, abc.ABC):
 
     # ---- fit --------------------------------------------------------------------------------------------------------
 
+    @ranks.agreeing
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(
         self,
@@ -77,6 +82,7 @@ class Perceptron(CallbackSupportMixin, Constraints, BaseEstimator, abc.ABC):
         X_val: Any = None,
         y_val: Any = None,
         sample_weight_val: Any = None,
+        comm: Any = None,
     ) -> Any:
         """Train on X, (samples, features), dense or sparse, and y.
 
@@ -85,9 +91,15 @@ class Perceptron(CallbackSupportMixin, Constraints, BaseEstimator, abc.ABC):
         sample_weight: (samples,), ≥ 0. X_val, y_val, and their weights: what is measured after each epoch
         (validation_scores_), and what early_stopping stops by, in place of the share validation_fraction. Returns the
         estimator.
+
+        comm: train together with the other processes of a communicator, one of mpi4py's, or
+        numbafc.interop.distributed.gloo(), with a solver of minibatches. All of them call fit alike, with all samples, and
+        get the estimator that one process gets, bit for bit. What random_state draws is rank 0's, which alone calls
+        callbacks and prints; an error of one rank ends fit on all of them, and leaves the estimator as it was.
         """
-        given = inputs.validation(X_val, y_val, sample_weight_val)
-        return fit(self, X, y, sample_weight, incremental=False, validation=given)
+        with communication.agreed(comm):
+            given = inputs.validation(X_val, y_val, sample_weight_val)
+        return fit(self, X, y, sample_weight, incremental=False, validation=given, group=comm)
 
     def _initialize(self, sizes: tuple[int, ...], loss: str, dtype: np.dtype, rs: Any, drawn: np.dtype) -> None:
         """Begin anew: a network with random parameters, and no curves."""
@@ -101,7 +113,17 @@ class Perceptron(CallbackSupportMixin, Constraints, BaseEstimator, abc.ABC):
             self.validation_scores_: list[float] | None = [] if self.early_stopping else None
             self.best_validation_score_ = -np.inf if self.early_stopping else None
 
-    def _train(self, part: Part, weight: Any, given: Any, rs: Any, first: bool, incremental: bool, validation: Any) -> None:
+    def _train(
+        self,
+        part: Part,
+        weight: Any,
+        given: Any,
+        rs: Any,
+        first: bool,
+        incremental: bool,
+        validation: Any,
+        group: Group | None,
+    ) -> None:
         """Train on the samples with such weights; part's own are those of scores."""
         weighted = part._replace(weight=weight)
         if not is_stochastic(self.solver):
@@ -109,17 +131,37 @@ class Perceptron(CallbackSupportMixin, Constraints, BaseEstimator, abc.ABC):
             lbfgs.fit(self, self._loss(), weighted, tasks)
             tasks.close()
             return
-        if not incremental or not hasattr(self, "_optimizer"):
-            self._optimizer = Solver(self, self.net_.parameters)
-        self._optimizer.make_writable()
-        if self.early_stopping and incremental:
-            raise ValueError("partial_fit does not support early_stopping=True")
-        rows, held = self._held_out(part, rs, validation)
-        self._begin_curves(held is not None)
-        training = Training(self, self._optimizer, self._loss(), self._score_of, weighted, rows, held, rs, incremental)
-        tasks = Tasks(self, given, self.max_iter)
-        training.run(tasks, first)
-        tasks.close()
+        with communication.agreed(group):
+            if not incremental or not hasattr(self, "_optimizer"):
+                self._optimizer = Solver(self, self.net_.parameters)
+            self._optimizer.make_writable()
+            if self.early_stopping and incremental:
+                raise ValueError("partial_fit does not support early_stopping=True")
+            rows, held = self._held_out(part, rs, validation)
+            self._begin_curves(held is not None)
+        ranks.require_same_data(group, self._begun(weighted, held))
+        with hearing(group):
+            with communication.agreed(group):
+                told: Any = self._loss(), self._score_of, weighted, rows, held, rs, incremental, group
+                training = Training(self, self._optimizer, *told)
+                tasks = Tasks(self, given, self.max_iter, training.speaks)
+            training.run(tasks, first)
+            with communication.agreed(group):
+                tasks.close()
+
+    def _begun(self, part: Part, held: Part | None) -> dict[str, Any]:
+        """What all ranks that train together begin with."""
+        solver = self._optimizer
+        return {
+            "X": part.X,
+            "y": part.targets,
+            "classes": getattr(self, "classes_", None),
+            "the samples' weights": part.weight,
+            "validation": None if held is None else list(held),
+            "parameters": self.net_.parameters,
+            "the optimizer's state": list(solver.state.values()),
+            "the place in the training": repr((self.t_, solver.steps, solver.learning_rate, self.loss_curve_)),
+        }
 
     def _begin_curves(self, measures: bool) -> None:
         """Make the curves that another solver, or other settings of the last call, did not."""
@@ -202,38 +244,72 @@ class Perceptron(CallbackSupportMixin, Constraints, BaseEstimator, abc.ABC):
 
 
 def fit(
-    of: Any, X: Any, y: Any, sample_weight: Any, incremental: bool, validation: tuple[Any, Any, Any] | None = None
+    of: Any,
+    X: Any,
+    y: Any,
+    sample_weight: Any,
+    incremental: bool,
+    validation: tuple[Any, Any, Any] | None = None,
+    group: Group | None = None,
 ) -> Any:
-    """Train an estimator, for one epoch if incremental. validation: X, y and weights, or None. Returns the estimator."""
-    hidden = hidden_sizes(of.hidden_layer_sizes)
-    require_goes_together(of, validation is not None)
-    first = not hasattr(of, "net_") or (not of.warm_start and not incremental)
-    begins, rs = not (of.warm_start or incremental), check_random_state(of.random_state)
-    with base.threads(of.n_threads):
-        with base.kept_where_it_fails(of):
-            X, y = of._checked(X, y, first, begins, keeps=of.warm_start)
-            weight, dtype = (
-                inputs.weights(sample_weight, X.shape[0]),
-                np.dtype(np.float64) if of.solver == "lbfgs" else X.dtype,
-            )
-            outputs, of.out_activation_, loss = of._outputs_of(y)
-            sizes = (X.shape[1], *hidden, outputs)
-            if first:
-                of._initialize(sizes, loss, dtype, rs, X.dtype)
-            elif of.net_.sizes != sizes:
-                raise ValueError(
-                    f"the network goes on with its layers {of.net_.sizes}, got {sizes} from hidden_layer_sizes and y; "
-                    "set warm_start=False for new layers"
-                )
-            of.net_ = parameters.going_on(of.net_, of.activation, loss, dtype if of.solver == "lbfgs" else None)
-            of.n_outputs_, dtype = outputs, of.net_.dtype
-            part = Part(X.astype(dtype, copy=False), of._encoded(y), weight)
-            weighted = of._weighted(y, weight)
-            held = None if validation is None else of._validation(*validation)
-        of._train(part, weighted, (X, y, sample_weight), rs, first, incremental, held)
+    """Train an estimator, for one epoch if incremental. Returns the estimator.
+
+    validation: X, y and weights, or None. group: of ranks that train it together, if there are several.
+    """
+    with ExitStack() as stack:
+        with communication.agreed(group):
+            hidden = hidden_sizes(of.hidden_layer_sizes)
+            require_goes_together(of, validation is not None, group is not None)
+            rs = check_random_state(of.random_state)
+            stack.enter_context(base.threads(of.n_threads))
+        ranks.require_same_settings(group, of)
+        rs = ranks.told_generator(group, rs)
+        first = not hasattr(of, "net_") or (not of.warm_start and not incremental)
+        with communication.agreed(group), base.kept_where_it_fails(of):
+            if group is not None and not first:
+                _copy_what_changes(of)
+            part, weight, given, held = _begin(of, (X, y, sample_weight), hidden, rs, first, incremental, validation)
+        of._train(part, weight, given, rs, first, incremental, held, group)
     if not np.isfinite(of.net_.parameters).all():
         raise ValueError(
             "Solver produced non-finite parameter weights. The input data may contain large values and need to be "
             "preprocessed."
         )
     return of
+
+
+def _begin(
+    of: Any, given: tuple[Any, Any, Any], hidden: list[int], rs: Any, first: bool, incremental: bool, validation: Any
+) -> tuple[Part, np.ndarray | None, tuple[Any, Any, Any], Part | None]:
+    """Make an estimator's network, or go on with it.
+
+    Returns the samples, their weights in training, X, y and weights as they were checked, and the validation data.
+    """
+    X, y, sample_weight = given
+    X, y = of._checked(X, y, first, begins=not (of.warm_start or incremental), keeps=of.warm_start)
+    weight, dtype = (
+        inputs.weights(sample_weight, X.shape[0]),
+        np.dtype(np.float64) if of.solver == "lbfgs" else X.dtype,
+    )
+    outputs, of.out_activation_, loss = of._outputs_of(y)
+    sizes = (X.shape[1], *hidden, outputs)
+    if first:
+        of._initialize(sizes, loss, dtype, rs, X.dtype)
+    elif of.net_.sizes != sizes:
+        raise ValueError(
+            f"the network goes on with its layers {of.net_.sizes}, got {sizes} from hidden_layer_sizes and y; "
+            "set warm_start=False for new layers"
+        )
+    of.net_ = parameters.going_on(of.net_, of.activation, loss, dtype if of.solver == "lbfgs" else None)
+    of.n_outputs_, dtype = outputs, of.net_.dtype
+    part = Part(X.astype(dtype, copy=False), of._encoded(y), weight)
+    weighted = of._weighted(y, weight)
+    held = None if validation is None else of._validation(*validation)
+    return part, weighted, (X, y, sample_weight), held
+
+
+def _copy_what_changes(of: Any) -> None:
+    """Go on with copies of what training changes in place: where a rank fails, the estimator has it as it was."""
+    for name in ("net_", "_optimizer", "loss_curve_", "validation_scores_"):
+        if hasattr(of, name):
+            setattr(of, name, copy.deepcopy(getattr(of, name)))

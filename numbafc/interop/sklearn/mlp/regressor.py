@@ -15,6 +15,7 @@ from sklearn.utils.validation import validate_data
 
 from ....nn import portable
 from ....nn.losses import Loss
+from .. import ranks
 from ..training import Part
 from . import losses, outputs
 from .constructor import has_partial_fit
@@ -99,10 +100,11 @@ class MLPRegressor(RegressorMixin, Perceptron):
         self.n_threads = n_threads
 
     @available_if(has_partial_fit)
+    @ranks.agreeing
     @_fit_context(prefer_skip_nested_validation=True)
-    def partial_fit(self, X: Any, y: Any, sample_weight: Any = None) -> Any:
-        """Train for one epoch on these samples."""
-        return fit(self, X, y, sample_weight, incremental=True)
+    def partial_fit(self, X: Any, y: Any, sample_weight: Any = None, *, comm: Any = None) -> Any:
+        """Train for one epoch on these samples. comm: as in fit."""
+        return fit(self, X, y, sample_weight, incremental=True, group=comm)
 
     def _checked(self, X: Any, y: Any, reset: bool, begins: bool, keeps: bool = False) -> tuple[Any, np.ndarray]:
         X, y = validate_data(self, X, y, accept_sparse=SPARSE, multi_output=True, y_numeric=True, dtype=REALS, reset=reset)

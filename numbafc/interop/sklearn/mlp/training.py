@@ -10,11 +10,13 @@ from typing import Any
 import numpy as np
 from sklearn.exceptions import ConvergenceWarning
 
+from ....nn import communication
+from ....nn.communication import Group
 from ....nn.dropout import folded
 from ....nn.losses import Loss
 from ....nn.recipe import Regularization
 from ..training import Part
-from .batches import Batches, penalised
+from .batches import Batches, BatchesOfRanks, penalised
 from .callbacks import Tasks
 from .solver import Rates, Solver, penalty
 
@@ -22,7 +24,7 @@ from .solver import Rates, Solver, penalty
 class Training:
     """The epochs of one call. rows: the places of the samples that are trained on; held: those that are measured.
 
-    part.weight: as the loss takes them; held.weight: as the score takes them.
+    part.weight: as the loss takes them; held.weight: as the score takes them. group: of ranks that train together.
     """
 
     def __init__(
@@ -36,7 +38,9 @@ class Training:
         held: Part | None,
         rs: Any,
         incremental: bool,
+        group: Group | None = None,
     ) -> None:
+        self.group, self.speaks = group, group is None or group.rank == 0
         self.of, self.solver, self.score_of, self.held = of, solver, score_of, held
         self.rs, self.incremental = rs, incremental
         self.order = np.arange(len(part.targets)) if rows is None else rows
@@ -48,8 +52,11 @@ class Training:
         regularization = Regularization(
             float(of.dropout), float(of.clip_norm or 0), seed=seed, l2=l2, batch_mean=part.weight is not None
         )
-        compiled, factors = self.solver.compiled(), penalised(of.net_, self.solver.optimizer, l2)
-        self.batches = Batches(of.net_, part, loss, compiled, self.solver.state, self.batch_size, regularization, factors)
+        if group is not None:
+            self.batches: Batches = BatchesOfRanks(of.net_, part, loss, solver, self.batch_size, regularization, group)
+        else:
+            compiled, factors = solver.compiled(), penalised(of.net_, solver.optimizer, l2)
+            self.batches = Batches(of.net_, part, loss, compiled, solver.state, self.batch_size, regularization, factors)
         self.rates = Rates(self.solver, of.max_iter, incremental)
         self.first = len(of.loss_curve_)
         self.best: np.ndarray | None = None
@@ -61,26 +68,39 @@ class Training:
         of.n_iter_ = 0
         try:
             for _ in range(of.max_iter):
-                tasks.begin()
-                self._epoch()
-                ended = self._ended()
-                if tasks.end() or ended or self.incremental:
+                if self._epoch(tasks) or self.incremental:
                     break
                 if of.n_iter_ == of.max_iter:
-                    warnings.warn(
-                        f"Stochastic Optimizer: Maximum iterations ({of.max_iter}) reached and the optimization hasn't "
-                        "converged yet.",
-                        ConvergenceWarning,
-                        stacklevel=2,
-                    )
+                    with communication.agreed(self.group):  # it may be an error
+                        warnings.warn(
+                            f"Stochastic Optimizer: Maximum iterations ({of.max_iter}) reached and the optimization hasn't "
+                            "converged yet.",
+                            ConvergenceWarning,
+                            stacklevel=2,
+                        )
         except KeyboardInterrupt:
             warnings.warn("Training interrupted by user.", stacklevel=2)
-        if of.verbose > 1:
+        if of.verbose > 1 and self.speaks:
             print()  # noqa: T201
         if of.early_stopping and self.best is not None:
             of.net_.parameters[:] = self.best
 
-    def _epoch(self) -> None:
+    def _epoch(self, tasks: Tasks) -> bool:
+        """Train an epoch. Returns whether it was the last one."""
+        group, solver = self.group, self.solver
+        with communication.agreed(group):
+            tasks.begin()
+            rates = self._begin_epoch()
+        with np.errstate(all="ignore"):  # what diverges is found in the end
+            total = self.batches.epoch(self.order, rates, solver.steps)
+        with communication.agreed(group):
+            self._end_epoch(total)
+            ended = self._ended()
+            asked = tasks.end()
+        return ended or (asked if group is None else bool(group.first_of(asked)))
+
+    def _begin_epoch(self) -> np.ndarray:
+        """Draw the order of samples. Returns the rates of the minibatches."""
         of, solver = self.of, self.solver
         if of.shuffle:
             places = np.arange(self.samples)
@@ -88,9 +108,11 @@ class Training:
             self.order = self.order[places]
         solver.begin_epoch()
         epoch = len(of.loss_curve_) + 1 if self.incremental else of.n_iter_ + 1
-        rates = self.rates.of(epoch, self.count, of.loss_curve_ if self.incremental else of.loss_curve_[self.first :])
-        with np.errstate(all="ignore"):  # what diverges is found in the end
-            total = self.batches.epoch(self.order, rates, solver.steps)
+        return self.rates.of(epoch, self.count, of.loss_curve_ if self.incremental else of.loss_curve_[self.first :])
+
+    def _end_epoch(self, total: float) -> None:
+        """Count an epoch with such a sum of losses, and measure what is held out."""
+        of, solver = self.of, self.solver
         if np.isnan(total):
             of.net_.parameters[:] = np.nan  # as they would become
         solver.steps += self.count
@@ -104,7 +126,7 @@ class Training:
 
     def _say(self) -> None:
         of = self.of
-        if not of.verbose:
+        if not of.verbose or not self.speaks:
             return
         score = "" if self.held is None else f"Validation score: {of.validation_scores_[-1]:f}"
         line = f"Iteration {of.n_iter_}, loss = {of.loss_:.8f}"
@@ -139,7 +161,7 @@ class Training:
             return False
         what = "Validation score" if of.early_stopping else "Training loss"
         ends, words = self.solver.stops()
-        if of.verbose:
+        if of.verbose and self.speaks:
             print(  # noqa: T201
                 f"{what} did not improve more than tol={of.tol:f} for {of.n_iter_no_change} consecutive epochs. {words}"
             )
