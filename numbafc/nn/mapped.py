@@ -63,6 +63,11 @@ class MappedRows:
         return np.min([part.min(axis=axis) for part in self.parts()], axis=axis)
 
 
+def taken(rows: Any, places: np.ndarray) -> Any:
+    """The rows at these places: of a file still in it, else an array."""
+    return rows.take(places) if isinstance(rows, MappedRows) else rows[places]
+
+
 def parts_of(rows: Any) -> Iterator[np.ndarray]:
     """The rows in parts: those of a file, or an array as it is."""
     return rows.parts() if isinstance(rows, MappedRows) else iter((rows,))

@@ -21,6 +21,8 @@ from ..kernels import border
 from . import optimizers, recipe, samples
 from .course import Course, Epoch, moment_after
 from .losses import LOSSES, split_targets
+from .mapped import MappedRows, taken
+from .member_windows import Windows
 from .mlp import MLP
 from .out_of_fold import Measured, measured
 from .pooled import Pooled
@@ -183,7 +185,7 @@ class Members(Pooled):
             raise ValueError("validation and validation_rows are two ways to say one thing; leave out one of them")
         if rows[0] is None:
             return [samples.held_out(self.nets[0], validation)] * len(self)
-        return [HeldOut(everything.X[one], everything.targets[one], None) for one in rows]
+        return [HeldOut(taken(everything.X, one), everything.targets[one], None) for one in rows]
 
 
 Model = MLP | Members
@@ -200,21 +202,28 @@ class Parts(NamedTuple):
     def of(self, m: int) -> Samples:
         """Those of member m, as a fit of its own would have them. Raises TypeError or ValueError."""
         one, (X, y, weight) = self.chosen[m], self.everything
-        rows = slice(None) if one is None else one
-        return samples.of(self.nets[m], X[rows], y[rows], None if weight is None else weight[rows], self.class_weight)
+        if one is not None:
+            X, y, weight = taken(X, one), y[one], None if weight is None else weight[one]
+        return samples.of(self.nets[m], X, y, weight, self.class_weight)
 
-    def data(self) -> Data:
-        """All samples as compiled code reads them, with a row of targets, weights and standardisation for each member."""
-        nets, (X, y, weight), k = self.nets, self.everything, len(self.nets)
-        none, of_targets = np.empty(0), []
+    def weights(self) -> np.ndarray | None:
+        """The weights of all samples for each member, (k, samples); None where all count alike."""
+        if self.everything.weight is None and self.class_weight is None:
+            return None
+        weights = np.zeros((len(self.nets), len(self.everything.X)))
+        for m, one in enumerate(self.chosen):
+            weights[m, slice(None) if one is None else one] = self.of(m).relative
+        return weights
+
+    def data(self, weights: np.ndarray | None, places: Any = slice(None)) -> Data:
+        """The samples at these places as compiled code reads them, with a row of targets, weights and standardisation for
+        each member."""
+        nets, of_targets = self.nets, []
+        X, y = self.everything.X[places], self.everything.targets[places]
+        none = np.empty(0) if weights is None else weights[:, places].reshape(-1)
         for net in nets:
             classes, reals = split_targets(LOSSES[net.loss_name], samples.standardised(net, y), net.dtype)
             of_targets.append(reals)
-        if weight is not None or self.class_weight is not None:
-            weights = np.zeros((k, len(X)))
-            for m, one in enumerate(self.chosen):
-                weights[m, slice(None) if one is None else one] = self.of(m).relative
-            none = weights.reshape(-1)
         mean = scale = np.empty(0, nets[0].dtype)
         if any(net.input_mean is not None for net in nets):
             N = nets[0].sizes[:1]  # 0 and 1 change no bit
@@ -262,7 +271,7 @@ def _runner(parts: Parts, progress: list[Progress]) -> Callable[[dict[int, Epoch
 
         return one_by_one
     largest = max(one.samples for one in progress)
-    group = Group(nets, first, [one.state for one in progress], parts.data(), largest)
+    group = _grouped(parts, partial(Group, nets, first, [one.state for one in progress], largest=largest))
     seeds = [one.recipe.regularization.seed for one in progress]
 
     def side_by_side(begun: dict[int, Epoch]) -> None:
@@ -278,6 +287,14 @@ def _runner(parts: Parts, progress: list[Progress]) -> Callable[[dict[int, Epoch
 def _of_member(function: Any, m: int) -> Callable[[EpochRecord], Any]:
     """A callback of a member's number and its record, as one of the record."""
     return lambda record: function(m, record)
+
+
+def _grouped(parts: Parts, group: Callable[[Data], Group]) -> Group | Windows:
+    """The group that trains the members, of all their samples; of those in a file some are in memory at a time."""
+    X, weights = parts.everything.X, parts.weights()
+    if isinstance(X, MappedRows):
+        return Windows(partial(parts.data, weights), group, X.part, len(parts.nets))
+    return group(parts.data(weights))
 
 
 def _train(courses: list[Course], run: Callable[[dict[int, Epoch]], None]) -> None:
