@@ -31,6 +31,11 @@ class MappedRows:
     def __len__(self) -> int:
         return self.shape[0]
 
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all rows, if they were in memory."""
+        return self.shape[0] * self.shape[1] * self.dtype.itemsize
+
     def __getitem__(self, places: Any) -> np.ndarray:
         if self._places is not None:
             places = self._places[places]
