@@ -63,32 +63,27 @@ def read(
     """
     pl = polars()
     _require_ends(path, file)
-    out, name = scratch.temporary()
-    try:
-        told = {"out": name, "columns": MOST_COLUMNS, "batch": BATCH // CELL}
-        told |= {"words": list(dialect.na), "numbers": dialect.missing_numbers}
-        cells = limit // CELL
-        rows, columns = _in_a_process(path, file, out, told | {"cells": cells})
-        if not rows or not columns:
-            raise InvalidFile(path, f"expected a table with rows, got {rows} rows of {columns} columns")
-        if columns > MOST_COLUMNS:
-            raise InvalidFile(path, f"expected at most {MOST_COLUMNS} columns, got {columns}")
-        if rows * columns > cells:
-            scratch.require_space(CELL * rows * columns)
-            if notice is not None:
-                about = sized(CELL * rows * columns)
-                notice(f"{path.name}: its columns, about {about}, go to a temporary file in {scratch.folder()}")
-            _in_a_process(path, file, out, told | {"cells": rows * columns})
-        nbytes = size_of(out)
-        if nbytes > limit:
-            frame: Any = OnDisk(pl.scan_ipc(name, glob=False), rows, nbytes, [out])
-            return frame, True, None, ["read as parquet"]
+    out, cells = scratch.Temporary(), limit // CELL
+    told = {"out": out.name, "columns": MOST_COLUMNS, "batch": BATCH // CELL}
+    told |= {"words": list(dialect.na), "numbers": dialect.missing_numbers}
+    rows, columns = _in_a_process(path, file, out.file, told | {"cells": cells})
+    if not rows or not columns:
+        raise InvalidFile(path, f"expected a table with rows, got {rows} rows of {columns} columns")
+    if columns > MOST_COLUMNS:
+        raise InvalidFile(path, f"expected at most {MOST_COLUMNS} columns, got {columns}")
+    if rows * columns > cells:
+        scratch.require_space(CELL * rows * columns)
+        if notice is not None:
+            about = sized(CELL * rows * columns)
+            notice(f"{path.name}: its columns, about {about}, go to a temporary file in {scratch.folder()}")
+        _in_a_process(path, file, out.file, told | {"cells": rows * columns})
+    nbytes = size_of(out.file)
+    if nbytes > limit:
+        frame: Any = OnDisk(pl.scan_ipc(out.name, glob=False), rows, nbytes, [out])
+    else:
         require_memory(path, nbytes, f"a table of {rows} rows and {columns} columns")
-        frame = pl.read_ipc(out.read())
-    except BaseException:
+        frame = pl.read_ipc(out.file.read())
         out.close()
-        raise
-    out.close()
     return frame, True, None, ["read as parquet"]
 
 

@@ -10,6 +10,7 @@ import errno
 import math
 import shutil
 import tempfile
+import weakref
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -23,14 +24,15 @@ from .opening import sized
 OPEN_FILES = Path("/proc/self/fd")
 
 
-def temporary() -> tuple[Any, str]:
-    """A new file, and a name by which others open it as long as it is open."""
-    with _enough_space(0):
-        if has_names():
-            file: Any = tempfile.TemporaryFile()  # noqa: SIM115  # whoever asks for it closes it
-            return file, name_of(file)
-        file = tempfile.NamedTemporaryFile()  # noqa: SIM115
-        return file, file.name
+class Temporary:
+    """A new file, which is there as long as this object, and a name by which others open it meanwhile."""
+
+    def __init__(self) -> None:
+        with _enough_space(0):
+            new: Any = tempfile.TemporaryFile if has_names() else tempfile.NamedTemporaryFile
+            self.file = new()
+        self.name: str = name_of(self.file) if has_names() else self.file.name
+        self.close = weakref.finalize(self, self.file.close)
 
 
 def has_names() -> bool:
@@ -67,14 +69,13 @@ def rows_of(parts: Iterable[np.ndarray], shape: tuple[int, int], dtype: np.dtype
     """A matrix of that shape, of parts of its rows in order, in a temporary file. Raises OSError where there is no room."""
     nbytes = math.prod(shape) * dtype.itemsize
     require_space(nbytes)
-    file, _ = temporary()
-    with file:
-        for part in parts:
-            with _enough_space(nbytes):
-                file.write(np.ascontiguousarray(part, dtype).data)
+    temporary = Temporary()
+    for part in parts:
         with _enough_space(nbytes):
-            file.flush()
-        matrix = np.memmap(file, dtype, "r", 0, shape)  # which keeps the file
+            temporary.file.write(np.ascontiguousarray(part, dtype).data)
+    with _enough_space(nbytes):
+        temporary.file.flush()
+    matrix = np.memmap(temporary.file, dtype, "r", 0, shape)  # which keeps what is in the file
     return MappedRows(matrix, slice(0, shape[1]), dtype)
 
 

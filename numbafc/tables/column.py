@@ -181,7 +181,7 @@ class Column:
                 found = number(text, self.decimal)
                 seen[cell] = np.nan if found is None or np.isinf(found) else found, bool(text)
             values[rows] = [seen[cell][0] for cell in cells]
-            pieces.append(rows[np.isnan(values[rows]) & np.array([seen[cell][1] for cell in cells])])
+            pieces.append(rows[np.isnan(values[rows]) & np.array([seen[cell][1] for cell in cells], bool)])
         return np.concatenate(pieces)
 
     def _some(self, rows: np.ndarray) -> Iterator[tuple[np.ndarray, list[Any]]]:

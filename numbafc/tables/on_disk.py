@@ -9,7 +9,7 @@ from typing import Any
 class OnDisk:
     """A table in files, for Table.fit, which looks at one column after the other, and for what takes it part by part.
 
-    lazy: a LazyFrame of polars that reads them. nbytes: of all cells. held: what keeps the files there.
+    lazy: a LazyFrame of polars that reads them. nbytes: of all cells. held: what the files are there with.
     """
 
     def __init__(self, lazy: Any, rows: int, nbytes: int, held: Sequence[Any] = ()) -> None:
