@@ -9,11 +9,11 @@ from commands import QUICK, ok
 from helpers import assert_same_bits
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from test_large_tables import houses, write
+from test_large_tables import houses, in_this_process, write
 
 import numbafc as fc
 from numbafc.cli import predict
-from numbafc.files import arrays
+from numbafc.files import arrays, parquet
 from numbafc.nn import MLP, Members, mapped
 from numbafc.nn.mapped import MappedRows
 
@@ -23,6 +23,7 @@ MODEL = "m.safetensors"
 @pytest.fixture
 def disk(monkeypatch):
     """A function after whose call everything stays on the disk, and is taken a few rows at a time."""
+    monkeypatch.setattr(parquet.subprocess, "run", in_this_process)
 
     def begin():
         monkeypatch.setattr(arrays, "MAPPED", 0)

@@ -320,7 +320,7 @@ print(json.dumps([peak[0] - before, nbytes, stated]))
 
 @pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="tells what memory is a process's own")
 def test_memory_is_far_below_the_table_s(tmp_path):
-    """Half of the columns' 320 MB and the rows' 160 MB: twice what reader and parts take, a third of what all in memory do."""
+    """Half of the columns' 320 MB and the rows' 160 MB: more than reader and parts take, a third of all in memory."""
     rng, rows = np.random.default_rng(0), 200_000
     noise = rng.standard_normal(rows)
     frame = pl.DataFrame({f"n{k}": np.roll(noise, k) for k in range(199)} | {"y": np.where(noise > 0, "up", "down")})
