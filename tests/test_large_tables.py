@@ -13,6 +13,7 @@ import time
 from pathlib import Path
 from types import SimpleNamespace
 
+import narwhals
 import numpy as np
 import polars as pl
 import pyarrow.parquet
@@ -112,6 +113,21 @@ def test_a_table_on_the_disk_is_that_in_memory(tmp_path_factory, drawn, data):
     assert found.table.to_dict() == expected.to_dict()
     assert_same_bits(np.asarray(found.X), expected.encode(frame, dtype), "X")
     assert_same_bits(found.y, expected.targets(frame, "float64"), "y")
+
+
+CELLS = st.sampled_from(["1", "2.5", " 3", "1,000", "x", "two", "", " ", "inf", "1e999", "007", None])
+
+
+@given(st.lists(CELLS, max_size=12), st.sampled_from([1, 3, 5]))
+def test_cells_some_at_a_time_are_those_of_a_whole_column(cells, piece):
+    def seen():
+        one = column.Column("a", 0, narwhals.from_native(pl.Series(cells, dtype=pl.String), series_only=True))
+        return one.words.texts, *(array.tolist() for array in (one.words.codes, *one.numbers, one.missing))
+
+    whole = seen()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(column, "PIECE", piece)
+        assert repr(seen()) == repr(whole)  # NaN, too
 
 
 @pytest.mark.usefixtures("on_disk")
