@@ -9,6 +9,7 @@ import numpy as np
 
 from ..nn import MLP, EpochRecord, History, Members, realmlp
 from ..nn.course import Callback
+from ..nn.mapped import taken
 from ..nn.members import Model
 from ..nn.pooled import Answering, networks
 from ..nn.progress import Progress
@@ -131,7 +132,7 @@ def each(
     """What came of each member, for programs. folds: of the samples held out, each member's own."""
     validations = [held_out] * len(networks(model))
     if folds is not None and held_out is not None:
-        validations = [(held_out[0][rows], held_out[1][rows]) for _, rows in folds]
+        validations = [(taken(held_out[0], rows), held_out[1][rows]) for _, rows in folds]
     return [
         {
             "seed": net.seed,

@@ -59,7 +59,7 @@ def were_trained_on(net: Model, dataset: datasets.Dataset, found: Parts | None, 
         return net.was_trained_on(dataset.X, dataset.y, class_weight=class_weight)
     each = networks(net)
     return len(each) == len(found) and all(
-        one.was_trained_on(dataset.X[rows], dataset.y[rows], class_weight=class_weight)
+        one.was_trained_on(*dataset.take(rows)[1:3], class_weight=class_weight)
         for one, (rows, _) in zip(each, found, strict=True)
     )
 

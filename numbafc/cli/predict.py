@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import csv
-from collections.abc import Sequence
+import itertools
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Annotated, Any
@@ -15,10 +16,13 @@ from ..files.checkpoint import load
 from ..files.invalid import InvalidFile
 from ..files.replacing import write_whole
 from ..nn import LOSSES
+from ..nn.mapped import MappedRows
 from . import options
 from .outputs import check_writable
 from .screen import encoded, print_data, say
-from .sources import Source, class_names, is_digits, require_features, score_name, source_for
+from .sources import Kept, Source, class_names, is_digits, kept, require_features, score_name, source_for
+
+ROWS = 1 << 14  # that are predicted and written at a time
 
 EXAMPLES = """
 numbafc predict iris.safetensors flowers.csv --out species.csv
@@ -57,22 +61,32 @@ def predict(
     if out is not None:
         check_writable("--out", out, *source.files, model)
     X, beside = _samples(net, source, options.names(keep))
-    rows = net.predict_proba(X) if probabilities else net.predict(X).reshape(len(X), -1)
-    names = net.classes if LOSSES[net.loss_name].classifies and not probabilities else None
-    # a number of the dtype has in str as few digits as tell it from its neighbours
-    cells = [[str(number) if names is None else names[number] for number in row] for row in rows]
-    lines = [[*kept, *row] for kept, row in zip(beside or [[]] * len(cells), cells, strict=True)]
+    parts = _predicted(net, X, beside, probabilities)
     if probabilities or net.table is not None:
-        lines.insert(0, [*options.names(keep), *(class_names(net) if probabilities else net.table.target_names)])
+        names = [*options.names(keep), *(class_names(net) if probabilities else net.table.target_names)]
+        parts = itertools.chain([[names]], parts)
     if out is None:
-        print_data(_csv(lines))
+        for part in parts:
+            print_data(_csv(part))
     else:
-        write_whole(out, encoded(_csv(lines)))
+        write_whole(out, (encoded(_csv(part)) for part in parts))
         say(f"wrote {len(X)} predictions to {out}")
 
 
-def _samples(net: Any, source: Source, keep: Sequence[str]) -> tuple[Any, list[list[str]]]:
-    """The inputs of the network, and the cells of the columns to keep, row by row."""
+def _predicted(net: Any, X: Any, beside: Kept, probabilities: bool) -> Iterator[list[list[str]]]:
+    """The lines of the predictions, a cell for each column, some at a time. beside: the cells before them."""
+    names = net.classes if LOSSES[net.loss_name].classifies and not probabilities else None
+    step = min(ROWS, X.part) if isinstance(X, MappedRows) else ROWS
+    for first in range(0, len(X), step):
+        part = X[first : first + step]
+        rows = net.predict_proba(part) if probabilities else net.predict(part).reshape(len(part), -1)
+        # a number of the dtype has in str as few digits as tell it from its neighbours
+        cells = [[str(number) if names is None else names[number] for number in row] for row in rows]
+        yield [[*before, *row] for before, row in zip(beside(first, first + len(part)), cells, strict=True)]
+
+
+def _samples(net: Any, source: Source, keep: Sequence[str]) -> tuple[Any, Kept]:
+    """The inputs of the network, and the cells of the columns to keep."""
     if net.table is not None:
         return source.inputs_for(net, keep)
     source.refuse_beside_no_table()
@@ -81,11 +95,11 @@ def _samples(net: Any, source: Source, keep: Sequence[str]) -> tuple[Any, list[l
     if is_digits(source.first):
         X = datasets.digits(net.dtype).X
         require_features(X, net, source.first)
-        return X, []
+        return X, kept(source.first, None, ())
     X = datasets.load_samples(
         source.first, net.sizes[0], target=source.target, dtype=net.dtype, names=net.features, dialect=source.dialect
     )
-    return X, []
+    return X, kept(source.first, None, ())
 
 
 def _csv(rows: Sequence[Sequence[str]]) -> list[str]:

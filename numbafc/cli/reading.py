@@ -10,6 +10,7 @@ from rich.progress import BarColumn, DownloadColumn, Progress, TextColumn, TimeR
 
 from ..files import tabular
 from ..files.dialect import Dialect
+from . import screen
 
 LARGE = 1 << 25  # bytes: about half a second
 
@@ -21,7 +22,7 @@ def read(paths: Sequence[Path], dialect: Dialect, usual_decimal: str, known: Dia
     """
     console = Console(stderr=True)
     if not console.is_interactive or sum(path.stat().st_size for path in paths if path.is_file()) < LARGE:
-        return tabular.read(paths, dialect, usual_decimal=usual_decimal, known=known)
+        return tabular.read(paths, dialect, usual_decimal=usual_decimal, known=known, notice=notice)
     columns = TextColumn("reading"), BarColumn(bar_width=20), DownloadColumn(binary_units=True), TimeRemainingColumn()
     with Progress(*columns, console=console, transient=True) as show:
         task = show.add_task("", total=None)
@@ -29,4 +30,9 @@ def read(paths: Sequence[Path], dialect: Dialect, usual_decimal: str, known: Dia
         def told(done: int, size: int) -> None:
             show.update(task, completed=done, total=size)
 
-        return tabular.read(paths, dialect, progress=told, usual_decimal=usual_decimal, known=known)
+        return tabular.read(paths, dialect, progress=told, usual_decimal=usual_decimal, known=known, notice=notice)
+
+
+def notice(line: str) -> None:
+    """Say what is to come, beside what the command prints."""
+    screen.say(f"numbafc: {screen.sentence(line)}", err=True)

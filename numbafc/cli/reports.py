@@ -8,6 +8,7 @@ import numpy as np
 import typer
 
 from ..files import datasets
+from ..nn.mapped import taken
 from ..nn.members import Model
 from ..nn.pooled import Answering
 from . import report, seen
@@ -67,7 +68,7 @@ def of_evaluation(
         return
     others, places = known.others
     said = f"the {len(others.X)} samples of {name} that were held out of its training"
-    training = np.delete(whole.X, places, axis=0)
+    training = taken(whole.X, np.delete(np.arange(len(whole.X)), places))
     report.write(path, report.Subject(net, others.X, others.y, said, False, places, name, command, files, training, groups))
 
 

@@ -18,7 +18,7 @@ from ..nn.members import Model
 from ..nn.pooled import Answering, networks
 from ..nn.results import DONE, SAMPLES
 from ..nn.weights import class_weights
-from . import curves, decided, endings, ensemble, ranks, screen, settings
+from . import curves, decided, endings, ensemble, memory, ranks, screen, settings
 from . import folds as of_folds
 from .display import Display
 from .ensemble import minibatches
@@ -67,6 +67,7 @@ class Run:
             if self.folds is None
             else f"{len(self.training.X)} samples to train on, each of them for the validation of one of the members",
         ]
+        lines += memory.lines(self.net, self.dataset, self.held_out)
         if self.net.training is not None:
             lines.append(f"resumed after {_place(self.net)}")
         if self.stays is not None:

@@ -16,9 +16,11 @@ from ..nn import LOSSES, summary
 from ..nn.members import Model
 from ..nn.pooled import Answering
 from ..tables import Choices
+from ..tables.on_disk import part_of
 from . import reading
 
 LearnFrom = Callable[[int], "np.ndarray | None"]
+Kept = Callable[[int, int], list[list[str]]]  # from a first row to the one behind the last: of each its cells, as text
 OF_TABLES = "delimiter", "decimal", "encoding", "header", "na", "categorical", "numeric", "dates", "drop", "keep"
 
 DIGITS = Path("digits")  # the word for the embedded data set
@@ -85,7 +87,7 @@ class Source(NamedTuple):
             choices = replace(self.choices, target=self.targets or targets, task=task, scaling=scaling)
             written = self.dialect.over(self.known)
             table = tables_of_files.fitted(self.first, found, choices, written, learn(len(found.frame)))
-            return tables_of_files.dataset(self.first, found, table, dtype)
+            return tables_of_files.dataset(self.first, found, table, dtype, reading.notice)
         self._refuse_for_arrays()
         if not is_digits(self.first):
             return datasets.load(self.first, target=self.target, labels=self.labels, task=task, dtype=dtype, inputs=inputs)
@@ -101,7 +103,8 @@ class Source(NamedTuple):
         if net.table is not None:
             self._require_table()
             found = self._reading(net.table.decimal)
-            return tables_of_files.dataset(self.first, found, net.table, net.dtype)._replace(table=net.table)
+            dataset = tables_of_files.dataset(self.first, found, net.table, net.dtype, reading.notice)
+            return dataset._replace(table=net.table)
         task = "classification" if LOSSES[net.loss_name].classifies else "regression"
         self.refuse_beside_no_table()
         if self.is_table:  # a model of arrays, or of an older version
@@ -121,13 +124,12 @@ class Source(NamedTuple):
         """The files as they were given, for programs."""
         return " ".join(map(str, self.data))
 
-    def inputs_for(self, net: Model, keep: Sequence[str]) -> tuple[np.ndarray, list[list[str]]]:
-        """The inputs of a network that knows its table, and the cells of columns to keep, row by row."""
+    def inputs_for(self, net: Model, keep: Sequence[str]) -> tuple[Any, Kept]:
+        """The inputs of a network that knows its table, and the cells of columns to keep."""
         self._require_table()
         found = self._reading(net.table.decimal)
-        beside = columns_of(self.first, found.frame, keep) if keep else []
-        with tables_of_files.refused_as(self.first):
-            return tables_of_files.as_written(net.table, found).encode(found.frame, net.dtype), beside
+        beside = kept(self.first, found.frame, keep)
+        return tables_of_files.inputs(self.first, found, net.table, net.dtype, reading.notice), beside
 
     @property
     def targets(self) -> tuple[str, ...] | None:
@@ -193,14 +195,25 @@ def given_files(data: Sequence[Path] | None) -> tuple[Path, ...]:
     return tuple(data) if data else (DIGITS,)
 
 
-def columns_of(path: Path, frame: Any, names: Sequence[str]) -> list[list[str]]:
-    """The cells of these columns as text, row by row. Raises InvalidFile for a name that no column has."""
+def kept(path: Path, frame: Any, names: Sequence[str]) -> Kept:
+    """The cells of these columns as text, row by row, of the rows that are asked for.
+
+    Raises InvalidFile for a name that no column has.
+    """
     for name in names:
         if name not in frame.columns:
             some = ", ".join(map(repr, frame.columns[:8])) + (", …" if len(frame.columns) > 8 else "")
             raise InvalidFile(path, f"no column is named {name!r:.60}, as --keep says; expected one of {some:.150}")
-    columns = [["" if cell is None else str(cell) for cell in frame[name].to_list()] for name in names]
-    return [list(row) for row in zip(*columns, strict=True)]
+    some_columns = frame.select(list(names)) if names else None
+
+    def of(first: int, last: int) -> list[list[str]]:
+        if some_columns is None:
+            return [[]] * (last - first)
+        part = part_of(some_columns, first, last)
+        columns = [["" if cell is None else str(cell) for cell in part[name].to_list()] for name in names]
+        return [list(row) for row in zip(*columns, strict=True)]
+
+    return of
 
 
 def file_word(path: Path) -> str:

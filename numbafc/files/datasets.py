@@ -15,7 +15,7 @@ import numpy as np
 
 from .. import checks
 from ..nn import splits
-from ..nn.mapped import MappedRows
+from ..nn.mapped import taken
 from ..tables import Table
 from . import plain, readers, values
 from .dialect import Dialect, require_taken
@@ -60,8 +60,7 @@ class Dataset(NamedTuple):
 
     def take(self, rows: np.ndarray) -> Dataset:
         """The part with these rows."""
-        X = self.X.take(rows) if isinstance(self.X, MappedRows) else self.X[rows]
-        return self._replace(X=X, y=self.y[rows])
+        return self._replace(X=taken(self.X, rows), y=self.y[rows])
 
 
 def digits(dtype: Any = "float32") -> Dataset:
@@ -149,8 +148,8 @@ def load_samples(
     dtype: Any = "float32",
     names: Sequence[str] | None = None,
     dialect: Dialect | None = None,
-) -> np.ndarray:
-    """X alone, (samples, features), from a file of load's kinds.
+) -> Any:
+    """X alone, (samples, features), from a file of load's kinds: an array, or the MappedRows of a large npy file.
 
     A table or npy file has `features` columns, or one more: the target's, named as in load, which is left out. names: the
     model's, as features is in load; dialect as there.

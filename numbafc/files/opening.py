@@ -54,7 +54,7 @@ def require_free(nbytes: int, what: str, fix: str) -> None:
     """Require so many bytes of free memory, as far as the system says. Raises MemoryError before any is taken."""
     free = free_memory() if nbytes > SMALL else None
     if free is not None and nbytes > free:
-        raise MemoryError(f"{what} takes {_size(nbytes)} of memory, and {_size(free)} are free; {fix}")
+        raise MemoryError(f"{what} takes {sized(nbytes)} of memory, and {sized(free)} are free; {fix}")
 
 
 @contextmanager
@@ -107,7 +107,8 @@ def _name(path: str | PathLike[str]) -> str:
     return shortened(str(path), MOST_OF_PATH)
 
 
-def _size(nbytes: int) -> str:
+def sized(nbytes: int) -> str:
+    """So many bytes, for people."""
     if nbytes >= 2**60:  # which may be too large for a float
         return "more than 10⁹ GiB"
     return f"{nbytes / 2**30:.3g} GiB" if nbytes >= 2**30 else f"{nbytes / 2**20:.3g} MiB"

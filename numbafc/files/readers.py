@@ -97,11 +97,12 @@ def _in_file(matrix: np.ndarray, numbers: Any) -> Any:
 
 
 def _npy_samples(path: Path, features: int, target: str | None) -> tuple[np.ndarray, Columns | None]:
-    matrix = arrays.read_npy(path)
-    if matrix.ndim != 2 or matrix.shape[1] != features + 1:
-        return matrix, None
-    columns = plain.features_first(features + 1, plain.find_column(path, target, None, features + 1))
-    return matrix[:, columns.numbers[:-1]], columns
+    matrix, columns = arrays.read_npy(path, mapped=True), None
+    if matrix.ndim == 2 and matrix.shape[1] == features + 1:
+        columns = plain.features_first(features + 1, plain.find_column(path, target, None, features + 1))
+    if isinstance(matrix, np.memmap):
+        return _in_file(matrix, range(matrix.shape[1]) if columns is None else columns.numbers[:-1]), columns
+    return matrix if columns is None else matrix[:, columns.numbers[:-1]], columns
 
 
 def _idx(path: Path, labels: str | PathLike[str] | None) -> tuple[np.ndarray, np.ndarray, None]:

@@ -12,7 +12,7 @@ import errno
 import hashlib
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from os import PathLike
 from pathlib import Path
@@ -36,15 +36,17 @@ FIXES = {
 }
 
 
-def write_whole(path: str | PathLike[str], content: bytes, *, new: bool = False) -> None:
+def write_whole(path: str | PathLike[str], content: bytes | Iterable[bytes], *, new: bool = False) -> None:
     """Replace a file by new content, so that a crash at any moment leaves the old or the new one.
 
+    content: all of it, or parts of it in order.
     new: never replace one, but raise FileExistsError. Raises OSError with the path and what to do.
     """
     with _of(path):
         target = _target(path)
         with _beside(target) as (file, temporary):
-            file.write(content)
+            for part in (content,) if isinstance(content, bytes) else content:
+                file.write(part)
             file.flush()
             os.fsync(file.fileno())
             if new:

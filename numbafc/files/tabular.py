@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import partial
 from os import PathLike
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from ..nn.frames import differences
-from . import excel, parquet, textfile
+from ..tables.on_disk import OnDisk
+from . import arrays, excel, parquet, textfile
 from .dialect import Dialect, require_dialect, require_one_decimal, require_taken
 from .invalid import InvalidFile
 from .library import failures, narwhals, polars
 from .opening import enough_memory
+from .parquet import Notice
 from .unpacking import STANDARD_INPUT, Progress, opened
 from .whatitis import find_kind
 
@@ -23,8 +26,9 @@ class Reading(NamedTuple):
     """A table as it was read.
 
     name: of the file, or files. frame: an eager DataFrame of narwhals: the cells of a text as they are spelt, null where
-    one is missing; those of parquet and Excel in the file's own types. header: whether the columns' names are the file's;
-    else they are "0", "1", …. decimal: the mark in its numbers, "." or ",". said: lines for people about how it was read.
+    one is missing; those of parquet and Excel in the file's own types; or, of a large parquet, a frame on the disk. header:
+    whether the columns' names are the file's; else they are "0", "1", …. decimal: the mark in its numbers, "." or ",".
+    said: lines for people about how it was read.
     """
 
     name: str
@@ -35,7 +39,7 @@ class Reading(NamedTuple):
 
 
 class _Part(NamedTuple):
-    """What a file has: its kind, its frame of polars, and the rest as in Reading."""
+    """What a file has: its kind, its frame, of polars or on the disk, and the rest as in Reading."""
 
     kind: str
     frame: Any
@@ -51,24 +55,28 @@ def read(
     progress: Progress | None = None,
     usual_decimal: str = ".",
     known: Dialect | None = None,
+    notice: Notice | None = None,
 ) -> Reading:
     """Read a table from a file, or from several of one kind that have the same columns.
 
     paths: "-" is standard input. dialect: what is not to be found out; a kind of file that cannot use it is refused.
     progress: called with the bytes of all files that are read, and how many there are. usual_decimal: the decimal mark
-    where no number tells it. known: how other files of this table are written, for those of their kind. Memory: about three
-    times the size of the text, unpacked. Raises InvalidFile, ImportError where a library is missing, OSError, MemoryError.
+    where no number tells it. known: how other files of this table are written, for those of their kind. notice: called with
+    a line for people before a large parquet is put into a temporary file. Memory: about three times the size of the text,
+    unpacked; parquet files that are larger than arrays.MAPPED, unpacked, stay on the disk. Raises InvalidFile, ImportError
+    where a library is missing, OSError, MemoryError.
     """
     found = [Path(paths)] if isinstance(paths, str | PathLike) else [Path(path) for path in paths]
     if not found:
         raise ValueError("expected at least one file to read, got none")
     dialect, told = require_dialect(dialect or Dialect()), _of_all(found, progress)
+    parquets = partial(parquet.read, limit=arrays.MAPPED // len(found), notice=notice)
     whole = dialect.over(require_dialect(known or Dialect()))
     parts: list[_Part] = []
     decimal = None
     for path in found:
         with enough_memory(path):
-            part = _read(path, dialect, whole, next(told))
+            part = _read(path, dialect, whole, next(told), {"parquet": parquets, "excel": excel.read})
             parts.append(_fitting(path, part, parts[0], found[0]) if parts else part)
             decimal = require_one_decimal(path, decimal, part.decimal)
     with enough_memory(found[0]):
@@ -79,21 +87,23 @@ def read(
     name += f" and {len(found) - 1} more" if len(found) > 1 else ""
     return Reading(
         name,
-        narwhals().from_native(frame, eager_only=True),
+        frame if isinstance(frame, OnDisk) else narwhals().from_native(frame, eager_only=True),
         parts[0].header,
         decimal or whole.decimal or usual_decimal,
         tuple(said),
     )
 
 
-def _read(path: Path, dialect: Dialect, whole: Dialect, progress: Progress | None) -> _Part:
-    """What one file has. whole: the dialect, and what is known besides. Raises InvalidFile."""
+def _read(
+    path: Path, dialect: Dialect, whole: Dialect, progress: Progress | None, readers: Mapping[str, Callable[..., Any]]
+) -> _Part:
+    """What one file has. whole: the dialect, and what is known besides. readers: by kind. Raises InvalidFile."""
     polars(), narwhals()
     with opened(path) as file:
         kind = find_kind(path, file)
         with failures(path, LIBRARY_NAMES.get(kind, "csv")):
             if kind in LIBRARY_NAMES:
-                name, reader = LIBRARY_NAMES[kind], READERS[kind]
+                name, reader = LIBRARY_NAMES[kind], readers[kind]
                 require_taken(path, dialect, name)
                 part = _Part(name, *reader(path, file, whole))
                 _require_words(path, part, dialect)
@@ -103,7 +113,6 @@ def _read(path: Path, dialect: Dialect, whole: Dialect, progress: Progress | Non
 
 
 LIBRARY_NAMES = {"parquet": "parquet", "excel": "Excel"}
-READERS = {"parquet": parquet.read, "excel": excel.read}
 
 
 def _require_words(path: Path, part: _Part, dialect: Dialect) -> None:
@@ -141,8 +150,13 @@ def _joined(paths: Sequence[Path], parts: Sequence[_Part]) -> Any:
                 raise InvalidFile(
                     path, f"column {name!r:.60} is {dtype}, but {first} in {paths[0].name!r:.60}; make them alike"
                 )
+    frames = [part.frame for part in parts]
     with failures(paths[0], "table"):
-        return pl.concat([part.frame for part in parts], how="vertical_relaxed")
+        if not any(isinstance(frame, OnDisk) for frame in frames):
+            return pl.concat(frames, how="vertical_relaxed")
+        whole = pl.concat([frame.lazy() for frame in frames], how="vertical_relaxed")
+    rows, stay = sum(map(len, frames)), [frame for frame in frames if isinstance(frame, OnDisk)]
+    return OnDisk(whole, rows, sum(one.nbytes for one in stay), [file for one in stay for file in one.held])
 
 
 def _of_all(paths: Sequence[Path], progress: Progress | None) -> Iterator[Progress | None]:

@@ -46,6 +46,7 @@ def of(net: Any, X: Any, y: Any, groups: Mapping[str, Sequence[int]], seed: int 
         net = net.of(some) if isinstance(net, OutOfFold) else net
     before, found = _score(net, rows, targets), []
     orders = [rng.permutation(len(rows)) for _ in range(repeats)]
+    rows = rows[:]  # in memory
     changed = rows.copy()
     for name, group in groups.items():
         columns, falls = list(group), []

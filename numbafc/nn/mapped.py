@@ -31,6 +31,11 @@ class MappedRows:
     def __len__(self) -> int:
         return self.shape[0]
 
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all rows, if they were in memory."""
+        return self.shape[0] * self.shape[1] * self.dtype.itemsize
+
     def __getitem__(self, places: Any) -> np.ndarray:
         if self._places is not None:
             places = self._places[places]
@@ -61,6 +66,11 @@ class MappedRows:
     def min(self, axis: int) -> np.ndarray:
         """The smallest number of each column."""
         return np.min([part.min(axis=axis) for part in self.parts()], axis=axis)
+
+
+def taken(rows: Any, places: np.ndarray) -> Any:
+    """The rows at these places: of a file still in it, else an array."""
+    return rows.take(places) if isinstance(rows, MappedRows) else rows[places]
 
 
 def parts_of(rows: Any) -> Iterator[np.ndarray]:

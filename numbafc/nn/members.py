@@ -8,29 +8,24 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import replace
 from functools import partial
 from os import PathLike
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
 from .. import checks
-from .._numba import interpreted
-from ..kernels import border
-from . import communication, optimizers, own_rows, ranks, recipe, samples
-from .course import Course, Epoch, EpochFunction, moment_after
-from .losses import LOSSES, split_targets
-from .mapped import MappedRows
+from . import communication, own_rows, ranks, recipe, samples
+from .course import Course, moment_after
+from .mapped import taken
+from .member_runs import Parts, runner
 from .mlp import MLP
 from .out_of_fold import Measured, measured
 from .pooled import Pooled
 from .progress import EpochRecord, History, Progress, begin, resumed
 from .recipe import SETTINGS, Usual
-from .run import Data
 from .samples import HeldOut, Samples
-from .side_by_side import Group
-from .training import callback_functions, python_epochs
+from .training import callback_functions
 
 OF_LAYERS = "sizes", "activation", "loss_name", "dtype", "label_smoothing", "scaling"
 ALIKE = *OF_LAYERS, "classes", "features", "table"  # of all members
@@ -137,7 +132,7 @@ class Members(Pooled):
         _require_same(group, self.nets, progress)
         with ranks.hearing(group):
             with communication.agreed(group):
-                run = _runner(parts, progress, group)
+                run = runner(parts, progress, group)
             courses = []
             for m, net in enumerate(self.nets):
                 told = tuple(_of_member(function, m) for function in functions)
@@ -201,46 +196,10 @@ class Members(Pooled):
             raise ValueError("validation and validation_rows are two ways to say one thing; leave out one of them")
         if rows[0] is None:
             return [samples.held_out(self.nets[0], validation)] * len(self)
-        return [HeldOut(everything.X[one], everything.targets[one], None) for one in rows]
+        return [HeldOut(taken(everything.X, one), everything.targets[one], None) for one in rows]
 
 
 Model = MLP | Members
-
-
-class Parts(NamedTuple):
-    """The samples of each member: rows of all of them, chosen by their indices, or all."""
-
-    nets: list[MLP]
-    everything: Samples  # targets in their own units
-    chosen: list[np.ndarray] | list[None]
-    class_weight: Any
-
-    def of(self, m: int) -> Samples:
-        """Those of member m, as a fit of its own would have them. Raises TypeError or ValueError."""
-        one, (X, y, weight) = self.chosen[m], self.everything
-        rows = slice(None) if one is None else one
-        return samples.of(self.nets[m], X[rows], y[rows], None if weight is None else weight[rows], self.class_weight)
-
-    def data(self) -> Data:
-        """All samples as compiled code reads them, with a row of targets, weights and standardisation for each member."""
-        nets, (X, y, weight), k = self.nets, self.everything, len(self.nets)
-        none, of_targets = np.empty(0), []
-        for net in nets:
-            classes, reals = split_targets(LOSSES[net.loss_name], samples.standardised(net, y), net.dtype)
-            of_targets.append(reals)
-        if weight is not None or self.class_weight is not None:
-            weights = np.zeros((k, len(X)))
-            for m, one in enumerate(self.chosen):
-                weights[m, slice(None) if one is None else one] = self.of(m).relative
-            none = weights.reshape(-1)
-        mean = scale = np.empty(0, nets[0].dtype)
-        if any(net.input_mean is not None for net in nets):
-            N = nets[0].sizes[:1]  # 0 and 1 change no bit
-            mean, scale = (
-                np.concatenate([np.broadcast_to(usual if a is None else a, N).astype(nets[0].dtype) for a in arrays])
-                for usual, arrays in ((0, [net.input_mean for net in nets]), (1, [net.input_scale for net in nets]))
-            )
-        return Data(border.in_order(X), classes, np.concatenate(of_targets), none, mean, scale)
 
 
 def _progress(net: MLP, settings: dict[str, Any], given: Samples, held_out: HeldOut | None, resume: bool) -> Progress:
@@ -276,62 +235,6 @@ def _course(group: communication.Group | None, net: MLP, progress: Progress, *to
     course = ranks.RankCourse(group, net, progress, *told)
     course.above = Course.above + 1
     return course
-
-
-def _runner(parts: Parts, progress: list[Progress], several: communication.Group | None = None) -> ranks.RunOfEpochs:
-    """What trains an epoch of each of some members. several: the ranks that train them together, if there are several."""
-    nets, first = parts.nets, progress[0].recipe
-    for m, one in enumerate(progress):
-        if replace(one.recipe, regularization=one.recipe.regularization._replace(seed=0)) != replace(
-            first, regularization=first.regularization._replace(seed=0)
-        ):
-            raise ValueError(f"members are trained by one recipe; that of member {m} is another than that of member 0")
-    in_python = type(first.optimizer) not in optimizers.OURS or interpreted()
-    if several is not None and (in_python or _parts_of_minibatches_pay(first.batch_size, len(nets), several.size)):
-        return _one_by_one([_epochs_of_ranks(parts, m, now, several) for m, now in enumerate(progress)])
-    if in_python:
-        runs: list[EpochFunction] = []
-        for m, net in enumerate(nets):
-            X, y, _ = own = parts.of(m)
-            runs.append(python_epochs(net, X, y, own.relative, progress[m].recipe, progress[m].state))
-        return _one_by_one(runs)
-    largest = max(one.samples for one in progress)
-    group = Group(nets, first, [one.state for one in progress], parts.data(), largest)
-    seeds = [one.recipe.regularization.seed for one in progress]
-
-    def side_by_side(begun: dict[int, Epoch]) -> None:
-        placed = {}
-        for m, epoch in begun.items():
-            chosen = parts.chosen[m]
-            placed[m] = epoch if chosen is None else epoch._replace(samples=chosen[epoch.samples])
-        group.epochs(placed, seeds, *([] if several is None else [several.hear]))
-
-    if several is None:
-        return side_by_side
-    arrays = [[net.parameters, *one.state.values()] for net, one in zip(nets, progress, strict=True)]
-    return ranks.Shared(several, side_by_side, arrays)
-
-
-def _parts_of_minibatches_pay(batch_size: int, members: int, size: int) -> bool:
-    """Tell whether more ranks have something to do where all of them train each member than where each trains some."""
-    return min(communication.useful(batch_size), size) > min(members, size)
-
-
-def _epochs_of_ranks(parts: Parts, m: int, progress: Progress, group: communication.Group) -> ranks.RankEpochs:
-    """What trains an epoch of a member on all ranks. The samples are there once, for all members."""
-    net, chosen, own = parts.nets[m], parts.chosen[m], parts.of(m)
-    rows: Any = parts.everything.X if chosen is None else MappedRows(parts.everything.X, slice(None), net.dtype, chosen)
-    return ranks.RankEpochs(net, own._replace(X=rows), progress.recipe, progress.state, group)
-
-
-def _one_by_one(runs: Sequence[EpochFunction]) -> ranks.RunOfEpochs:
-    """What trains an epoch of one member after the other."""
-
-    def run(begun: dict[int, Epoch]) -> None:
-        for m, epoch in begun.items():
-            runs[m](*epoch)
-
-    return run
 
 
 def _of_member(function: Any, m: int) -> Callable[[EpochRecord], Any]:

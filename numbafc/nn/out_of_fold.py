@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from .mapped import taken
 from .mlp import MLP
 from .pooled import Pooled
 
@@ -61,7 +62,7 @@ class OutOfFold(Pooled):
         found: np.ndarray | None = None
         for n, holds in enumerate(groups):
             rows = np.flatnonzero(group.reshape(-1) == n)
-            said = getattr(_Some([self.nets[m] for m in np.flatnonzero(holds)]), what)(X[rows])
+            said = getattr(_Some([self.nets[m] for m in np.flatnonzero(holds)]), what)(taken(X, rows))
             if found is None:
                 found = np.empty((len(X), *said.shape[1:]), said.dtype)
             found[rows] = said

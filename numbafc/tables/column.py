@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterator
 from datetime import date, time
 from decimal import Decimal
 from fractions import Fraction
@@ -17,6 +18,7 @@ from .spelling import CODE, EXACT, number, spelled, without_signs
 
 NONE = -1  # the code of a missing cell
 FEW = 5000  # cells of another library's that polars is not imported for
+PIECE = 1 << 16  # cells that are Python's at a time: an object takes ten times what it takes in a column
 
 
 class Words(NamedTuple):
@@ -39,10 +41,13 @@ class Read(NamedTuple):
 
 
 class Column:
-    """A column of a table. position: from 0, in the table. decimal: the sign in numbers that are text."""
+    """A column of a table. position: from 0, in the table. decimal: the sign in numbers that are text.
 
-    def __init__(self, name: str, position: int, series: Any, decimal: str = ".") -> None:
-        self.name, self.position, self.decimal, self._series = name, position, decimal, series
+    first: the number of the first row, where these are some of a table's.
+    """
+
+    def __init__(self, name: str, position: int, series: Any, decimal: str = ".", first: int = 0) -> None:
+        self.name, self.position, self.decimal, self._series, self._first = name, position, decimal, series, first
         self._moments: dict[str, Read] = {}
 
     @cached_property
@@ -91,9 +96,15 @@ class Column:
     @cached_property
     def _cells(self) -> list[Any]:
         """The values as Python's, None where missing."""
-        missing = self._series.is_null().to_list()
-        cells = [None if gone else value for value, gone in zip(self._series.to_list(), missing, strict=True)]
-        return [None if type(value) is float and value != value else value for value in cells]
+        return _as_python(self._series)
+
+    def _pieces(self) -> Iterator[list[Any]]:
+        """The values as Python's, some at a time; all where they have been asked for already."""
+        if "_cells" in vars(self):
+            yield self._cells
+            return
+        for first in range(0, len(self._series), PIECE):
+            yield _as_python(self._series[first : first + PIECE])
 
     @cached_property
     def words(self) -> Words:
@@ -101,10 +112,14 @@ class Column:
         import narwhals as nw
 
         seen: dict[Any, int] = {}
-        given = self._cells
-        if self.form == "mixed":  # in which True and 1 differ
-            given = [None if value is None else spelled(value) for value in given]
-        first = np.array([NONE if value is None else seen.setdefault(value, len(seen)) for value in given], np.intp)
+        mixed = self.form == "mixed"  # in which True and 1 differ
+        pieces = [np.empty(0, np.intp)]
+        for given in self._pieces():
+            cells = [None if value is None else spelled(value) for value in given] if mixed else given
+            pieces.append(
+                np.array([NONE if value is None else seen.setdefault(value, len(seen)) for value in cells], np.intp)
+            )
+        first = np.concatenate(pieces)
         single = self._series.dtype == nw.Float32
         texts: dict[str, int] = {}
         codes = [NONE]  # the last one: that of NONE
@@ -158,18 +173,28 @@ class Column:
         """Fill in the numbers that the fast way did not read: blanks around them, groups of thousands. The bad rows."""
         if not len(rest):
             return rest
-        cells = self._series.to_list() if 2 * len(rest) > len(values) else self._series[rest.tolist()].to_list()
-        cells = cells if len(cells) == len(rest) else [cells[row] for row in rest.tolist()]
-        seen: dict[str, float] = {}
-        for cell in set(cells):
-            found = number(cell.strip(), self.decimal)
-            seen[cell] = np.nan if found is None or np.isinf(found) else found
-        values[rest] = [seen[cell] for cell in cells]
-        blank = {cell for cell in seen if not cell.strip()}
-        bad = np.isnan(values[rest])
-        if blank:
-            bad &= np.array([cell not in blank for cell in cells])
-        return rest[bad]
+        seen: dict[str, tuple[float, bool]] = {}
+        pieces = []
+        for rows, cells in self._some(rest):
+            for cell in set(cells) - seen.keys():
+                text = cell.strip()
+                found = number(text, self.decimal)
+                seen[cell] = np.nan if found is None or np.isinf(found) else found, bool(text)
+            values[rows] = [seen[cell][0] for cell in cells]
+            pieces.append(rows[np.isnan(values[rows]) & np.array([seen[cell][1] for cell in cells], bool)])
+        return np.concatenate(pieces)
+
+    def _some(self, rows: np.ndarray) -> Iterator[tuple[np.ndarray, list[Any]]]:
+        """The cells of these rows, which are in order, as Python's, and which rows they are of, some at a time."""
+        if 2 * len(rows) <= len(self._series):
+            for first in range(0, len(rows), PIECE):
+                part = rows[first : first + PIECE]
+                yield part, self._series[part.tolist()].to_list()
+            return
+        for first in range(0, len(self._series), PIECE):
+            part = rows[slice(*np.searchsorted(rows, [first, first + PIECE]))]
+            cells = self._series[first : first + PIECE].to_list()
+            yield part, [cells[row] for row in (part - first).tolist()]
 
     @cached_property
     def missing(self) -> np.ndarray:
@@ -219,7 +244,7 @@ class Column:
 
     def place(self, row: int) -> str:
         """The place of a cell, for messages."""
-        return f"row {row}, {self}"
+        return f"row {self._first + row}, {self}"
 
     def __str__(self) -> str:
         return f"column {self.position} {quoted(self.name)} (from 0)"
@@ -237,6 +262,13 @@ class Column:
             f"expected {expected}, got {self.cell(row)} at {self.place(row)}; {fix}, name it with --na if it means "
             f"missing, or {self.option('--categorical', '--drop')}"
         )
+
+
+def _as_python(series: Any) -> list[Any]:
+    """The values as Python's, None where missing."""
+    missing = series.is_null().to_list()
+    cells = [None if gone else value for value, gone in zip(series.to_list(), missing, strict=True)]
+    return [None if type(value) is float and value != value else value for value in cells]
 
 
 def _number(value: Any) -> float:

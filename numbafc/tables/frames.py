@@ -2,24 +2,27 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from .column import Column
+from .on_disk import OnDisk, part_of
 from .refusal import plural, quoted, short
 
 MISSING = "tables need narwhals, which is not installed: pip install 'numbafc[tables]'"
 
 
 class Frame:
-    """The columns of a data frame, each looked at when it is asked for.
+    """The columns of a data frame, or of one that stays on the disk, each looked at when it is asked for.
 
-    Raises ImportError without narwhals, TypeError for what is no data frame, ValueError for two columns of one name.
+    first: the number of the first row, for messages, where the frame is a part of another. Raises ImportError without
+    narwhals, TypeError for what is no data frame, ValueError for two columns of one name.
     """
 
-    def __init__(self, frame: Any, decimal: str = ".") -> None:
-        self.decimal = decimal
-        native = getattr(frame, "to_native", lambda: frame)()
+    def __init__(self, frame: Any, decimal: str = ".", first: int = 0) -> None:
+        self.decimal, self._first = decimal, first
+        stays = isinstance(frame, OnDisk)
+        native = frame if stays else getattr(frame, "to_native", lambda: frame)()
         if hasattr(native, "collect"):
             raise TypeError(f"expected a data frame in memory, got {type(native).__name__}; pass frame.collect()")
         own = getattr(native, "column_names", None)
@@ -33,12 +36,19 @@ class Frame:
                     f"{position} (from 0); rename one of them"
                 )
         _require_text(self.names)
-        self._frame = _eager(native if all(isinstance(name, str) for name in own) else native.set_axis(self.names, axis=1))
+        named = native if all(isinstance(name, str) for name in own) else native.set_axis(self.names, axis=1)
+        self._frame = named if stays else _eager(named)
         self.rows = len(self._frame)
 
     def __getitem__(self, position: int) -> Column:
         name = self.names[position]
-        return Column(name, position, self._frame.get_column(name), self.decimal)
+        return Column(name, position, self._frame.get_column(name), self.decimal, self._first)
+
+    def parts(self, rows: int) -> Iterator[Frame]:
+        """All rows in order, so many at a time."""
+        for first in range(0, self.rows, rows):
+            part = part_of(self._frame, first, min(first + rows, self.rows))
+            yield Frame(part, self.decimal, self._first + first)
 
     def of(self, wanted: Sequence[str], what: str) -> list[Column]:
         """The columns of these names."""

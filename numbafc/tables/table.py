@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any
@@ -107,7 +107,15 @@ class Table:
 
         Raises ValueError for a missing column, or a cell that is not of its column's kind.
         """
-        given, dtype = Frame(frame, self.decimal), checks.real_dtype(dtype)
+        return self._encoded(Frame(frame, self.decimal), checks.real_dtype(dtype))
+
+    def encoded(self, frame: Any, rows: int, dtype: checks.RealDtype = "float32") -> Iterator[np.ndarray]:
+        """What encode gives, so many rows at a time: of a frame that stays on the disk no more are in memory."""
+        real = checks.real_dtype(dtype)
+        for part in Frame(frame, self.decimal).parts(rows):
+            yield self._encoded(part, real)
+
+    def _encoded(self, given: Frame, dtype: np.dtype) -> np.ndarray:
         X, first = np.empty((given.rows, len(self.features)), dtype), 0
         for encoder, position in zip(self.encoders, self._positions(given, self.needed, "columns"), strict=True):
             width = len(encoder.features)

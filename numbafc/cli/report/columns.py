@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from ...nn import MLP, importance, summary
+from ...nn.mapped import parts_of
 from ...nn.pooled import Answering
 from ..sources import score_name
 from .pieces import bars, folded, paragraph, table
@@ -29,7 +30,11 @@ def of_data(subject: Subject) -> str:
         rows_ = known.report()
         return table(rows_[0]._fields, [[*map(str, row)] for row in rows_], "words") if rows_ else ""
     net, X = subject.net, subject.X if subject.training is None else subject.training
-    numbers = {"least": X.min(axis=0), "mean": X.mean(axis=0, dtype=float), "most": X.max(axis=0)}
+    numbers = {
+        "least": X.min(axis=0),
+        "mean": sum(part.sum(axis=0, dtype=float) for part in parts_of(X)) / len(X),
+        "most": X.max(axis=0),
+    }
     rows = list(zip(_features(net), *(map(float, one) for one in numbers.values()), strict=True))
     of = "the samples that it is measured on" if subject.training is None else "the samples that it was trained on"
     whole = table(("feature", *numbers), rows)

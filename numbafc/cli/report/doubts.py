@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from ...nn import LOSSES, summary
+from ...nn.mapped import parts_of
 from ...nn.pooled import networks
 from ..aligned import cell
 from .pieces import listed, paragraph, table
@@ -32,14 +33,16 @@ def _beyond(subject: Subject) -> list[str]:
         return ["The ranges of the samples that it was trained on are not in the model's file."]
     features = subject.net.features or tuple(map(str, range(subject.net.sizes[0])))
     low, high = subject.training.min(axis=0), subject.training.max(axis=0)
-    outside = (low > subject.X) | (high < subject.X)
-    counts, lines = outside.sum(axis=0), []
+    counts, whole, lines = np.zeros(len(low), np.intp), 0, []
+    for part in parts_of(subject.X):
+        outside = (low > part) | (high < part)
+        counts, whole = counts + outside.sum(axis=0), whole + int(outside.any(axis=1).sum())
     order = [int(n) for n in np.argsort(-counts, kind="stable")[:SHOWN] if counts[n]]
     if order:
         worst = ", ".join(f"{summary.names([features[n]])} {counts[n]}" for n in order)
-        whole = int(outside.any(axis=1).sum())
         lines.append(
-            f"{whole} of {len(outside)} samples have a value beyond the range that it was trained on, by feature: {worst}."
+            f"{whole} of {len(subject.X)} samples have a value beyond the range that it was trained on, by feature: "
+            f"{worst}."
         )
     else:
         lines.append("No sample has a value beyond the range that it was trained on.")
