@@ -59,7 +59,7 @@ def plan_of(number):
     size = int(rng.integers(2, 5))
     return {
         "number": number,
-        "by": str(rng.choice(["mpiexec", "mpiexec", "gloo", "gloo", "torchrun"])),
+        "by": str(rng.choice(["mpiexec", "mpiexec", "mpiexec", "gloo", "torchrun"])),
         "end": end,
         "size": size,
         "rank": 0 if end == "callback" else int(rng.integers(size)),
@@ -137,6 +137,8 @@ def interrupt(plan, processes, folder, since):
 def run(plan):
     """What came of a plan: how long it took in all, how long after what happened in it, and what is wrong, or None."""
     mark, since, wrong = uuid.uuid4().hex, time.monotonic(), None
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # in the background of a shell; what is started inherits it
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         plan = plan | {"stamp": str(folder / "stamp")}

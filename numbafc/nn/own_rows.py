@@ -34,6 +34,11 @@ class OwnRows:
     def __len__(self) -> int:
         return int(self.ends[-1])
 
+    @property
+    def shape(self) -> tuple[int, int]:
+        """That of the rows of all ranks."""
+        return len(self), self.rows.shape[1]
+
     def fetch(self, chosen: np.ndarray, parts: Sequence[tuple[int, int]]) -> np.ndarray:
         """The rows chosen[first:last] of this rank, of whose parts all ranks know, from wherever they are."""
         owners, N, group = np.searchsorted(self.ends, chosen, side="right"), self.rows.shape[1], self.group
