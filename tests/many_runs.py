@@ -2,16 +2,14 @@
 
 many_runs.py FIRST LAST     runs FIRST to LAST − 1, each drawn by its number: a line of JSON for each, then counts
 
-By mpiexec, by gloo's variables, and by torchrun, with 2 to 4 ranks, which finish, or of which one is killed, raises, leaves,
-or has something other than the others; or all, or one of them, hear Ctrl-C.
+By mpiexec, by gloo's variables, and by torchrun, with 2 to 4 ranks, which finish, or of which one is killed, raises,
+leaves, or has something other than the others; or all, or one of them, hear Ctrl-C.
 """
 
 import collections
 import json
 import os
-import shutil
 import signal
-import socket
 import subprocess
 import sys
 import tempfile
@@ -21,11 +19,11 @@ from pathlib import Path
 
 import numpy as np
 from rank_cases import FIELDS, trained
+from rank_starting import mpiexec_words, of_torchrun, port
 
-LIMIT = 60.0  # seconds, in which each run has to end, from its start on
-JOINING = 20.0  # of gloo: a rank that was killed before it joined is waited for so long
+LIMIT = 100.0  # seconds, in which each run has to end, from its start on, on two cores that others use, too
+JOINING = 10.0  # of gloo: a rank that was killed before it joined is waited for so long
 GONE = 5.0  # in which what ended is gone from the list of processes
-MPIEXEC = next((str(at) for at in [Path(sys.prefix) / "bin" / "mpiexec"] if at.exists()), shutil.which("mpiexec"))
 SCRIPT = str(Path(__file__).with_name("rank_end.py"))
 MARK = "NUMBAFC_TEST_RUN"  # a variable that all processes of a run inherit
 ENDS = {
@@ -78,31 +76,23 @@ def start(plan, folder, mark):
     environment = {**os.environ, MARK: mark, "NUMBA_NUM_THREADS": "1", "OMP_NUM_THREADS": "1"}
     words, size = [SCRIPT, json.dumps(plan)], plan["size"]
     if plan["by"] == "mpiexec":
-        commands = [([MPIEXEC, *more_for_mpi(), "-n", str(size), sys.executable, "-m", "mpi4py", *words], {})]
+        more = ["-m", "mpi4py"] if plan["end"] == "leaves" else []  # which ends all for one that leaves
+        commands = [([*mpiexec_words(size), sys.executable, *more, *words], {})]
     elif plan["by"] == "torchrun":
         launcher = ["-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(size)]
         commands = [([sys.executable, *launcher, *words], {})]
     else:
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            port = str(free.getsockname()[1])
-        of_all = {"MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "WORLD_SIZE": str(size)}
-        commands = [([sys.executable, *words], of_all | {"RANK": str(rank)}) for rank in range(size)]
+        at = port()
+        commands = [([sys.executable, *words], of_torchrun(rank, size, at)) for rank in range(size)]
     processes = []
     for n, (command, more) in enumerate(commands):
-        with open(folder / f"{n}.txt", "w") as out:
+        with (folder / f"{n}.txt").open("w") as out:
             processes.append(
                 subprocess.Popen(
                     command, env=environment | more, stdout=out, stderr=subprocess.STDOUT, stdin=subprocess.DEVNULL
                 )
             )
     return processes
-
-
-def more_for_mpi():
-    """What Open MPI wants to hear on machines like these."""
-    version = subprocess.run([MPIEXEC, "--version"], capture_output=True, text=True, check=False).stdout
-    return ["--oversubscribe", "--allow-run-as-root"] if "Open MPI" in version or "OpenRTE" in version else []
 
 
 def alive(mark):
@@ -197,10 +187,9 @@ def why_wrong(plan, codes, text):
         return f"rank {rank} was the one, and these ended otherwise: {not_right}"
     if end in ("raises", "callback") and not told.get(str(rank), "").startswith("Failed"):
         return f"rank {rank} did not tell what it raised"
-    silent = end in ("killed", "killed at the end", "leaves") and launched
-    early = end == "killed"  # somebody may not have come to a rank's number
     missing = set(map(str, range(size))) - others.keys() - (set() if alike else {str(rank)})
-    if missing and not silent and not early and end != "killed at the end":
+    unheard = end in ("killed", "killed at the end", "leaves") or (launched and others)  # some ended by the launcher
+    if missing and not unheard:
         return f"ranks {sorted(missing)} told nothing"
     return None
 
@@ -208,6 +197,11 @@ def why_wrong(plan, codes, text):
 def names(plan):
     """What a refusal has to name."""
     return "each row of X" if plan["what"] == "dtype" and plan["rows"] == "own" else WHAT[plan["what"]]
+
+
+def tell(record):
+    sys.stdout.write(json.dumps(record) + "\n")
+    sys.stdout.flush()
 
 
 def main():
@@ -219,9 +213,9 @@ def main():
         counts[plan["by"], plan["end"]] += 1
         slowest, slowest_after, bad = max(slowest, took), max(slowest_after, after or 0.0), bad + bool(wrong)
         shown = {name: plan[name] for name in ("number", "by", "end", "size", "rank", "rows", "what")}
-        print(json.dumps(shown | {"took": round(took, 2), "after": after and round(after, 2), "wrong": wrong}), flush=True)
-    print(json.dumps({"counts": {" ".join(key): n for key, n in sorted(counts.items())}, "slowest": round(slowest, 2)}))
-    print(json.dumps({"slowest_after": round(slowest_after, 2), "wrong": bad}))
+        tell(shown | {"took": round(took, 2), "after": after and round(after, 2), "wrong": wrong})
+    tell({"counts": {" ".join(key): n for key, n in sorted(counts.items())}})
+    tell({"slowest": round(slowest, 2), "slowest_after": round(slowest_after, 2), "wrong": bad})
     return 1 if bad else 0
 
 

@@ -8,10 +8,11 @@ import os
 import signal
 import sys
 import time
+from pathlib import Path
 
 PLAN = json.loads(sys.argv[1])
-RANK = int(next(os.environ[name] for name in ("PMI_RANK", "OMPI_COMM_WORLD_RANK", "RANK") if name in os.environ))
-CHOSEN = RANK == PLAN["rank"]  # the rank that something happens to
+OWN = next(os.environ[name] for name in ("PMI_RANK", "OMPI_COMM_WORLD_RANK", "RANK") if name in os.environ)
+CHOSEN = int(OWN) == PLAN["rank"]  # the rank that something happens to
 
 
 def kill_after(seconds):
@@ -24,8 +25,7 @@ def kill_after(seconds):
 
 
 def stamp():
-    with open(PLAN["stamp"], "w") as file:
-        file.write(str(time.time()))
+    Path(PLAN["stamp"]).write_text(str(time.time()))
 
 
 def say(*words):

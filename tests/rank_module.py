@@ -1,4 +1,4 @@
-"""Trainings of modules for tests/test_ranks_torch.py; as a script one rank of torchrun, which prints what it has in the end."""
+"""Trainings of modules for tests/test_ranks_torch.py; as a script one rank of torchrun, which prints what it has."""
 
 import hashlib
 import json
@@ -62,7 +62,7 @@ def trained(case, comm=None, rows="shared"):
         module.train()
         optimizer.step()
     if rows == "own" and comm is not None:
-        ends = [round(cut * len(X)) for cut in (0.0, 0.3, 0.31, 0.8)][: comm.size] + [len(X)]
+        ends = [*(round(cut * len(X)) for cut in (0.0, 0.3, 0.31, 0.8)[: comm.size]), len(X)]
         own = slice(ends[comm.rank], ends[comm.rank + 1])
         X, y = X[own], y[own]
     pairs = torch.utils.data.TensorDataset(X, y)

@@ -17,7 +17,7 @@ CUTS = st.lists(st.floats(0, 1), min_size=3, max_size=3).map(sorted)
 def samples(count, dtype, scale, seed=0):
     """Rows, of which a column is constant, and targets."""
     rng = np.random.default_rng(seed)
-    X = (scale * (rng.standard_normal((count, 4)) + [0, 1000, -3, 0])).astype(dtype)
+    X = (scale * (rng.standard_normal((count, 4)) + np.array([0, 1000, -3, 0]))).astype(dtype)
     X[:, 3] = 0.1
     return X, rng.standard_normal((count, 2)) + 10
 
@@ -72,8 +72,11 @@ def test_sums_of_each_rank_added_up_have_other_bits(monkeypatch):
     X, y = samples(700, "float64", 1.0)
     monkeypatch.setattr(own_rows.OwnRows, "in_order", of_sums)
     own = [slice(0, 300), slice(300, 700)]
-    found = together(2, lambda comm: bits_of(standardized(X[own[comm.rank]], y[own[comm.rank]], "float64", comm=comm, rows="own")))
-    assert found != [bits_of(standardized(X, y, "float64"))] * 2
+
+    def work(comm):
+        return bits_of(standardized(X[own[comm.rank]], y[own[comm.rank]], "float64", comm=comm, rows="own"))
+
+    assert together(2, work) != [bits_of(standardized(X, y, "float64"))] * 2
 
 
 def test_a_training_on_own_rows_has_the_bits_of_one_process():

@@ -1,4 +1,4 @@
-"""`mpiexec -n 4 numbafc train`, or torchrun: processes that train one network. All read the data; the first speaks and saves.
+"""`mpiexec -n 4 numbafc train`, or torchrun: processes that train one network. All read the data; one speaks and saves.
 
 What fails on one of them before or in the training is told to all (nn/communication.py), and said by the first. What fails
 elsewhere, so that the others would wait for ever, is said where it failed, and ends all of them at once.
@@ -15,7 +15,7 @@ from ..nn import communication
 from ..nn.communication import Group
 from . import screen
 
-# What those that start processes tell each of them: MPICH and its relatives, Open MPI; torchrun, which needs all of its own.
+# What those that start processes tell each of them: MPICH and its relatives, Open MPI; torchrun, all of whose are needed.
 SIZES, RANKS = ("PMI_SIZE", "OMPI_COMM_WORLD_SIZE"), ("PMI_RANK", "OMPI_COMM_WORLD_RANK")
 OF_TORCH = "WORLD_SIZE", "RANK", "MASTER_ADDR", "MASTER_PORT"
 BESIDE = "MPI_LOCALNRANKS", "OMPI_COMM_WORLD_LOCAL_SIZE", "LOCAL_WORLD_SIZE"  # processes on this machine
