@@ -46,8 +46,9 @@ WHAT = {
     "batch_size": "batch_size",
     "rows": "rows",
 }
-PLAIN = {name: choices[0] for name, choices in FIELDS.items()} | {"samples": 700, "batch_size": 700, "hidden": [17, 5]}
-CASES = PLAIN, PLAIN | {"optimizer": "adam", "batch_size": 300, "dropout": 0.3}
+# Minibatches in which each of four ranks has samples.
+PLAIN = {name: choices[0] for name, choices in FIELDS.items()} | {"samples": 1300, "batch_size": 1300, "hidden": [17, 5]}
+CASES = PLAIN, PLAIN | {"optimizer": "adam", "batch_size": 1024, "dropout": 0.3}
 
 
 def plan_of(number):
