@@ -19,6 +19,7 @@ from . import screen
 SIZES, RANKS = ("PMI_SIZE", "OMPI_COMM_WORLD_SIZE"), ("PMI_RANK", "OMPI_COMM_WORLD_RANK")
 OF_TORCH = "WORLD_SIZE", "RANK", "MASTER_ADDR", "MASTER_PORT"
 BESIDE = "MPI_LOCALNRANKS", "OMPI_COMM_WORLD_LOCAL_SIZE", "LOCAL_WORLD_SIZE"  # processes on this machine
+OF_OPEN_MPI = "OMPI_COMM_WORLD_SIZE"  # who gives each process a terminal for its output, wherever mpiexec's goes
 joined: list[Group] = []  # the group of this process, if it is one of several
 
 
@@ -37,6 +38,8 @@ def join(insist: bool, given: dict[str, Any]) -> Group | None:
     torchrun = started < 2 and _number(OF_TORCH, 1) > 1 and all(map(os.environ.get, OF_TORCH))
     if started < 2 and not insist and not torchrun:
         return None
+    if OF_OPEN_MPI in os.environ:
+        screen.forwarded()
     if _number(RANKS if started > 1 else ("RANK",) if torchrun else (), 0) > 0:
         screen.mute()
     if insist and torchrun:
