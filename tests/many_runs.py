@@ -1,6 +1,7 @@
 """Many small runs of several ranks, of which each has to end in time, in the right way, and leave no process behind.
 
-many_runs.py FIRST LAST     runs FIRST to LAST − 1, each drawn by its number: a line of JSON for each, then counts
+many_runs.py FIRST LAST [BY]    runs FIRST to LAST − 1, each drawn by its number, or all by mpiexec, gloo or torchrun: a
+                                line of JSON for each, then counts
 
 By mpiexec, by gloo's variables, and by torchrun, with 2 to 4 ranks, which finish, or of which one is killed, raises,
 leaves, or has something other than the others; or all, or one of them, hear Ctrl-C.
@@ -206,10 +207,10 @@ def tell(record):
 
 
 def main():
-    first, last = map(int, sys.argv[1:])
+    first, last = map(int, sys.argv[1:3])
     counts, slowest, slowest_after, bad = collections.Counter(), 0.0, 0.0, 0
     for number in range(first, last):
-        plan = plan_of(number)
+        plan = plan_of(number) | ({"by": sys.argv[3]} if sys.argv[3:] else {})
         took, after, wrong = run(plan)
         counts[plan["by"], plan["end"]] += 1
         slowest, slowest_after, bad = max(slowest, took), max(slowest_after, after or 0.0), bad + bool(wrong)

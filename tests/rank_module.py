@@ -35,7 +35,7 @@ def module_of(case):
     return module
 
 
-def data_of(case, count=700):
+def data_of(case, count=1300):
     rng = np.random.default_rng(7)
     X = torch.from_numpy(rng.standard_normal((count, 7))).to(getattr(torch, case["dtype"]))
     return X, torch.from_numpy(rng.integers(0, 4, count))

@@ -18,14 +18,15 @@ TRAIN = "-m", "numbafc", "train", "data.npy", "--batch-size", "700"
 
 
 @cache
+def is_open_mpi():
+    """Whether mpiexec is that of Open MPI."""
+    version = subprocess.run([MPIEXEC, "--version"], capture_output=True, text=True, timeout=SECONDS, check=False).stdout
+    return "OpenRTE" in version or "Open MPI" in version
+
+
 def mpiexec_words(ranks):
     """The words that start so many processes, with what Open MPI wants to hear on a small machine and in a container."""
-    version = subprocess.run([MPIEXEC, "--version"], capture_output=True, text=True, timeout=SECONDS, check=False).stdout
-    more = (
-        ("--oversubscribe", "--allow-run-as-root", "--bind-to", "none")
-        if "OpenRTE" in version or "Open MPI" in version
-        else ()
-    )
+    more = ("--oversubscribe", "--allow-run-as-root", "--bind-to", "none") if is_open_mpi() else ()
     return (MPIEXEC, *more, "-n", str(ranks))
 
 

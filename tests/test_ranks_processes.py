@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from hypothesis import settings
 from rank_cases import FIELDS, drawn, trained
-from rank_starting import MPIEXEC, SECONDS, SOON, TRAIN, ended, gloo_processes, mpiexec_words, table
+from rank_starting import MPIEXEC, SECONDS, SOON, TRAIN, ended, gloo_processes, is_open_mpi, mpiexec_words, table
 
 import numbafc as fc
 
@@ -138,7 +138,7 @@ def test_ctrl_c_saves_once_and_ends_all(mpiexec, tmp_path):
         assert lines[-1], process.stderr.read()
     process.send_signal(signal.SIGINT)
     out, err = ended(process, SOON)
-    assert process.returncode == 130, err
+    assert process.returncode == (1 if is_open_mpi() else 130), err  # mpiexec's own, or that of the processes
     assert out.count("interrupted; saved data.safetensors; resume with:") == 1
     assert fc.load(tmp_path / "data.safetensors").training.done >= 2
 

@@ -24,7 +24,7 @@ CASES = st.fixed_dictionaries(
     {
         "optimizer": st.sampled_from(list(OPTIMIZERS)),
         "dropout": st.sampled_from([0.0, 0.3]),
-        "batch_size": st.sampled_from([100, 256, 513, 700]),
+        "batch_size": st.sampled_from([100, 513, 1024, 1300]),
         "dtype": st.sampled_from(["float32", "float64"]),
         "given": st.sampled_from(["tensors", "dataset", "loader"]),
         "seed": st.integers(0, 3),
@@ -34,7 +34,7 @@ CASES = st.fixed_dictionaries(
 PLAIN = {
     "optimizer": "adam",
     "dropout": 0.3,
-    "batch_size": 513,
+    "batch_size": 1024,
     "dtype": "float32",
     "given": "tensors",
     "seed": 0,
