@@ -1,4 +1,4 @@
-"""`mpiexec -n 4 numbafc train`: processes that train a network, or members. All read the data; the first speaks and saves.
+"""`mpiexec -n 4 numbafc train`, or torchrun: processes that train a network, or members. All read the data; one speaks.
 
 What fails on one of them before or in the training is told to all (nn/communication.py), and said by the first. What fails
 elsewhere, so that the others would wait for ever, is said where it failed, and ends all of them at once.
@@ -15,9 +15,11 @@ from ..nn import communication
 from ..nn.communication import Group
 from . import screen
 
-# What those that start processes tell each of them: MPICH and its relatives, Open MPI.
+# What those that start processes tell each of them: MPICH and its relatives, Open MPI; torchrun, all of whose are needed.
 SIZES, RANKS = ("PMI_SIZE", "OMPI_COMM_WORLD_SIZE"), ("PMI_RANK", "OMPI_COMM_WORLD_RANK")
-BESIDE = "MPI_LOCALNRANKS", "OMPI_COMM_WORLD_LOCAL_SIZE"  # processes on this machine
+OF_TORCH = "WORLD_SIZE", "RANK", "MASTER_ADDR", "MASTER_PORT"
+BESIDE = "MPI_LOCALNRANKS", "OMPI_COMM_WORLD_LOCAL_SIZE", "LOCAL_WORLD_SIZE"  # processes on this machine
+OF_OPEN_MPI = "OMPI_COMM_WORLD_SIZE"  # who gives each process a terminal for its output, wherever mpiexec's goes
 joined: list[Group] = []  # the group of this process, if it is one of several
 
 
@@ -29,14 +31,20 @@ def _number(names: tuple[str, ...], otherwise: int) -> int:
 def join(insist: bool, given: dict[str, Any]) -> Group | None:
     """The group of processes that this one is of; None where it is alone.
 
-    insist: --mpi. Raises ImportError where MPI is missing, ValueError for what one process has to do alone.
+    insist: --mpi. Raises ImportError where MPI, or torch for torchrun's, is missing, ValueError for what one process has to
+    do alone.
     """
     started = _number(SIZES, 1)
-    if started < 2 and not insist:
+    torchrun = started < 2 and _number(OF_TORCH, 1) > 1 and all(map(os.environ.get, OF_TORCH))
+    if started < 2 and not insist and not torchrun:
         return None
-    if _number(RANKS, 0) > 0:
+    if OF_OPEN_MPI in os.environ:
+        screen.forwarded()
+    if _number(RANKS if started > 1 else ("RANK",) if torchrun else (), 0) > 0:
         screen.mute()
-    group = communication.group(distributed.mpi())
+    if insist and torchrun:
+        raise ValueError("torchrun has started this process, and --mpi is for mpiexec's; leave it out")
+    group = communication.group(distributed.gloo() if torchrun else distributed.mpi())
     if group is None or group.size < 2:
         raise ValueError(
             f"{started} processes were started, but each is alone for MPI: mpiexec and the library that mpi4py loads "
@@ -47,7 +55,7 @@ def join(insist: bool, given: dict[str, Any]) -> Group | None:
     if group.rank > 0:
         screen.mute()
     if given["find_rate"]:
-        raise ValueError("--find-rate is for one process; leave it out, or mpiexec")
+        raise ValueError("--find-rate is for one process; leave it out, or start one alone")
     if "-" in map(str, given["data"] or ()):
         raise ValueError("standard input goes to one process alone, and all of them read the data; save it in a file first")
     joined[:] = [group]
@@ -86,5 +94,6 @@ def others_wait(error: BaseException) -> bool:
 
 
 def abort(code: int) -> None:
-    """End all processes."""
-    distributed.mpi().Abort(code)
+    """End all processes. Those of torchrun hear that this one has ended."""
+    if isinstance(joined[0].comm, communication.OfMPI):
+        distributed.mpi().Abort(code)

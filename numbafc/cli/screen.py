@@ -58,6 +58,14 @@ def mute(silent: bool = True) -> None:
     _muted[0] = silent
 
 
+_forwarded = [False]
+
+
+def forwarded() -> None:
+    """Take no stream for a terminal from now on: this output goes through a terminal of its own to one, or to a file."""
+    _forwarded[0] = True
+
+
 def say(*lines: str, err: bool = False) -> None:
     """Print lines for people."""
     stream = sys.stderr if err else sys.stdout
@@ -89,8 +97,9 @@ class Lines:
 
     def console(self) -> Console:
         """A console at the same place, for a bar that moves."""
-        quiet = self.quiet or _muted[0]
-        return Console(stderr=self.err, quiet=quiet, soft_wrap=True, highlight=False, markup=False, emoji=False)
+        quiet, terminal = self.quiet or _muted[0], False if _forwarded[0] else None
+        plain: dict[str, Any] = {"soft_wrap": True, "highlight": False, "markup": False, "emoji": False}
+        return Console(stderr=self.err, quiet=quiet, force_terminal=terminal, **plain)
 
 
 def decimal(value: float, digits: int = 4) -> str:

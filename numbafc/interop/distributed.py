@@ -58,7 +58,8 @@ def gloo(*, seconds: float = SECONDS) -> Gloo:
         raise ImportError("this torch has no torch.distributed; install one that has, or use an mpi4py communicator")
     if not dist.is_initialized():
         try:
-            dist.init_process_group("gloo", timeout=timedelta(seconds=seconds))
+            with lost("gloo"):
+                dist.init_process_group("gloo", timeout=timedelta(seconds=seconds))
         except ValueError as error:
             words = " ".join(str(error).split())
             raise ValueError(

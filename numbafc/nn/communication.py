@@ -9,6 +9,7 @@ for it. So what may raise is done inside Group.agreed, behind which all ranks kn
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager, contextmanager, nullcontext
 from typing import Any, Protocol
@@ -67,7 +68,7 @@ def lost(name: str) -> Iterator[None]:
     try:
         yield
     except RuntimeError as error:  # mpi4py's Exception, and torch's errors, are such
-        words = " ".join(str(error).split())
+        words = " ".join(re.sub(r"^\[\S+:\d+\]", "", str(error)).split())  # of gloo's without its line of C++
         raise ConnectionError(
             f"another rank is gone, or does not answer ({name}: {words:.{SHOWN}}); look for its own message, then start "
             "all again: a saved training goes on with resume"

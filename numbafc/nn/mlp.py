@@ -10,7 +10,6 @@ import numpy as np
 
 from .. import checks
 from . import communication, evaluation, own_rows, passes, ranks, rate_finder, recipe, samples, summary
-from .attributes import REAL_LOSSES
 from .course import Callback, moment_after
 from .names import EpochMeasure, OptimizerName, RowsOfRanks, ScheduleName
 from .network import Network
@@ -85,30 +84,33 @@ class MLP(Network):
     def _keep(self, progress: Progress | None) -> None:
         self.training = progress
 
-    def standardize(self, X: Any, y: Any = None) -> None:
+    def standardize(self, X: Any, y: Any = None, *, comm: Any = None, rows: RowsOfRanks = "shared") -> None:
         """Make inputs (x − mean)/scale from now on, with the mean and standard deviation of X: (samples, features).
 
         With y, (samples, T), so are the targets of "mse", "mae" and "huber": the network learns (y − mean)/scale, its loss
         is of that, and predictions and scores are in y's own units. A column that does not vary has scale 1. X may be None:
         inputs stay as they are, such as those that a table has scaled.
+
+        comm, rows: of several processes, as in fit. With rows="own" each gives its own rows, and means and scales are those
+        of all rows, to the bits of one process. An error of one rank ends it on all of them.
         """
-        if X is None and y is None:
-            raise ValueError("standardize needs X, y or both, got neither")
-        if y is not None and self.loss_name not in REAL_LOSSES:
-            raise ValueError(
-                f"targets are standardised for {', '.join(REAL_LOSSES)}, not for {self.loss_name!r}; leave y out"
-            )
-        rows = samples.rows(self, X) if X is not None else None
-        samples.require("standardize", y if rows is None else rows)
-        of_targets = None
-        if y is not None:
-            dtype = np.dtype(np.float64) if self.table is not None else self.dtype
-            own = samples.targets(self, y, len(y) if rows is None else len(rows))
-            of_targets = samples.mean_and_scale(own, dtype)
-        if rows is not None:
-            self.input_mean, self.input_scale = samples.mean_and_scale(rows, self.dtype)
-        if of_targets is not None:
-            self.target_mean, self.target_scale = of_targets
+        group = communication.group(comm)
+        with communication.agreed(group):
+            own_rows.require_alike(group, rows)
+            with communication.agreed(group):
+                X, y = samples.to_standardize(self, X, y)
+            if group is not None:
+                own_rows.require_same_kind(group, X=X, y=y)
+            of_targets = None
+            whole, targets = (own_rows.spread(group, rows, array) for array in (X, y))
+            samples.require("standardize", targets if whole is None else whole)
+            if targets is not None:
+                dtype = np.dtype(np.float64) if self.table is not None else self.dtype
+                of_targets = samples.mean_and_scale(targets, dtype)
+            if whole is not None:
+                self.input_mean, self.input_scale = samples.mean_and_scale(whole, self.dtype)
+            if of_targets is not None:
+                self.target_mean, self.target_scale = of_targets
 
     def fit(
         self,

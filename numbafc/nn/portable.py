@@ -7,6 +7,7 @@ sums in an order that is written down. Roots, quotients, minima and exact scalin
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import numpy as np
 from numba import types
@@ -14,7 +15,7 @@ from numba.types import intp
 
 from .._numba import Kernel, array_in, flat, kernel
 from ..kernels import elementwise
-from .mapped import parts_of
+from .mapped import MappedRows, parts_of
 
 BITS = 192  # of the integers that powers are made of
 BLOCK, LANES = 128, 8  # of a sum in pairs
@@ -140,18 +141,28 @@ def column_sums(A: np.ndarray) -> np.ndarray:
     return sums
 
 
-def mean_and_deviation(A: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """Each column's mean and standard deviation in float64, of finite A: (samples ≥ 1, N), in two passes.
+def mean_and_deviation(A: Any) -> tuple[np.ndarray, np.ndarray]:
+    """Each column's mean and standard deviation in float64, of finite A: (samples ≥ 1, N), in two passes over its rows.
 
     Columns are scaled to numbers below 1 by a power of two, which changes no bit: neither sums nor squares overflow.
     """
     largest = np.maximum(np.abs(A.max(axis=0)), np.abs(A.min(axis=0))).astype(np.float64)
     exponents = np.clip(np.frexp(largest)[1], -1000, 1024)
     by, mean, squares = np.ldexp(1.0, -exponents), np.zeros(A.shape[1]), np.zeros(A.shape[1])
-    none = np.zeros(A.shape[1])
-    for part in parts_of(A):
-        _add_rows(np.require(part, requirements="A"), by, none, mean, 0)
+    _add_all(A, by, np.zeros(A.shape[1]), mean, 0)
     mean /= len(A)
-    for part in parts_of(A):
-        _add_rows(np.require(part, requirements="A"), by, mean, squares, 1)
+    _add_all(A, by, mean, squares, 1)
     return np.ldexp(mean, exponents), np.ldexp(np.sqrt(squares / len(A)), exponents)
+
+
+def _add_all(A: Any, by: np.ndarray, mean: np.ndarray, totals: np.ndarray, squared: int) -> None:
+    """Add up as _add_rows does, in parts, where A is in a file, and from rank to rank, where several have its rows."""
+
+    def add(rows: Any, totals: np.ndarray) -> None:
+        for part in parts_of(rows):
+            _add_rows(np.require(part, requirements="A"), by, mean, totals, squared)
+
+    if isinstance(A, np.ndarray | MappedRows):
+        add(A, totals)
+    else:
+        A.in_order(add, totals)

@@ -23,7 +23,6 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .._version import __version__
 from ..formulas import SUM_BLOCK
 from . import evaluation, interrupts, optimizers, own_rows, passes, schedules
 from .communication import Group
@@ -279,8 +278,9 @@ def _shown(value: Any, ours: bool) -> str:
     return repr(value) if ours else type(value).__name__
 
 
-def _crc(array: np.ndarray | None) -> int | None:
-    return None if array is None else zlib.crc32(array.tobytes())
+def _crc(array: Any) -> int | None:
+    """The checksum of an array; None of anything else, such as somebody's own optimizer keeps."""
+    return zlib.crc32(array.tobytes()) if isinstance(array, np.ndarray) and array.dtype != object else None
 
 
 def require_same(group: Group, net: Network, progress: Progress) -> None:
@@ -289,7 +289,6 @@ def require_same(group: Group, net: Network, progress: Progress) -> None:
     own_rows.same(
         group,
         {
-            "the version of numbafc": __version__,
             "sizes": net.sizes,
             "dtype": net.dtype,
             "activation": net.activation,
@@ -305,6 +304,7 @@ def require_same(group: Group, net: Network, progress: Progress) -> None:
             "other settings": (recipe.regularization, recipe.rate_factors, recipe.ntp),
             "epochs": progress.epochs,
             "the checksum of parameters": _crc(net.parameters),
+            "the checksum of the optimizer's state": [_crc(progress.state[name]) for name in sorted(progress.state)],
             "standardisation": [_crc(array) for array in (net.input_mean, net.input_scale)],
             "the order of samples": progress.order,
             "the place in the training": (progress.done, *progress.results.tolist()),

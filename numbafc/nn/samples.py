@@ -158,7 +158,17 @@ def weights(sample_weight: Any, samples: int) -> np.ndarray | None:
     return weight
 
 
-def mean_and_scale(A: np.ndarray, dtype: np.dtype) -> tuple[np.ndarray, np.ndarray]:
+def to_standardize(net: Network, X: Any, y: Any) -> tuple[Any, np.ndarray | None]:
+    """X and y, or None, as the network's means and scales are taken of them. Raises TypeError or ValueError."""
+    if X is None and y is None:
+        raise ValueError("standardize needs X, y or both, got neither")
+    if y is not None and net.loss_name not in REAL_LOSSES:
+        raise ValueError(f"targets are standardised for {', '.join(REAL_LOSSES)}, not for {net.loss_name!r}; leave y out")
+    found = rows(net, X) if X is not None else None
+    return found, None if y is None else targets(net, y, len(y) if found is None else len(found))
+
+
+def mean_and_scale(A: Any, dtype: np.dtype) -> tuple[np.ndarray, np.ndarray]:
     """The mean and the standard deviation of each column, 1 where it does not vary."""
     mean, deviation = portable.mean_and_deviation(A)
     varies = A.max(axis=0) > A.min(axis=0)  # rounding alone can give a constant a deviation

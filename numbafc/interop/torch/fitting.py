@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import weakref
-from collections.abc import Iterator
+import zlib
+from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -13,7 +14,9 @@ from torch import nn
 from torch.utils.data import DataLoader, Dataset
 
 from ... import checks
-from ...nn import MLP, History
+from ...nn import MLP, History, communication, own_rows
+from ...nn.communication import Group
+from ...nn.names import RowsOfRanks
 from ...nn.progress import Progress
 from ...nn.results import DONE
 from . import data, losses, memory, optimizers
@@ -43,6 +46,8 @@ def fit_module(
     validation: Any = None,
     sample_weight: Any = None,
     resume: bool = False,
+    comm: Any = None,
+    rows: RowsOfRanks = "shared",
     **settings: Any,
 ) -> History:
     """Train a module on X: (samples, N) and y: the targets, as MLP.fit does, and return its History.
@@ -60,21 +65,60 @@ def fit_module(
     seed        of the order of samples and of dropout; None: drawn from torch's generator, which torch.manual_seed sets
     validation  (X, y), a Dataset or a DataLoader, to measure after each epoch
     resume      go on with the last fit_module of this module, as MLP.fit(resume=True) does
+    comm, rows  train together with the other processes of a communicator, as MLP.fit does: under torchrun it is
+                numbafc.interop.distributed.gloo(). Each process has a module of the same parameters, as it is before
+                DistributedDataParallel, and an optimizer of the same state, and ends with the bits of one process. Rows are
+                divided without a DistributedSampler. A seed that is left out is drawn on each, and rank 0's is taken
     settings    all others of MLP.fit: epochs, batch_size, learning_rate, schedule, early_stopping, clip_norm, callbacks, …
 
     Threads are numbafc's: numbafc.set_num_threads. What the module or the data have that nothing would respect (hooks,
     frozen or tied parameters, other devices) is refused by name. Raises TypeError, ValueError, or FloatingPointError
     where the loss stops being finite: the parameters are then those from before that epoch.
     """
+    group = communication.group(comm)
+    if group is not None:
+        settings |= {"comm": group}
+    with communication.agreed(group):
+        asked = _asked(module, X, y, loss, optimizer, settings | {"rows": rows})
+        options = asked.options | {"sample_weight": data.array("sample_weight", sample_weight)}
+        if validation is not None:
+            options["validation"] = _validation(validation, asked.structure.flattens)
+        trained = _to_resume(module, asked, seed) if checks.flag("resume", resume) else None
+    if group is not None:
+        _require_same(group, asked, seed, trained)
+    if trained is None:
+        drawn = _drawn(group) if seed is None else seed
+        with communication.agreed(group):
+            before = 0 if asked.theirs is None else optimizers.steps(asked.theirs)
+            trained = _Trained(_network(asked.structure, asked.loss, drawn), _kind(asked), before)
+    with _kept(module, asked.structure, trained, asked.theirs):
+        if asked.state and not resume:
+            trained.net.fit(asked.X, asked.y, **options | {"epochs": 0})  # of no steps, whose state becomes PyTorch's
+            for name, values in asked.state.items():
+                _progress(trained.net).state[name][:] = values
+            options |= {"epochs": options.get("epochs", 1), "resume": True}
+        return trained.net.fit(asked.X, asked.y, **options | ({"resume": True} if resume else {}))
+
+
+class _Asked(NamedTuple):
+    """What fit_module is asked to do, checked and in numbafc's words."""
+
+    structure: Structure
+    X: Any
+    y: Any
+    loss: tuple[str, float]
+    theirs: torch.optim.Optimizer | None
+    state: dict[str, np.ndarray] | None  # of PyTorch's optimizer
+    options: dict[str, Any]  # of MLP.fit
+
+
+def _asked(module: nn.Module, X: Any, y: Any, loss: Any, optimizer: Any, settings: dict[str, Any]) -> _Asked:
     structure = structure_of(module)
     memory.require_trainable(structure)
     _require_as_it_is(module, structure, settings)
     X, y, options = data.arrays(X, y)
     X = data.rows(X, structure.flattens)
     options |= {"dropout": structure.dropout} | settings
-    options |= {name: data.array(name, value) for name, value in (("sample_weight", sample_weight),) if value is not None}
-    if validation is not None:
-        options["validation"] = _validation(validation, structure.flattens)
     theirs = optimizer if isinstance(optimizer, torch.optim.Optimizer) else None
     parameters, state = list(memory.parameters_of(structure).values()), None
     if theirs is not None:
@@ -82,21 +126,38 @@ def fit_module(
         state = optimizers.state_of(theirs, parameters, optimizer) if theirs.state else None
     if optimizer is not None:
         options["optimizer"] = optimizer
-    named = losses.loss_of(loss, structure.ending)
-    if checks.flag("resume", resume):
-        trained = _to_resume(module, structure, named, seed)
-        _require_state(theirs, state, trained.net)
-        options["resume"] = True
-    else:
-        before = 0 if theirs is None else optimizers.steps(theirs)
-        trained = _Trained(_network(structure, named, seed), _kind(structure, named), before)
-    with _kept(module, structure, trained, theirs):
-        if state and not resume:
-            trained.net.fit(X, y, **options | {"epochs": 0})  # a training of no steps, whose state becomes PyTorch's
-            for name, values in state.items():
-                _progress(trained.net).state[name][:] = values
-            options |= {"epochs": options.get("epochs", 1), "resume": True}
-        return trained.net.fit(X, y, **options)
+    return _Asked(structure, X, y, losses.loss_of(loss, structure.ending), theirs, state, options)
+
+
+def _require_same(group: Group, asked: _Asked, seed: int | None, trained: _Trained | None) -> None:
+    """Require of all ranks what decides on how they begin; MLP.fit looks at all else. Raises ValueError on all of them."""
+    values = [parameter.detach().numpy() for parameter in memory.parameters_of(asked.structure).values()]
+    own_rows.same(
+        group,
+        {
+            "the layers": (asked.structure.sizes, asked.structure.activation),
+            "the checksum of the module's parameters": _crc(values),
+            "loss": asked.loss,
+            "seed": seed,
+            "resume": trained is not None,
+            "optimizer": type(asked.options.get("optimizer")).__name__,
+            "the checksum of the optimizer's state": None if asked.state is None else _crc(asked.state.values()),
+        },
+        "call torch.manual_seed on all of them before the module is made, and give them the same data and settings",
+    )
+
+
+def _crc(arrays: Iterable[np.ndarray]) -> int:
+    value = 0
+    for array in arrays:
+        value = zlib.crc32(np.ascontiguousarray(array).data, value)
+    return value
+
+
+def _drawn(group: Group | None) -> int:
+    """A seed drawn from torch's generator, of rank 0's where there are several."""
+    own = int(torch.randint(2**31, (), device="cpu"))
+    return own if group is None else int(group.first_of(own))
 
 
 @contextlib.contextmanager
@@ -149,30 +210,29 @@ def _require_as_it_is(module: nn.Module, structure: Structure, settings: dict[st
         raise TypeError("dropout is the module's own; add nn.Dropout behind its activations, or change their p")
 
 
-def _kind(structure: Structure, loss: tuple[str, float]) -> tuple[Any, ...]:
-    return structure.sizes, structure.activation, loss
+def _kind(asked: _Asked) -> tuple[Any, ...]:
+    return asked.structure.sizes, asked.structure.activation, asked.loss
 
 
-def _network(structure: Structure, loss: tuple[str, float], seed: int | None) -> MLP:
+def _network(structure: Structure, loss: tuple[str, float], seed: int) -> MLP:
     """A network whose parameters are the module's."""
-    if seed is None:
-        seed = int(torch.randint(2**31, (), device="cpu"))
     return network(structure, loss, seed, memory.made_flat(structure))
 
 
-def _to_resume(module: nn.Module, structure: Structure, loss: tuple[str, float], seed: int | None) -> _Trained:
+def _to_resume(module: nn.Module, asked: _Asked, seed: int | None) -> _Trained:
     """The training that goes on. Raises ValueError where there is none, or of another network."""
     trained = _trained.get(module)
     if trained is None:
         raise ValueError("there is no training of this module to resume; call fit_module without resume")
-    if trained.of != _kind(structure, loss) or seed not in (None, trained.net.seed):
+    if trained.of != _kind(asked) or seed not in (None, trained.net.seed):
         raise ValueError("the module, the loss or the seed is another than in the training to resume; give the same")
-    now = memory.flat(structure)
+    now = memory.flat(asked.structure)
     if now is None or now.ctypes.data != trained.net.parameters.ctypes.data or now.dtype != trained.net.dtype:
         raise ValueError(
             "the module's parameters are no longer those that were trained, as after module.double() or a new tensor in "
             "param.data; call fit_module without resume"
         )
+    _require_state(asked.theirs, asked.state, trained.net)
     return trained
 
 
