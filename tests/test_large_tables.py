@@ -273,22 +273,21 @@ def _until(lines, start):
 
 
 READING = """
-import sys, time
+import sys
 from numbafc.files import arrays, load, parquet
 arrays.MAPPED = 0
-parquet.CHILD = "import time; print(flush=True); time.sleep(60)"
-print("reading", flush=True)
+parquet.CHILD = f"import time; open({sys.argv[2]!r}, 'w').close(); time.sleep(60)"
 load(sys.argv[1])
 """
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM], ids=["ctrl-c", "ended"])
 def test_whatever_ends_the_reading_no_file_is_left(tmp_path, temporary, number):
-    path = write(tmp_path / "x.parquet", houses(50))
-    command = [sys.executable, "-P", "-c", READING, str(path)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, process_group=0) as child:
-        child.stdout.readline()
-        time.sleep(0.2)
+    path, begun = write(tmp_path / "x.parquet", houses(50)), tmp_path / "begun"
+    command = [sys.executable, "-P", "-c", READING, str(path), str(begun)]
+    with subprocess.Popen(command, stderr=subprocess.DEVNULL, process_group=0) as child:
+        while child.poll() is None and not begun.exists():
+            time.sleep(0.01)
         os.killpg(child.pid, number)
     assert child.returncode
     assert not list(temporary.iterdir())
