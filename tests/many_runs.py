@@ -20,7 +20,7 @@ from pathlib import Path
 
 import numpy as np
 from rank_cases import FIELDS, trained
-from rank_starting import mpiexec_words, of_torchrun, port
+from rank_starting import is_open_mpi, mpiexec_words, of_torchrun, port
 
 LIMIT = 100.0  # seconds, in which each run has to end, from its start on, on two cores that others use, too
 JOINING = 10.0  # of gloo: a rank that was killed before it joined is waited for so long
@@ -191,6 +191,7 @@ def why_wrong(plan, codes, text):
         return f"rank {rank} did not tell what it raised"
     missing = set(map(str, range(size))) - others.keys() - (set() if alike else {str(rank)})
     unheard = end in ("killed", "killed at the end", "leaves") or (launched and others)  # some ended by the launcher
+    unheard = unheard or (end == "interrupted" and plan["by"] == "mpiexec" and is_open_mpi())  # which sends SIGTERM
     if missing and not unheard:
         return f"ranks {sorted(missing)} told nothing"
     return None
