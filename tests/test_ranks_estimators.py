@@ -102,7 +102,7 @@ def trained_mlp(case, comm=None):
 
 IN_PARTS = {
     "target": "reals", "kind": "sparse in parts", "samples": 900, "weighted": True, "validation": False, "again": "",
-    "settings": {"batch_size": 100, "learning_rate": "constant", "solver": "sgd", "random_state": 0},
+    "settings": {"batch_size": 50, "learning_rate": "constant", "solver": "sgd", "random_state": 0},
 }  # fmt: skip
 
 
