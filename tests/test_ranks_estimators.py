@@ -5,7 +5,7 @@ import pickle
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from scipy import sparse
 from test_ranks import failing
@@ -100,6 +100,13 @@ def trained_mlp(case, comm=None):
     return found if comm is None or comm.rank == 0 else found.rpartition(", ")[0]  # others' generators are their own
 
 
+IN_PARTS = {
+    "target": "reals", "kind": "sparse in parts", "samples": 900, "weighted": True, "validation": False, "again": "",
+    "settings": {"batch_size": 50, "learning_rate": "constant", "solver": "sgd", "random_state": 0},
+}  # fmt: skip
+
+
+@example(IN_PARTS, 2)
 @given(MLPS, st.sampled_from([1, 2, 3, 4]))
 def test_an_mlp_has_the_bits_of_one_process(case, size):
     with pytest.MonkeyPatch.context() as patch:

@@ -120,12 +120,16 @@ class Group:
         return float(number[0])
 
     @contextmanager
-    def agreed(self) -> Iterator[None]:
-        """Do what may raise: where it does on one rank, the block ends with an exception on all of them."""
+    def agreed(self, *, hears: bool = True) -> Iterator[None]:
+        """Do what may raise: where it does on one rank, the block ends with an exception on all of them.
+
+        hears: signals, too, behind the block, which all ranks have done then.
+        """
         error: BaseException | None = None
         try:
             yield
-            self.hear()  # then, where all ranks have done it
+            if hears:
+                self.hear()
         except ConnectionError:  # nobody can be told
             raise
         except BaseException as raised:

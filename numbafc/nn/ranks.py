@@ -66,7 +66,7 @@ class RankCourse(Course):
 
     def end(self) -> None:
         self.progress.seconds = self.group.first_of(self.progress.seconds)
-        with self.group.agreed():
+        with self.group.agreed(hears=False):  # before all know whether it has ended
             super().end()
         self.progress.ended = ENDS[int(self.group.first_of(ENDS.index(self.progress.ended)))]
 
