@@ -56,15 +56,16 @@ def plan_of(number):
     """The plan of a run: the same in every process."""
     rng = np.random.default_rng(number)
     end = str(rng.choice(np.repeat(list(ENDS), list(ENDS.values()))))
-    size = int(rng.integers(2, 5))
+    size, what = int(rng.integers(2, 5)), str(rng.choice(list(WHAT)))
     return {
         "number": number,
         "by": str(rng.choice(["mpiexec", "mpiexec", "mpiexec", "gloo", "torchrun"])),
         "end": end,
         "size": size,
         "rank": 0 if end == "callback" else int(rng.integers(size)),
-        "rows": str(rng.choice(["shared", "own"])),
-        "what": str(rng.choice(list(WHAT))),
+        # a rank's own rows are not another's to know
+        "rows": "shared" if end == "differs" and what == "data" else str(rng.choice(["shared", "own"])),
+        "what": what,
         "calls": int(rng.integers(6)),
         "after": float(rng.uniform(0, 8) if rng.random() < 0.7 else rng.uniform(0, 2)),  # while it starts, or trains
         "everybody": bool(rng.integers(2)),  # hears Ctrl-C, or one rank alone

@@ -10,6 +10,8 @@ ends all ranks if it is run by `python -m mpi4py`, and else leaves them waiting.
 
 from __future__ import annotations
 
+import atexit
+import contextlib
 from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
@@ -56,7 +58,8 @@ def gloo(*, seconds: float = SECONDS) -> Gloo:
         raise ImportError(f"gloo needs torch ({error}); pip install 'numbafc[torch]'") from None
     if not dist.is_available():
         raise ImportError("this torch has no torch.distributed; install one that has, or use an mpi4py communicator")
-    if not dist.is_initialized():
+    theirs = dist.is_initialized()
+    if not theirs:
         try:
             with lost("gloo"):
                 dist.init_process_group("gloo", timeout=timedelta(seconds=seconds))
@@ -68,7 +71,14 @@ def gloo(*, seconds: float = SECONDS) -> Gloo:
             ) from None
     with lost("gloo"):
         group = dist.new_group(backend="gloo", timeout=timedelta(seconds=seconds))
+    atexit.register(_leave, dist, group if theirs else None)
     return Gloo(dist, group)
+
+
+def _leave(dist: Any, group: Any) -> None:
+    """Destroy a group, or all: a process whose threads of gloo still run may end in std::terminate, with its work done."""
+    with contextlib.suppress(Exception):  # somebody has destroyed it already
+        dist.destroy_process_group(group)
 
 
 class Gloo:
