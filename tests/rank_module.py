@@ -1,5 +1,6 @@
 """Trainings of modules for tests/test_ranks_torch.py; as a script one rank of torchrun, which prints what it has."""
 
+import atexit
 import hashlib
 import json
 import sys
@@ -81,9 +82,16 @@ def trained(case, comm=None, rows="shared"):
     return bits(module, optimizer)
 
 
+def say(result):
+    sys.stdout.write(json.dumps(result) + "\n")
+    sys.stdout.flush()
+
+
 def main():
     from numbafc.interop.distributed import gloo
 
+    # Called behind gloo's own: where the group is still there, threads of it may end the process in std::terminate.
+    atexit.register(lambda: say("stayed" if torch.distributed.is_initialized() else "left"))
     comm, case = gloo(seconds=60), json.loads(sys.argv[1]) | {"seed": None}
     torch.manual_seed(comm.rank)  # rank 0's counts
     found = [trained(case, comm), trained(case | {"given": "loader"}, comm)]
@@ -91,7 +99,7 @@ def main():
         fit_module(nn.parallel.DistributedDataParallel(module_of(case)), *data_of(case), loss="mse", comm=comm)
     except TypeError as error:
         found.append(str(error))
-    sys.stdout.write(json.dumps(found) + "\n")
+    say(found)
 
 
 if __name__ == "__main__":
