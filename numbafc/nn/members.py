@@ -15,7 +15,7 @@ from typing import Any
 import numpy as np
 
 from .. import checks
-from . import communication, own_rows, ranks, recipe, samples
+from . import alike, communication, own_rows, ranks, recipe, samples
 from .course import Course, moment_after
 from .mapped import taken
 from .member_runs import Parts, runner
@@ -225,7 +225,7 @@ def _require_same(group: communication.Group | None, nets: list[MLP], progress: 
         return
     own_rows.same(group, {"the number of members": len(nets)})
     for net, now in zip(nets, progress, strict=True):
-        ranks.require_same(group, net, now)
+        alike.require_same(group, net, now)
 
 
 def _course(group: communication.Group | None, net: MLP, progress: Progress, *told: Any) -> Course:

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .. import checks
-from . import communication, evaluation, own_rows, passes, ranks, rate_finder, recipe, samples, summary
+from . import alike, communication, evaluation, own_rows, passes, rate_finder, recipe, samples, summary
 from .course import Callback, moment_after
 from .names import EpochMeasure, OptimizerName, RowsOfRanks, ScheduleName
 from .network import Network
@@ -205,7 +205,7 @@ class MLP(Network):
             else:
                 progress = begin(self, asked, SETTINGS["epochs"].default if wanted is None else wanted, given, held_out)
         if group is not None:
-            ranks.require_same(group, self, progress)
+            alike.require_same(group, self, progress)
         told: Any = {"keep": self._keep, "validation": held_out, "callbacks": functions, "until": until}
         return train(self, given, progress, group=group, **told)
 
