@@ -234,10 +234,10 @@ def test_its_definition_is_the_loop_in_python(monkeypatch):
     """Which runs where nothing is compiled."""
     nets = [Members(networks(**NET)) for _ in range(2)]
     nets[0].fit(X, REALS, epochs=2, batch_size=8, **FIT)
-    from numbafc.nn import members
+    from numbafc.nn import member_runs
 
-    monkeypatch.setattr(members, "interpreted", lambda: True)
-    monkeypatch.setattr(members, "python_epochs", training.python_epochs)
+    monkeypatch.setattr(member_runs, "interpreted", lambda: True)
+    monkeypatch.setattr(member_runs, "python_epochs", training.python_epochs)
     nets[1].fit(X, REALS, epochs=2, batch_size=8, **FIT)
     for one, other in zip(*nets, strict=True):
         assert_same_training(one, other)
