@@ -126,6 +126,16 @@ def test_a_rank_with_other_settings_is_refused_by_name(name):
         assert len(str(error)) <= 300
 
 
+def of_other_versions(same):
+    """What ranks compare, where each is of another version."""
+
+    def compared(group, facts, *fix):
+        own = {name: "0.1" if group.rank else "0.2" for name in facts if name == "the version of numbafc"}
+        return same(group, facts | own, *fix)
+
+    return compared
+
+
 def test_a_rank_with_other_data_or_another_version_is_refused(monkeypatch):
     X, y, _ = data_of(PLAIN)
     other = X.copy()
@@ -135,12 +145,7 @@ def test_a_rank_with_other_data_or_another_version_is_refused(monkeypatch):
         network_of(PLAIN).fit(other if comm.rank == 1 else X, y, comm=comm)
 
     assert all("rank 1 has" in str(error) and "checksum of the samples" in str(error) for error in together(2, work))
-    facts = ranks.own_rows.same
-    monkeypatch.setattr(
-        ranks.own_rows,
-        "same",
-        lambda group, now: facts(group, now | {"the version of numbafc": "0.1" if group.rank else "0.2"}),
-    )
+    monkeypatch.setattr(ranks.own_rows, "same", of_other_versions(ranks.own_rows.same))
     for error in together(2, lambda comm: fit(PLAIN, network_of(PLAIN), comm)):
         assert "rank 1 has 0.1 for the version of numbafc, and rank 0 has 0.2" in str(error)
 

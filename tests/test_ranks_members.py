@@ -9,10 +9,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from rank_cases import digest
+from test_ranks import of_other_versions
 from threads_as_ranks import together
 
 import numbafc as fc
-from numbafc.nn import Members, ranks, side_by_side
+from numbafc.nn import Members, own_rows, ranks, side_by_side
 from numbafc.nn.communication import RankFailed
 
 SAMPLES = 700
@@ -224,3 +225,9 @@ def test_bad_arguments_of_one_rank_end_all(bad):
 def test_time_is_rank_0_s():
     found = together(2, lambda comm: fit(PLAIN, members_of(PLAIN), comm, epochs=10**6, time_limit=1e-3 + 1e6 * comm.rank))
     assert found == [[(m, 1) for m in range(3)], []]
+
+
+def test_a_rank_of_another_version_is_refused(monkeypatch):
+    monkeypatch.setattr(own_rows, "same", of_other_versions(own_rows.same))
+    for error in together(2, lambda comm: fit(PLAIN, members_of(PLAIN), comm)):
+        assert "rank 1 has 0.1 for the version of numbafc" in str(error)

@@ -223,6 +223,7 @@ def _require_same(group: communication.Group | None, nets: list[MLP], progress: 
     """Require of all ranks that they begin alike. Raises ValueError on all of them."""
     if group is None:
         return
+    own_rows.require_alike(group, "shared")
     own_rows.same(group, {"the number of members": len(nets)})
     for net, now in zip(nets, progress, strict=True):
         alike.require_same(group, net, now)
