@@ -90,7 +90,7 @@ def train(
     epochs. Some samples are held out, to validate on. Ctrl-C keeps what was learnt until then, and --resume goes on with
     it: to the bits of a run without a break. Other settings than the file's are refused beside it. Without --out no model
     of another training is replaced: the new one is NAME-2 then. Under mpiexec all
-    processes train one network, to the bits of one process; the first speaks and saves.
+    processes train one network, or some of the members each, to the bits of one process; the first speaks and saves.
     """
     group = ranks.join(mpi, context.params)
     settings.check(context.params)
