@@ -90,8 +90,8 @@ def train(
     table the recipe is RealMLP's, with three hidden layers of 256 units, else one hidden layer of 128 units learns for 20
     epochs. Some samples are held out, to validate on. Ctrl-C keeps what was learnt until then, and --resume goes on with
     it: to the bits of a run without a break. Other settings than the file's are refused beside it. Without --out no model
-    of another training is replaced: the new one is NAME-2 then. Under mpiexec or
-    torchrun all processes train one network, to the bits of one process; the first speaks and saves.
+    of another training is replaced: the new one is NAME-2 then. Under mpiexec or torchrun all processes train one network,
+    or some of the members each, to the bits of one process; the first speaks and saves.
     """
     group = ranks.join(mpi, context.params)
     settings.check(context.params)
