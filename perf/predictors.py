@@ -67,13 +67,12 @@ def torch_predict(sizes: tuple[int, ...], row: np.ndarray, parameters: np.ndarra
         linear.weight.data, linear.bias.data = torch.from_numpy(W.copy()), torch.from_numpy(b.copy())
         layers += [linear, torch.nn.ReLU()]
     model, x = torch.nn.Sequential(*layers[:-1]).eval(), torch.from_numpy(row)
-    torch.set_grad_enabled(False)
 
     def predict() -> Any:
         with torch.inference_mode():
             return model(x).argmax(1)
 
-    return predict, lambda: torch.softmax(model(x), 1).numpy()
+    return predict, lambda: torch.softmax(model(x).detach(), 1).numpy()
 
 
 def onnxruntime_predict(sizes: tuple[int, ...], row: np.ndarray, parameters: np.ndarray) -> tuple[Predict, Predict]:

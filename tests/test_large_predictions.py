@@ -113,7 +113,7 @@ def test_a_parquet_on_the_disk_is_trained_measured_and_predicted_as_in_memory(he
         commands = (
             ("train", "x.parquet", *trained, f"{name}.safetensors"),
             ("evaluate", f"{name}.safetensors", "x.parquet", "--json"),
-            ("predict", f"{name}.safetensors", "new.parquet", "--keep", "id,when"),
+            ("predict", f"{name}.safetensors", "new.parquet", "--keep", "id,when,id"),
             ("predict", f"{name}.safetensors", "new.parquet", "--probabilities", "--out", f"{name}.csv"),
             ("train", "x.parquet", "--resume", f"{name}.safetensors", "--epochs", "5", *folds),
         )
@@ -129,7 +129,7 @@ def test_a_parquet_on_the_disk_is_trained_measured_and_predicted_as_in_memory(he
     disk()
     use("disk")
     assert results["disk"] == results["memory"]
-    assert results["disk"][1].startswith("id,when,price\n0,20")
+    assert results["disk"][1].startswith("id,when,id,price\n0,20")
 
 
 def test_a_report_of_rows_on_the_disk_is_that_of_rows_in_memory(here, disk):

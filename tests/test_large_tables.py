@@ -320,7 +320,7 @@ def train(path):
     net = Members([MLP([data.X.shape[1], 8, 2], seed=n) for n in range(2)])
     net.fit(training.X, training.y, epochs=1, validation=(held_out.X, held_out.y), batch_size=256)
     net.predict(held_out.X)
-    return data.X.nbytes, memory.needed(net, data, held_out)
+    return data.X.nbytes, memory.needed(net, data, held_out, False)
 
 train(sys.argv[1] + "/small.parquet")
 before = own()

@@ -1,12 +1,14 @@
 """`mpiexec -n 2 numbafc train` with members: what one process saves, whoever trained which."""
 
 import json
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 from test_ranks_processes import ended, mpiexec  # noqa: F401
 
 import numbafc as fc
+from numbafc.cli import ranks
 
 
 @pytest.fixture
@@ -57,3 +59,18 @@ def test_folds_stop_and_go_on_with_another_number_of_processes(mpiexec, houses, 
     assert "train 3 networks; 3 of them are busy, each with a network of its own, say --folds 4 or more" in out
     assert here(*folds, "--out", "one.safetensors").returncode == 0
     assert saved(houses / "ranks.safetensors") == saved(houses / "one.safetensors")
+
+
+@pytest.mark.parametrize(
+    ("size", "batch_size", "networks", "words"),
+    [
+        (4, 256, 1, "minibatches of 256 keep 1 of them busy, say --batch-size 1024 or more"),
+        (4, 256, 2, "2 of them are busy, each with a network of its own, say --members 4 or more"),
+        (8, 768, 2, "minibatches of 768 keep 3 of them busy, say --batch-size 2048 or more"),
+        (2, 512, 1, ""),
+        (2, 256, 2, ""),
+    ],
+)
+def test_processes_that_have_nothing_to_do_are_told_of(size, batch_size, networks, words):
+    (line,) = ranks.describe(SimpleNamespace(size=size), batch_size, networks)
+    assert line.partition("; ")[2] == words

@@ -231,3 +231,17 @@ def test_a_rank_of_another_version_is_refused(monkeypatch):
     monkeypatch.setattr(own_rows, "same", of_other_versions(own_rows.same))
     for error in together(2, lambda comm: fit(PLAIN, members_of(PLAIN), comm)):
         assert "rank 1 has 0.1 for the version of numbafc" in str(error)
+
+
+def test_all_rows_may_be_said_or_left_out():
+    """One rank may say all rows, and the others nothing of them, which is the same."""
+
+    def work(comm):
+        members = members_of(PLAIN)
+        rows = [np.arange(SAMPLES)] * len(members) if comm.rank == 0 else None
+        members.fit(X, Y, rows=rows, validation_rows=[np.arange(9)] * len(members), epochs=2, comm=comm)
+        return digest(members.nets[0])
+
+    one, other = together(2, work)
+    assert one == other
+    assert isinstance(one, str)

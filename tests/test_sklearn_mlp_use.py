@@ -226,6 +226,34 @@ def test_what_is_refused_leaves_the_model_as_it_was(settings, given, message):
     np.testing.assert_array_equal(model.predict_proba(X), before)
 
 
+RARE = np.where(np.arange(len(Y)) == 0, "yew", "ash")  # a class of one sample
+
+
+@pytest.mark.parametrize(
+    ("settings", "call", "message"),
+    [
+        ({"early_stopping": True}, lambda model: model.fit(X, RARE), "least populated class"),
+        ({"early_stopping": True}, lambda model: model.partial_fit(X, Y), "does not support early_stopping"),
+        ({"early_stopping": True, "validation_fraction": 0.02}, lambda model: model.fit(X[:12], Y[:12]), "validation set"),
+        (
+            {"activation": "tanh", "warm_start": True, "class_weight": {"ash": -1}},
+            lambda model: model.fit(X, Y),
+            "class_weight must have finite weights",
+        ),
+    ],
+)
+def test_what_is_refused_late_leaves_the_model_as_it_was(settings, call, message):
+    model = MLPClassifier((4,), max_iter=3, random_state=0)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ConvergenceWarning)
+        model.fit(X, Y)
+    before = model.predict_proba(X)
+    model.set_params(**settings)
+    with pytest.raises(ValueError, match=message):
+        call(model)
+    np.testing.assert_array_equal(model.predict_proba(X), before)
+
+
 def test_class_weights_are_weights_of_samples():
     one, two = classifier(class_weight="balanced").fit(X, Y), classifier().fit(X, Y, compute_sample_weight("balanced", Y))
     np.testing.assert_array_equal(one.net_.parameters, two.net_.parameters)

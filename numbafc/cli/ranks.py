@@ -76,8 +76,8 @@ def describe(group: Group | None, batch_size: int, networks: int = 1, option: st
     threads, useful = _numba.get_num_threads(), communication.useful(batch_size)
     each = "1 thread" if threads == 1 else f"{threads} threads"
     line = f"{group.size} processes of {each} train {'one network' if networks == 1 else f'{networks} networks'}"
-    if networks > 1:
-        if max(useful, networks) < group.size:
+    if 1 < networks >= useful:  # each rank trains some of them
+        if networks < group.size:
             line += f"; {networks} of them are busy, each with a network of its own, say {option} {group.size} or more"
     elif useful < group.size:
         more = communication.batch_for(group.size)

@@ -67,7 +67,7 @@ class Run:
             if self.folds is None
             else f"{len(self.training.X)} samples to train on, each of them for the validation of one of the members",
         ]
-        lines += memory.lines(self.net, self.dataset, self.held_out)
+        lines += memory.lines(self.net, self.dataset, self.held_out, bool(self.asked["class_weight"]))
         if self.net.training is not None:
             lines.append(f"resumed after {_place(self.net)}")
         if self.stays is not None:

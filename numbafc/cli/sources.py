@@ -204,7 +204,7 @@ def kept(path: Path, frame: Any, names: Sequence[str]) -> Kept:
         if name not in frame.columns:
             some = ", ".join(map(repr, frame.columns[:8])) + (", …" if len(frame.columns) > 8 else "")
             raise InvalidFile(path, f"no column is named {name!r:.60}, as --keep says; expected one of {some:.150}")
-    some_columns = frame.select(list(names)) if names else None
+    some_columns = frame.select(list(dict.fromkeys(names))) if names else None
 
     def of(first: int, last: int) -> list[list[str]]:
         if some_columns is None:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager, nullcontext, suppress
 from typing import Any, Protocol
 
 import numpy as np
@@ -104,14 +104,15 @@ class Group:
         """The texts of all ranks."""
         data = np.frombuffer(text.encode(errors="backslashreplace"), np.uint8)
         lengths = np.empty(self.size, np.int64)
-        self.comm.allgather(np.array([len(data)], np.int64), lengths)
-        longest = int(lengths.max())
-        if longest == 0:
-            return [""] * self.size
-        own, everyone = np.zeros(longest, np.uint8), np.empty((self.size, longest), np.uint8)
-        own[: len(data)] = data
-        self.comm.allgather(own, everyone.reshape(-1))
-        return [one[:length].tobytes().decode() for one, length in zip(everyone, lengths, strict=True)]
+        with deferred():  # all of it, or the others read what is no text
+            self.comm.allgather(np.array([len(data)], np.int64), lengths)
+            longest = int(lengths.max())
+            if longest == 0:
+                return [""] * self.size
+            own, everyone = np.zeros(longest, np.uint8), np.empty((self.size, longest), np.uint8)
+            own[: len(data)] = data
+            self.comm.allgather(own, everyone.reshape(-1))
+            return [one[:length].tobytes().decode() for one, length in zip(everyone, lengths, strict=True)]
 
     def first_of(self, value: float) -> float:
         """The value of rank 0."""
@@ -150,6 +151,8 @@ class Group:
             if words:
                 kind, _, message = words.partition(": ")
                 if kind == KeyboardInterrupt.__name__:
+                    with suppress(KeyboardInterrupt):  # of this rank, by the same Ctrl-C, a moment later
+                        self.hear()
                     raise KeyboardInterrupt(f"rank {rank} was interrupted")
                 raise RankFailed(rank, f"{kind}: {message}" if message else kind)
 
@@ -187,9 +190,9 @@ def useful(batch_size: int) -> int:
     return -(-batch_size // SUM_BLOCK)
 
 
-def agreed(ranks: Group | None) -> AbstractContextManager[None]:
+def agreed(ranks: Group | None, *, hears: bool = True) -> AbstractContextManager[None]:
     """Group.agreed, or nothing where there is no group."""
-    return nullcontext() if ranks is None else ranks.agreed()
+    return nullcontext() if ranks is None else ranks.agreed(hears=hears)
 
 
 def batch_for(ranks: int) -> int:

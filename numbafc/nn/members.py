@@ -140,8 +140,8 @@ class Members(Pooled):
                 courses.append(_course(group, net, progress[m], keep, held_out[m], told, until))
             self.out_of_fold = None
             _train(courses, run, group)
-            if rows is not None and validation_rows is not None:
-                with communication.agreed(group):
+            with communication.agreed(group):
+                if rows is not None and validation_rows is not None:
                     self.out_of_fold = measured(self.nets, everything.X, own_units, chosen, held)  # type: ignore[arg-type]
         return [course.progress.history for course in courses]
 

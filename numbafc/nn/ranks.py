@@ -27,6 +27,7 @@ from . import evaluation, interrupts, own_rows, passes
 from .communication import Group
 from .course import Callback, Course, Epoch, Keep
 from .losses import LOSSES, Loss
+from .mapped import MappedRows
 from .network import Network
 from .progress import ENDS, History, Progress
 from .recipe import Recipe
@@ -73,7 +74,8 @@ class RankCourse(Course):
         each = -(-len(rows) // group.size)
         own, everyone = np.zeros((each, T), net.dtype), np.empty((group.size * each, T), net.dtype)
         with group.agreed():
-            part = rows[group.rank * each : (group.rank + 1) * each]
+            first, last = (min(rank * each, len(rows)) for rank in (group.rank, group.rank + 1))
+            part = rows.take(np.arange(first, last)) if isinstance(rows, MappedRows) else rows[first:last]
             own[: len(part)] = evaluation.outputs(net, part)
         group.comm.allgather(own.reshape(-1), everyone.reshape(-1))
         return everyone[: len(rows)]

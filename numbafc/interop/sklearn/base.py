@@ -1,10 +1,10 @@
-"""What every estimator of numbafc does: draw a seed, and use as many threads as it is told."""
+"""What every estimator does: draw a seed, use as many threads as it is told, and stay as it was where a fit fails."""
 
 from __future__ import annotations
 
 import contextlib
 import numbers
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -23,14 +23,18 @@ def seed(random_state: Any) -> int:
 
 
 @contextlib.contextmanager
-def kept_where_it_fails(estimator: Any) -> Iterator[None]:
-    """A context in which an estimator begins a fit; where that raises, the estimator stays as it was, fitted or not."""
-    before = dict(vars(estimator))
+def kept_where_it_fails(estimator: Any) -> Iterator[Callable[[], None]]:
+    """A context in which an estimator is fitted; where that raises, the estimator stays as it was, fitted or not.
+
+    What the context gives is called where training changes what was there, if it does: from then on nothing is put back.
+    """
+    before, changes = dict(vars(estimator)), [False]
     try:
-        yield
+        yield lambda: changes.__setitem__(0, True)
     except BaseException:
-        vars(estimator).clear()
-        vars(estimator).update(before)
+        if not changes[0]:
+            vars(estimator).clear()
+            vars(estimator).update(before)
         raise
 
 

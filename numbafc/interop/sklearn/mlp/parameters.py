@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Sequence
 from typing import Any
 
@@ -34,6 +35,7 @@ def going_on(net: MLP, activation: str, loss: Any, dtype: np.dtype | None) -> ML
         other = MLP([1, 1], name, loss, dtype)
         set_layers(other, net.sizes, net.parameters.astype(dtype))
         return other
+    net = copy.copy(net)  # a fit that is refused later leaves the network as it was
     if not net.parameters.flags.writeable:  # from a memory map
         set_layers(net, net.sizes, net.parameters.copy())
     net.activation, net.loss_name = name, loss

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import abc
 import copy
+from collections.abc import Callable
 from contextlib import ExitStack
 from os import PathLike
 from typing import Any
@@ -123,11 +124,13 @@ class Perceptron(CallbackSupportMixin, Constraints, BaseEstimator, abc.ABC):
         incremental: bool,
         validation: Any,
         group: Group | None,
+        begins: Callable[[], None],
     ) -> None:
-        """Train on the samples with such weights; part's own are those of scores."""
+        """Train on samples with such weights; part has those of scores. begins: called before what was there changes."""
         weighted = part._replace(weight=weight)
         if not is_stochastic(self.solver):
             tasks = Tasks(self, given, None)
+            begins()
             lbfgs.fit(self, self._loss(), weighted, tasks)
             tasks.close()
             return
@@ -145,8 +148,9 @@ class Perceptron(CallbackSupportMixin, Constraints, BaseEstimator, abc.ABC):
                 told: Any = self._loss(), self._score_of, weighted, rows, held, rs, incremental, group
                 training = Training(self, self._optimizer, *told)
                 tasks = Tasks(self, given, self.max_iter, training.speaks)
+            begins()
             training.run(tasks, first)
-            with communication.agreed(group):
+            with communication.agreed(group, hears=False):  # training is over
                 tasks.close()
 
     def _begun(self, part: Part, held: Part | None) -> dict[str, Any]:
@@ -265,11 +269,12 @@ def fit(
         ranks.require_same_settings(group, of)
         rs = ranks.told_generator(group, rs)
         first = not hasattr(of, "net_") or (not of.warm_start and not incremental)
-        with communication.agreed(group), base.kept_where_it_fails(of):
+        begins = stack.enter_context(base.kept_where_it_fails(of))
+        with communication.agreed(group):
             if group is not None and not first:
                 _copy_what_changes(of)
             part, weight, given, held = _begin(of, (X, y, sample_weight), hidden, rs, first, incremental, validation)
-        of._train(part, weight, given, rs, first, incremental, held, group)
+        of._train(part, weight, given, rs, first, incremental, held, group, begins)
     if not np.isfinite(of.net_.parameters).all():
         raise ValueError(
             "Solver produced non-finite parameter weights. The input data may contain large values and need to be "
