@@ -159,17 +159,21 @@ while thread.is_alive():
     if stuck:
         break
 thread.join()
-print(stuck, forks > 3)
+print(stuck, forks)
 """
 
 
 def test_a_child_forked_while_another_thread_compiles_or_loads_kernels_computes(tmp_path):
     """LLVM has a lock of its own, which a child had for ever if it was taken at that moment."""
     run_python(FORKS, NUMBA_CACHE_DIR=str(tmp_path), timeout=300, PYTHONWARNINGS="ignore")  # fills the cache
-    for _ in range(4):  # now the kernels are loaded: many short moments
+    forked = 0
+    for _ in range(4):  # now the kernels are loaded: many short moments, in how many of which it forks is the machine's
         done = run_python(FORKS, NUMBA_CACHE_DIR=str(tmp_path), timeout=300, PYTHONWARNINGS="ignore")
         assert done.returncode == 0, done.stderr[-2000:]
-        assert done.stdout == "0 True\n"
+        stuck, forks = map(int, done.stdout.split())
+        assert stuck == 0
+        forked += forks
+    assert forked > 3
 
 
 # A fork in the moment in which another thread starts Numba's threads, which takes a lock of Numba's.
