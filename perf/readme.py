@@ -90,8 +90,10 @@ def machine(found: Found) -> str:
     """Where the rows of an instruction set come from, in words."""
     some = usual(found["layer"])
     facts, peak, held = some[0]["machine"], max(row["fma_peak_gflops"] for row in some), rows.isa(some[0])
+    of_products, of_steps = (rows.revision(one[0]) for one in (some, chosen(found["steps"]) or some))
+    revisions = of_products if of_products == of_steps else f"products at {of_products}, steps at {of_steps}"
     every = " (everybody held to it: `--isa avx2`)" if some[0].get("held") else f" (LLVM calls it {facts['llvm_cpu']})"
-    return f"**{isa.TITLES[held]}**: {facts['cpu']}{every}, FMA peak {peak:.0f} GFLOP/s, {rows.revision(some[0])}."
+    return f"**{isa.TITLES[held]}**: {facts['cpu']}{every}, FMA peak {peak:.0f} GFLOP/s, {revisions}."
 
 
 def findings(found: Found) -> list[str]:
