@@ -10,8 +10,9 @@ from rank_cases import FIELDS, data_of, digest, fit, network_of, trained
 from threads_as_ranks import together
 
 import numbafc as fc
-from numbafc.nn import passes, ranks
-from numbafc.nn.communication import RankFailed
+from numbafc.nn import evaluation, passes, ranks
+from numbafc.nn.communication import Group, RankFailed
+from numbafc.nn.mapped import MappedRows
 from numbafc.nn.results import DONE
 
 CASES = st.fixed_dictionaries({name: st.sampled_from(choices) for name, choices in FIELDS.items()})
@@ -287,3 +288,46 @@ def test_a_memory_map_is_read_in_place(tmp_path):
 
     assert together(2, work) == [one.parameters.tobytes()] * 2
     assert fc.MLP([7, 4]).fit(np.load(tmp_path / "x.npy", mmap_mode="r"), y)
+
+
+def test_one_ctrl_c_is_heard_once():
+    """Of a rank that another one's interruption reaches before its own does."""
+
+    def work(comm):
+        group = Group(comm)
+        pending = [KeyboardInterrupt("own")]
+
+        def hear():
+            if pending:
+                raise pending.pop()
+
+        group.hear = hear
+        with pytest.raises(KeyboardInterrupt, match="own" if comm.rank == 0 else "rank 0 was interrupted"):
+            group.tell(pending.pop() if comm.rank == 0 else None)
+        group.hear()
+        return "heard"
+
+    assert together(2, work) == ["heard"] * 2
+
+
+def test_rows_that_are_held_out_on_the_disk_are_read_in_parts(monkeypatch):
+    """Ranks, as one process, answer for some of them at a time."""
+    X, read = np.random.default_rng(0).standard_normal((5000, 5)).astype(np.float32), []
+    rows_of = MappedRows.__getitem__
+
+    def reading(self, places):
+        part = rows_of(self, places)
+        read.append(len(part))
+        return part
+
+    monkeypatch.setattr(MappedRows, "__getitem__", reading)
+
+    def work(comm):
+        held_out = MappedRows(X, slice(None), np.float32)
+        net, own = fc.MLP([5, 3]), fc.MLP([5, 3])
+        course = ranks.RankCourse.__new__(ranks.RankCourse)
+        course.group, course.net = Group(comm), net
+        return np.array_equal(course.outputs(held_out), evaluation.outputs(own, held_out))
+
+    assert together(2, work) == [True] * 2
+    assert max(read) < 2500

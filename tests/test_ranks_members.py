@@ -13,7 +13,7 @@ from test_ranks import of_other_versions
 from threads_as_ranks import together
 
 import numbafc as fc
-from numbafc.nn import Members, own_rows, ranks, side_by_side
+from numbafc.nn import Members, member_runs, own_rows, ranks, side_by_side
 from numbafc.nn.communication import RankFailed
 
 SAMPLES = 700
@@ -93,9 +93,9 @@ def test_any_number_of_ranks_has_the_bits_of_one_process(case, size):
 
 def test_what_is_not_sent_has_other_bits(monkeypatch):
     """Without the optimizer's state a member that goes from rank to rank is another one."""
-    begin = ranks.Shared.__init__
+    begin = member_runs.Shared.__init__
     monkeypatch.setattr(
-        ranks.Shared, "__init__", lambda self, group, run, arrays: begin(self, group, run, [a[:1] for a in arrays])
+        member_runs.Shared, "__init__", lambda self, group, run, arrays: begin(self, group, run, [a[:1] for a in arrays])
     )
     case = PLAIN | {"ends": 0}  # then the others go on with another rank
     assert together(2, lambda comm: trained(case, comm)[0]) != [trained(case)[0]] * 2

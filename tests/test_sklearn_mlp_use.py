@@ -215,6 +215,11 @@ def test_refusals_of_data():
     ],
 )
 def test_what_is_refused_leaves_the_model_as_it_was(settings, given, message):
+    require_refused(settings, lambda model: model.fit(X, Y, **given), message)
+
+
+def require_refused(settings, call, message):
+    """Require of a fitted model with such settings that the call is refused, and the model stays as it was."""
     model = MLPClassifier((4,), max_iter=3, random_state=0)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", ConvergenceWarning)
@@ -222,7 +227,7 @@ def test_what_is_refused_leaves_the_model_as_it_was(settings, given, message):
     before = model.predict_proba(X)
     model.set_params(**settings)
     with pytest.raises(ValueError, match=message):
-        model.fit(X, Y, **given)
+        call(model)
     np.testing.assert_array_equal(model.predict_proba(X), before)
 
 
@@ -243,15 +248,7 @@ RARE = np.where(np.arange(len(Y)) == 0, "yew", "ash")  # a class of one sample
     ],
 )
 def test_what_is_refused_late_leaves_the_model_as_it_was(settings, call, message):
-    model = MLPClassifier((4,), max_iter=3, random_state=0)
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", ConvergenceWarning)
-        model.fit(X, Y)
-    before = model.predict_proba(X)
-    model.set_params(**settings)
-    with pytest.raises(ValueError, match=message):
-        call(model)
-    np.testing.assert_array_equal(model.predict_proba(X), before)
+    require_refused(settings, call, message)
 
 
 def test_class_weights_are_weights_of_samples():

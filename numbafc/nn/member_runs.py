@@ -23,6 +23,8 @@ from .samples import Samples
 from .side_by_side import Group
 from .training import python_epochs
 
+RunOfEpochs = Callable[[dict[int, Epoch]], None]  # of each of some networks, by their number
+
 
 class Parts(NamedTuple):
     """The samples of each member: rows of all of them, chosen by their indices, or all."""
@@ -67,7 +69,33 @@ class Parts(NamedTuple):
         return Data(border.in_order(X), classes, np.concatenate(of_targets), none, mean, scale)
 
 
-def runner(parts: Parts, progress: list[Progress], several: communication.Group | None = None) -> ranks.RunOfEpochs:
+class Shared:
+    """Epochs of several networks, each of which is trained by one rank, and is all ranks' then. A function of them.
+
+    run: trains an epoch of each of some networks on this rank. Of a rank's error all hear when the others are through with
+    their networks, which go on from there; each network's minibatches, its parameters and its optimizer's state are one.
+    """
+
+    def __init__(self, group: communication.Group, run: RunOfEpochs, arrays: list[list[np.ndarray]]) -> None:
+        self.group, self.run, self.arrays = group, run, arrays
+
+    def __call__(self, begun: dict[int, Epoch]) -> None:
+        group, error = self.group, None
+        trained_by = {m: place % group.size for place, m in enumerate(begun)}
+        own = {m: epoch for m, epoch in begun.items() if trained_by[m] == group.rank}
+        try:
+            group.hear()
+            if own:
+                self.run(own)
+        except BaseException as raised:
+            error = raised
+        for m, epoch in begun.items():
+            for array in (*self.arrays[m], epoch.results):
+                group.comm.broadcast(array, trained_by[m])
+        group.tell(error)
+
+
+def runner(parts: Parts, progress: list[Progress], several: communication.Group | None = None) -> RunOfEpochs:
     """What trains an epoch of each of some members. several: the ranks that train them together, if there are several."""
     nets, first = parts.nets, progress[0].recipe
     for m, one in enumerate(progress):
@@ -98,7 +126,7 @@ def runner(parts: Parts, progress: list[Progress], several: communication.Group 
     if several is None:
         return side_by_side
     arrays = [[net.parameters, *one.state.values()] for net, one in zip(nets, progress, strict=True)]
-    return ranks.Shared(several, side_by_side, arrays)
+    return Shared(several, side_by_side, arrays)
 
 
 def _parts_of_minibatches_pay(batch_size: int, members: int, size: int) -> bool:
@@ -115,7 +143,7 @@ def _epochs_of_ranks(parts: Parts, m: int, progress: Progress, group: communicat
     return ranks.RankEpochs(net, own._replace(X=X), progress.recipe, progress.state, group)
 
 
-def _one_by_one(runs: Sequence[EpochFunction]) -> ranks.RunOfEpochs:
+def _one_by_one(runs: Sequence[EpochFunction]) -> RunOfEpochs:
     """What trains an epoch of one member after the other."""
 
     def run(begun: dict[int, Epoch]) -> None:

@@ -18,7 +18,7 @@ from .. import checks
 from . import alike, communication, own_rows, ranks, recipe, samples
 from .course import Course, moment_after
 from .mapped import taken
-from .member_runs import Parts, runner
+from .member_runs import Parts, RunOfEpochs, runner
 from .mlp import MLP
 from .out_of_fold import Measured, measured
 from .pooled import Pooled
@@ -243,7 +243,7 @@ def _of_member(function: Any, m: int) -> Callable[[EpochRecord], Any]:
     return lambda record: function(m, record)
 
 
-def _train(courses: list[Course], run: ranks.RunOfEpochs, group: communication.Group | None) -> None:
+def _train(courses: list[Course], run: RunOfEpochs, group: communication.Group | None) -> None:
     """An epoch of each member that goes on, until none does."""
     while active := {m: course for m, course in enumerate(courses) if course.goes_on}:
         begun, failures = {m: course.begin() for m, course in active.items()}, []

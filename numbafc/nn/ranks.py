@@ -16,7 +16,7 @@ anything of a step is sent, and all ranks end there, with as many steps.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any, NamedTuple
 
@@ -34,8 +34,6 @@ from .recipe import Recipe
 from .results import DONE, added
 from .samples import HeldOut, Samples
 from .stepping import StepFunction, stepper
-
-RunOfEpochs = Callable[[dict[int, Epoch]], None]  # of each of some networks, by their number
 
 TROUBLE, HITS, LOSSES_AT = 0, 1, 2  # of what a rank tells of its samples: whether it failed, hits, then a loss for each
 
@@ -245,29 +243,3 @@ def hearing(group: Group | None) -> Iterator[None]:
     with interrupts.deferred() as hear:
         group.hear = hear
         yield
-
-
-class Shared:
-    """Epochs of several networks, each of which is trained by one rank, and is all ranks' then. A function of them.
-
-    run: trains an epoch of each of some networks on this rank. Of a rank's error all hear when the others are through with
-    their networks, which go on from there; each network's minibatches, its parameters and its optimizer's state are one.
-    """
-
-    def __init__(self, group: Group, run: RunOfEpochs, arrays: list[list[np.ndarray]]) -> None:
-        self.group, self.run, self.arrays = group, run, arrays
-
-    def __call__(self, begun: dict[int, Epoch]) -> None:
-        group, error = self.group, None
-        trained_by = {m: place % group.size for place, m in enumerate(begun)}
-        own = {m: epoch for m, epoch in begun.items() if trained_by[m] == group.rank}
-        try:
-            group.hear()
-            if own:
-                self.run(own)
-        except BaseException as raised:
-            error = raised
-        for m, epoch in begun.items():
-            for array in (*self.arrays[m], epoch.results):
-                group.comm.broadcast(array, trained_by[m])
-        group.tell(error)

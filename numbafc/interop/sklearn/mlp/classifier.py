@@ -23,8 +23,9 @@ from .. import inputs, ranks
 from ..training import Part
 from . import losses, outputs, parameters
 from .constructor import has_partial_fit
+from .fitting import fit
 from .outputs import SPARSE
-from .perceptron import REALS, Perceptron, fit
+from .perceptron import REALS, Perceptron
 
 
 class MLPClassifier(ClassifierMixin, Perceptron):

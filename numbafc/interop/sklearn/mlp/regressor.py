@@ -19,8 +19,9 @@ from .. import ranks
 from ..training import Part
 from . import losses, outputs
 from .constructor import has_partial_fit
+from .fitting import fit
 from .outputs import SPARSE
-from .perceptron import REALS, Perceptron, fit
+from .perceptron import REALS, Perceptron
 
 
 class MLPRegressor(RegressorMixin, Perceptron):
