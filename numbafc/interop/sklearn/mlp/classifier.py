@@ -23,9 +23,8 @@ from .. import inputs, ranks
 from ..training import Part
 from . import losses, outputs, parameters
 from .constructor import has_partial_fit
-from .fitting import fit
 from .outputs import SPARSE
-from .perceptron import REALS, Perceptron
+from .perceptron import REALS, Perceptron, fit
 
 
 class MLPClassifier(ClassifierMixin, Perceptron):

@@ -19,9 +19,8 @@ from .. import ranks
 from ..training import Part
 from . import losses, outputs
 from .constructor import has_partial_fit
-from .fitting import fit
 from .outputs import SPARSE
-from .perceptron import REALS, Perceptron
+from .perceptron import REALS, Perceptron, fit
 
 
 class MLPRegressor(RegressorMixin, Perceptron):
