@@ -18,6 +18,7 @@ from numba import types
 from numba.extending import overload
 
 from .._numba import INNER, as_integer, as_real, fma, inner, named
+from .element import constant
 from .mish import mish as _mish
 from .mish import mish_slope as _mish_slope
 from .mish import short_mish, short_mish_slope
@@ -43,6 +44,7 @@ from .series import (
     reduced,
     scaled,
     short_expm1_series,
+    short_exponential,
     short_log_series,
 )
 
@@ -50,27 +52,41 @@ ROOT_HALF = np.int64(0x3FE6A09E667F3BCD)  # the bits of √½
 SMALLEST = np.float64(2.0**-1022)  # normal number
 
 
-def _exp_with(name: str, series: Callable[[Any], Any]) -> Any:
+@inner
+def _at_least(lowest, x):
+    """x, or the limit where x is below it. NaN stays. In the type of x this is one instruction."""
+    limit = constant(x, lowest)
+    return limit if limit > x else x
+
+
+@inner
+def _at_most(highest, x):
+    """x, or the limit where x is above it; NaN stays."""
+    limit = constant(x, highest)
+    return limit if limit < x else x
+
+
+@inner
+def _exp_short(x):
+    """e^x of a float32, as float64. Beyond the limits it is rounded to 0 and to infinity."""
+    return short_exponential(np.float64(_at_most(89.0, _at_least(-104.0, x))))
+
+
+@inner
+def _exp_long(x):
     """e^x = 2ⁿ·e^r."""
-
-    def exp(x):
-        low = x if x > -746.0 else np.float64(-746)
-        n, r = reduced(low if low < 710.0 else np.float64(710))
-        y = scaled(1.0 + series(r), n)
-        return y if x == x else x
-
-    return inner(named(exp, name))
+    n, r = reduced(_at_most(710.0, _at_least(-746.0, x)))
+    return scaled(1.0 + expm1_series(r), n)
 
 
 def _expm1_with(name: str, series: Callable[[Any], Any], exp: Callable[[Any], Any]) -> Any:
     """e^x − 1 = 2ⁿ·(e^r − 1) + (2ⁿ − 1); e^x where the 1 is lost in it."""
 
     def expm1(x):
-        low = x if x > -50.0 else np.float64(-50)
-        n, r = reduced(low if low < 50.0 else np.float64(50))
+        n, r = reduced(np.float64(_at_most(50.0, _at_least(-50.0, x))))
         power = power_of_two(n)
         y = fma(power, series(r), power - 1.0)
-        return y if x < 50.0 and x == x else exp(x)
+        return exp(x) if x >= 50.0 else y
 
     return inner(named(expm1, name))
 
@@ -79,11 +95,9 @@ def _expm1_below_with(name: str, series: Callable[[Any], Any]) -> Any:
     """As _expm1_with, for x ≤ 0: without a second exponential, which no loop of vectors would have in it."""
 
     def expm1_below(x):
-        low = x if x > -50.0 else np.float64(-50)
-        n, r = reduced(low if low < 50.0 else np.float64(50))
+        n, r = reduced(np.float64(_at_most(50.0, _at_least(-50.0, x))))
         power = power_of_two(n)
-        y = fma(power, series(r), power - 1.0)
-        return y if x == x else x
+        return fma(power, series(r), power - 1.0)
 
     return inner(named(expm1_below, name))
 
@@ -92,12 +106,10 @@ def _tanh_with(name: str, series: Callable[[Any], Any]) -> Any:
     """tanh |x| = m/(m + 2), m = e^{2|x|} − 1 = 2ⁿ·(e^r − 1) + (2ⁿ − 1)."""
 
     def tanh(x):
-        a = abs(x)
-        n, r = reduced(2.0 * (a if a < 22.0 else np.float64(22)))
+        n, r = reduced(2.0 * np.float64(_at_most(22.0, abs(x))))
         power = power_of_two(n)
         m = fma(power, series(r), power - 1.0)
-        y = math.copysign(quotient(m, np.float64(2), m), x)
-        return y if x == x else x
+        return math.copysign(quotient(m, np.float64(2), m), np.float64(x))
 
     return inner(named(tanh, name))
 
@@ -143,17 +155,26 @@ def _log_with(name: str, odd_series: Callable[[Any], Any]) -> Any:
     return inner(named(log, name))
 
 
+def _widened(function: Any) -> Any:
+    """A function of a float64, for a float32."""
+
+    def of_single(x):
+        return function(np.float64(x))
+
+    return inner(forceinline=True)(named(of_single, f"{function.__name__}_widened"))
+
+
 def _for_both(name: str, single: Any, double: Any, what: str) -> Any:
-    """A function of a float32 or a float64, in plain Python and in compiled code.
+    """A function of a float32 or a float64, in plain Python and in compiled code. single: of a float32, as float64.
 
     It is inlined however long it is, like the longer of its parts: a loop that calls does not become vectors.
     """
 
     def function(x: Any) -> Any:
-        return np.float32(single(np.float64(x))) if isinstance(x, np.float32) else double(x)
+        return np.float32(single(x)) if isinstance(x, np.float32) else double(x)
 
     def of_single(x):
-        return np.float32(single(np.float64(x)))
+        return np.float32(single(x))
 
     def of_double(x):
         return double(x)
@@ -168,7 +189,6 @@ def _for_both(name: str, single: Any, double: Any, what: str) -> Any:
     return function
 
 
-_exp_short, _exp_long = _exp_with("exp_short", short_expm1_series), _exp_with("exp_long", expm1_series)
 _log_short, _log_long = _log_with("log_short", short_log_series), _log_with("log_long", log_series)
 _expm1_short = _expm1_with("expm1_short", short_expm1_series, _exp_short)
 _expm1_long = _expm1_with("expm1_long", expm1_series, _exp_long)
@@ -185,18 +205,20 @@ _gelu_slope_short = gelu_slope_with("gelu_slope_short", short_tail, short_densit
 _gelu_slope_long = gelu_slope_with("gelu_slope_long", tail, density, LONG_END)
 
 exp = _for_both("exp", _exp_short, _exp_long, "e^x.")
-log = _for_both("log", _log_short, _log_long, "log x; −∞ at 0, NaN below.")
+log = _for_both("log", _widened(_log_short), _log_long, "log x; −∞ at 0, NaN below.")
 expm1 = _for_both("expm1", _expm1_short, _expm1_long, "e^x − 1.")
 expm1_below = _for_both("expm1_below", _expm1_below_short, _expm1_below_long, "e^x − 1 for x ≤ 0; of others a number.")
 tanh = _for_both("tanh", _tanh_short, _tanh_long, "tanh x.")
 sigmoid = _for_both("sigmoid", _sigmoid_short, _sigmoid_long, "1/(1 + e^−x).")
 softplus = _for_both("softplus", _softplus_short, _softplus_long, "log(1 + e^x).")
 normal_cdf = _for_both(
-    "normal_cdf", _normal_cdf_short, _normal_cdf_long, "Φ(x), the normal distribution's: (1 + erf(x/√2))/2."
+    "normal_cdf", _widened(_normal_cdf_short), _normal_cdf_long, "Φ(x), the normal distribution's: (1 + erf(x/√2))/2."
 )
-gelu = _for_both("gelu", _gelu_short, _gelu_long, "x·Φ(x) (D. Hendrycks, K. Gimpel, arXiv:1606.08415, 2016); NaN at −∞.")
+gelu = _for_both(
+    "gelu", _widened(_gelu_short), _gelu_long, "x·Φ(x) (D. Hendrycks, K. Gimpel, arXiv:1606.08415, 2016); NaN at −∞."
+)
 gelu_slope = _for_both(
-    "gelu_slope", _gelu_slope_short, _gelu_slope_long, "The derivative of gelu: Φ(x) + x·e^(−x²/2)/√(2π)."
+    "gelu_slope", _widened(_gelu_slope_short), _gelu_slope_long, "The derivative of gelu: Φ(x) + x·e^(−x²/2)/√(2π)."
 )
-mish = _for_both("mish", short_mish, _mish, "x·tanh(log(1 + e^x)) (D. Misra, BMVC 2020).")
-mish_slope = _for_both("mish_slope", short_mish_slope, _mish_slope, "The derivative of mish.")
+mish = _for_both("mish", _widened(short_mish), _mish, "x·tanh(log(1 + e^x)) (D. Misra, BMVC 2020).")
+mish_slope = _for_both("mish_slope", _widened(short_mish_slope), _mish_slope, "The derivative of mish.")

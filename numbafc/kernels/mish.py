@@ -15,7 +15,7 @@ from __future__ import annotations
 import numpy as np
 
 from .._numba import fma, inner
-from .series import expm1_series, power_of_two, quotient, reduced, scaled, short_expm1_series
+from .series import expm1_series, quotient, reduced, scaled, short_exponential
 
 HIGHEST, LOWEST, SHORT_LOWEST = np.float64(40), np.float64(-1000), np.float64(-200)
 FAR = np.float64(-40)  # below it τ is u, and x·u is no less exact than a normal number where u is none
@@ -29,17 +29,10 @@ def _within(x, lowest):
 
 
 @inner
-def _short_exp(low):
-    """e^x where it is a normal number."""
-    n, r = reduced(low)
-    return (1.0 + short_expm1_series(r)) * power_of_two(n)
-
-
-@inner
 def short_mish(x):
     """x·τ, for float32."""
     low = _within(x, SHORT_LOWEST)
-    u = _short_exp(low)
+    u = short_exponential(low)
     w = fma(u, u, u + u)
     return (x if not x < 0.0 else low) * (w * (1.0 / (2.0 + w)))
 
@@ -48,7 +41,7 @@ def short_mish(x):
 def short_mish_slope(x):
     """τ + 4·x·u·(1 + u)/(w + 2)², for float32."""
     low = _within(x, SHORT_LOWEST)
-    u = _short_exp(low)
+    u = short_exponential(low)
     w = fma(u, u, u + u)
     inverse = 1.0 / (2.0 + w)
     y = w * inverse + (4.0 * low * (u * inverse)) * ((1.0 + u) * inverse)

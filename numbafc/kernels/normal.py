@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from .._numba import fma, inner, named
-from .series import expm1_series, power_of_two, reduced, scaled, short_expm1_series
+from .series import expm1_series, reduced, scaled, short_exponential
 
 # Φ(−a) = e^(−a²/2)·v·M(v), where v = 1/(a + K) and M(v) = (a + K)·e^(a²/2)·erfc(a/√2)/2, which falls from K/2 at a = 0 to
 # near 1/√(2π). S_ and M_ are the coefficients of polynomials in v and in v − ⅛ that are equal to M(v) at as many values of
@@ -43,8 +43,7 @@ def _three_more(p, v, a, b, c):
 @inner
 def _short_bell(a):
     """e^(−a²/2) for a float32."""
-    n, r = reduced(-0.5 * (a * a))
-    return (1.0 + short_expm1_series(r)) * power_of_two(n)
+    return short_exponential(-0.5 * (a * a))
 
 
 @inner

@@ -97,6 +97,18 @@ def scaled(y, n):
 
 
 @inner
+def short_exponential(x):
+    """e^x for float32, where it is no larger than 2¹⁰²³, and no smaller than the smallest normal number; NaN stays.
+
+    n goes right to the exponent of e^r, whose bits are a whole number's: half of what `scaled` does.
+    """
+    shifted = x * LOG2E + ROUNDER
+    n = shifted - ROUNDER
+    r = fma(-n, LN2_LOW, fma(-n, LN2_HIGH, x))
+    return as_real(as_integer(1.0 + short_expm1_series(r)) + (as_integer(shifted) << MANTISSA))
+
+
+@inner
 def quotient(a, b, c):
     """a/(b + c), hardly more than half an ulp off: what the sum lost in rounding is put back."""
     total = b + c

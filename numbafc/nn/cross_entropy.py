@@ -14,9 +14,11 @@ import numpy as np
 from numba.types import intp
 
 from .. import checks
-from .._numba import DTYPES, flat, flat_in, inner, kernel
+from .._numba import DTYPES, flat, flat_in, inner, kernel, noinline
 from ..kernels import border, elementwise
 from ..kernels.vector import span
+
+IN_L1 = 2048  # exponentials at a time, between what comes before and after them: one long loop is faster than many
 
 
 @inner
@@ -35,16 +37,29 @@ def _largest(Y, B, top, where):
 
 
 @inner
+def _exponentials(y):
+    """e^y in place. As a function of its own it has registers for the constants of e^y."""
+    noinline()
+    for s in range(len(y)):
+        y[s] = elementwise.exp(y[s])
+
+
+@inner
 def _softmax_part(Y, B, S, top, total):
     """Fill S[t,s] = e^{Y[t,s]} / Σ_k e^{Y[k,s]} from the largest logit of each of B samples. total: for B numbers."""
-    T = len(Y) // B
+    T, rows = len(Y) // B, max(1, IN_L1 // B)
     total[:] = 0
-    for t in range(T):
-        row, to = span(Y, t * B, (t + 1) * B), span(S, t * B, (t + 1) * B)
-        for s in range(B):
-            to[s] = elementwise.exp(row[s] - top[s])
-        for s in range(B):
-            total[s] += to[s]
+    for first in range(0, T, rows):
+        last = min(first + rows, T)
+        for t in range(first, last):
+            row, to = span(Y, t * B, (t + 1) * B), span(S, t * B, (t + 1) * B)
+            for s in range(B):
+                to[s] = row[s] - top[s]
+        _exponentials(span(S, first * B, last * B))
+        for t in range(first, last):
+            to = span(S, t * B, (t + 1) * B)
+            for s in range(B):
+                total[s] += to[s]
     for t in range(T):
         to = span(S, t * B, (t + 1) * B)
         for s in range(B):
