@@ -191,10 +191,11 @@ def turned_row(rows):
 
 
 @inner
-def sums_by_gemv(A, Y, with_sums, rows, columns):
-    """1 where the row sums of A would be a vector of their own in tiles: gemv costs half as much."""
-    whole = with_sums == 1 and columns % lanes_in(Y) == 0 and rows > FEW_ROWS and A.shape[1] > FEW_SUMMANDS
-    return int(whole and A.strides[1] == Y.itemsize and masked_loads(Y) == 1)
+def sums_by_gemv(A, X, Y, with_sums, rows, columns):
+    """1 where gemv costs less than the row sums of A in tiles: they would be a vector of their own, or have X packed."""
+    many = with_sums == 1 and rows > FEW_ROWS and A.shape[1] > FEW_SUMMANDS
+    apart = columns % lanes_in(Y) == 0 or not packs_x(X, Y, 0, rows, vectors_of(Y, 0, columns))
+    return int(many and apart and A.strides[1] == Y.itemsize and masked_loads(Y) == 1)
 
 
 @inner
@@ -206,7 +207,7 @@ def vectors_of(Y, with_sums, columns):
 @inner
 def workspace_for(A, X, Y, with_sums, rows, columns):
     """Elements of workspace for a part of so many rows and columns: X's panels, then A's band; whole cache lines."""
-    size, lanes, by_gemv = min(X.shape[0], kc_of(A)), lanes_in(Y), sums_by_gemv(A, Y, with_sums, rows, columns)
+    size, lanes, by_gemv = min(X.shape[0], kc_of(A)), lanes_in(Y), sums_by_gemv(A, X, Y, with_sums, rows, columns)
     with_sums -= by_gemv
     vectors = vectors_of(Y, with_sums, columns)
     if is_turned(A, Y, with_sums, rows, columns):

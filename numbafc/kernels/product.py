@@ -117,7 +117,7 @@ def on_one_thread(P, Q, b, R, sums, workspace, flags, state):
         return 0  # whatever there is to pack
     if not flags & ANY_SIZE and _is_large(T, S, K):
         return LARGE
-    needed, sums_apart = workspace_for(A, X, Y, with_sums, T, S), sums_by_gemv(A, Y, with_sums, T, S)
+    needed, sums_apart = workspace_for(A, X, Y, with_sums, T, S), sums_by_gemv(A, X, Y, with_sums, T, S)
     if needed > workspace.size:
         return needed
     in_tiles = with_sums - sums_apart

@@ -46,7 +46,7 @@ def _on_threads(P, Q, b, R, sums, workspace, flags, threads, pointers):
         return UNFIT  # the engine, which wants them, gives each thread rows of its own (nn/layer_steps.py)
     biased = int(epilogue == Epilogue.BIAS)
     (T, S), lanes, with_sums = Y.shape, lanes_in(Y), int(flags & ROW_SUMS > 0)
-    in_tiles = with_sums - sums_by_gemv(A, Y, with_sums, T, S)
+    in_tiles = with_sums - sums_by_gemv(A, X, Y, with_sums, T, S)
     vectors = vectors_of(Y, in_tiles, S)
     columns = _columns(X, Y, in_tiles, T, vectors, threads)
     bands = threads // columns

@@ -73,7 +73,7 @@ class AxpyfFunction(Function):
         with cgutils.for_range(build, whole) as round_:
             vector(build.mul(round_.index, i64(lanes)), None)
         with build.if_then(build.icmp_signed(">", rest, i64(0))):
-            vector(build.mul(whole, i64(lanes)), build.icmp_signed("<", self.lane, self.splat(rest)))
+            vector(build.mul(whole, i64(lanes)), self.first(rest))
 
 
 def _axpyf(summands: int) -> Any:

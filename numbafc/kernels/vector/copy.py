@@ -47,7 +47,7 @@ class CopyFunction(Function):
             rest = build.srem(width, i64(lanes))
             with build.if_then(build.icmp_signed(">", rest, i64(0))):
                 offset = build.mul(whole, i64(lanes * self.size))
-                inside = build.icmp_signed("<", self.lane, self.splat(rest))
+                inside = self.first(rest)
                 self.store(self.load(self.at(source, offset), inside), self.at(target, offset))
 
 
@@ -63,7 +63,7 @@ class GatherFunction(Function):
         whole, rest = build.sdiv(width, i64(lanes)), build.srem(width, i64(lanes))
         tail, step = build.mul(whole, i64(lanes * self.size)), build.mul(width, i64(self.size))
         rows_ahead = build.add(build.sdiv(i64(GATHER_BYTES), step), i64(GATHER_ROWS))
-        last, inside = build.sub(count, i64(1)), build.icmp_signed("<", self.lane, self.splat(rest))
+        last, inside = build.sub(count, i64(1)), self.first(rest)
 
         def row(place: Any) -> Any:
             number = build.load(build.gep(chosen, [place], source_etype=I64), align=8, typ=I64)

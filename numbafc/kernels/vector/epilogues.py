@@ -20,7 +20,7 @@ class TileEpilogue(Function):
     """A function with a tile of sums: `rows` × `vectors` of them, and the task that says what becomes of them.
 
     What the loops over tiles and panels set: y, b, row_sums, where this tile's are; last, the lanes of the last vector
-    that are Y's, inside, a mask of them; panel_at, bytes from the first panel; has_sums, whether the lane behind goes to
+    that are Y's; panel_at, bytes from the first panel; has_sums, whether the lane behind goes to
     the row sums; now, a number that changes from tile to tile.
     """
 
@@ -31,7 +31,6 @@ class TileEpilogue(Function):
     b: Any
     row_sums: Any
     last: Any
-    inside: Any
     panel_at: Any
     has_sums: Any
     now: Any
@@ -46,6 +45,10 @@ class TileEpilogue(Function):
             if form.state
         }
         self.block = self.builder.alloca(self.vector, self.rows * self.vectors)
+
+    def inside(self) -> Any:
+        """A mask of the last vector's lanes that are Y's, made where it is needed: most vectors are whole."""
+        return self.first(self.last)
 
     def rows_at(self, first: Any, step: Any, offset: Any = None) -> list[Any]:
         """Pointers to the rows of a tile, `step` bytes apart, computed where they are needed and not before.
@@ -91,11 +94,7 @@ class TileEpilogue(Function):
 
     def _change_y(self, sums: list[Any], add: Any, last_block: Any) -> None:
         """All other epilogues."""
-        sums = self._when(add, "add", self._plus_old, sums)
-        for epilogue, form in FORMS.items():
-            if form.formula is not None and not form.state:
-                ends = self.builder.and_(last_block, self.chosen[epilogue])
-                sums = self._when(ends, epilogue.name.lower(), self._formula(form), sums)
+        sums = self._ended(self._when(add, "add", self._plus_old, sums), last_block)
         y = self.rows_at(self.y, self.task.Y.step)
         whole = self.builder.icmp_signed(">=", self.last, i64(self.sizes.lanes))
         placed = [
@@ -105,11 +104,35 @@ class TileEpilogue(Function):
             if not last:
                 self.store(total, place)
         with self.builder.if_else(whole) as (then, otherwise):  # masked stores of AVX2 are microcode on AMD's processors
-            for branch, mask in ((then, None), (otherwise, self.inside)):
+            for branch, masked in ((then, False), (otherwise, True)):
                 with branch:
+                    mask = self.inside() if masked else None
                     for total, place, last in placed:
                         if last:
                             self.store(total, place, mask)
+
+    def _ended(self, sums: list[Any], last_block: Any) -> list[Any]:
+        """The formula of the task's epilogue, run on the sums; after other blocks than the last none is."""
+        build, before, after = self.builder, self.builder.block, self.function.append_basic_block("ended")
+        epilogue = build.select(last_block, self.task.epilogue, i64(Epilogue.NONE))
+        choice, ends = build.switch(epilogue, after), [(before, sums)]
+        for which, form in FORMS.items():
+            if form.formula is not None and not form.state:
+                block = self.function.append_basic_block(which.name.lower())
+                choice.add_case(i64(which), block)
+                build.position_at_end(block)
+                ends.append((block, self._formula(form)(sums)))
+                build.branch(after)
+        build.position_at_end(after)
+        return self._joined(ends)
+
+    def _joined(self, ends: list[tuple[Any, list[Any]]]) -> list[Any]:
+        """The sums that come here, from one of several blocks."""
+        results = [self.builder.phi(self.vector) for _ in ends[0][1]]
+        for block, sums in ends:
+            for result, value in zip(results, sums, strict=True):
+                result.add_incoming(value, block)
+        return results
 
     def _formula(self, form: Form) -> Callable[[list[Any]], list[Any]]:
         """The formula of an epilogue, for all sums, with what b holds for each."""
@@ -143,8 +166,9 @@ class TileEpilogue(Function):
 
     def _beside(self, rows: list[Any], sums: list[Any]) -> Any:
         """(the sum, what is in memory in its place) for each accumulator."""
+        inside = self.inside()
         for (t, _, offset, last), total in self._with_places(sums):
-            yield total, self._expression(self.load(self.at(rows[t], offset), self.inside if last else None))
+            yield total, self._expression(self.load(self.at(rows[t], offset), inside if last else None))
 
     def _plus_old(self, sums: list[Any]) -> list[Any]:
         """Y[t,j] + acc[t,j]."""
@@ -172,9 +196,4 @@ class TileEpilogue(Function):
         changed = change(sums)
         build.branch(after)
         build.position_at_end(after)
-        results = []
-        for old, new in zip(sums, changed, strict=True):
-            results.append(build.phi(self.vector))
-            results[-1].add_incoming(old, before)
-            results[-1].add_incoming(new, then)
-        return results
+        return self._joined([(before, sums), (then, changed)])

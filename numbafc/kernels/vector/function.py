@@ -74,6 +74,13 @@ class Function(abc.ABC):
 
         return below
 
+    def first(self, count: Any) -> Any:
+        """A mask of the first `count` lanes. It is made of integers as wide as numbers: AVX2 need not narrow it then."""
+        build, lanes, kind = self.builder, self.sizes.lanes, ir.IntType(self.bits)
+        some = build.select(build.icmp_signed("<", count, i64(lanes)), count, i64(lanes))
+        limit = some if self.bits == 64 else build.trunc(some, kind)
+        return build.icmp_signed("<", ir.Constant(ir.VectorType(kind, lanes), list(range(lanes))), self.splat(limit))
+
     def splat(self, value: Any, lanes: int | None = None) -> Any:
         lanes = lanes or self.sizes.lanes
         kind = ir.VectorType(value.type, lanes)

@@ -60,6 +60,15 @@ class Task(NamedTuple):
 NUMBERS = [POINTER, I64, I64] * 2 + [POINTER, I64] * 3 + [I64] * 9  # the types of a task's numbers, one by one
 
 
+class Reading(NamedTuple):
+    """How a panel reads rows of A: whether it keeps them; bytes from k to k, and to what it asks for in L1 and in L2."""
+
+    keeping: Any
+    k: Any
+    ahead: Any
+    far: Any
+
+
 class TileFunction(TileEpilogue):
     """Tiles of rows × vectors; its numbers are those of a Task, in order."""
 
@@ -76,7 +85,7 @@ class TileFunction(TileEpilogue):
         self.begin(task)
         self.a_offsets = [build.mul(task.A.row, i64(t)) for t in range(ROWS_AT_A_POINTER)]
         self.side_by_side = build.icmp_signed("==", task.A.row, i64(self.size))
-        self._begin_to_keep()
+        first, again = self._reading(), self._reading_again()
         self.x_ahead = build.mul(task.X.k, i64(X_AHEAD))
         group, wanted = build.mul(task.A.row, i64(ROWS_AT_A_POINTER)), self._wants_y()
         with cgutils.for_range(build, task.tiles) as tile:
@@ -85,13 +94,27 @@ class TileFunction(TileEpilogue):
                 self.at(operand.start, build.mul(t, operand[1])) for operand in (task.A, task.Y, task.b, task.sums)
             )
             starts = [self.at(a_t, build.mul(group, i64(n))) for n in range(-(-self.rows // ROWS_AT_A_POINTER))]
-            with cgutils.for_range(build, task.panels) as panel:
-                self._place(panel.index, y_t)
-                with build.if_then(wanted):
-                    self._prefetch_y()
-                self._blocks(
-                    self._rows_of_a(panel.index, starts), self.at(task.X.start, build.mul(panel.index, task.X.row))
-                )
+            self._panels((*first, *starts), (*again, *self._kept_or(starts)), wanted, y_t)
+
+    def _panels(self, first: Any, again: Any, wanted: Any, y_t: Any) -> None:
+        """The loop over panels, of which there is one at least. first, again: a Reading of A and where its rows begin."""
+        build, task, before = self.builder, self.task, self.builder.block
+        body, after = (self.function.append_basic_block(name) for name in ("panel", "panels_done"))
+        build.branch(body)
+        build.position_at_end(body)
+        panel, *reading = phis = [build.phi(value.type) for value in (i64(0), *first)]
+        for phi, value in zip(phis, (i64(0), *first), strict=True):
+            phi.add_incoming(value, before)
+        self.a, starts = Reading(*reading[: len(Reading._fields)]), reading[len(Reading._fields) :]
+        self._place(panel, y_t)
+        with build.if_then(wanted):
+            self._prefetch_y()
+        self._blocks(starts, self.at(task.X.start, build.mul(panel, task.X.row)))
+        following = build.add(panel, i64(1))
+        for phi, value in zip(phis, (following, *again), strict=True):
+            phi.add_incoming(value, build.block)
+        build.cbranch(build.icmp_signed("<", following, task.panels), body, after)
+        build.position_at_end(after)
 
     def _wants_y(self) -> Any:
         """Whether Y's lines are worth asking for: where Y is read, or the sums are short."""
@@ -111,33 +134,40 @@ class TileFunction(TileEpilogue):
         beyond = build.icmp_signed("<", self.last, i64(lanes))
         self.has_sums = build.and_(build.icmp_signed("!=", task.with_sums, i64(0)), beyond)
         self.reaches = build.or_(build.icmp_signed("!=", task.packed, i64(0)), build.not_(beyond))
-        self.inside = self.below(self.last)(self.lane)
         self.panel_at = build.mul(panel, i64(self.vectors * lanes * self.size))
         self.y, self.now = self.at(y_t, self.panel_at), panel
 
-    def _begin_to_keep(self) -> None:
-        """Where rows of A that lie side by side are kept, [k][rows], and whether they are: by the highest tiles alone."""
+    def _reading(self) -> Reading:
+        """How the first panel reads rows of A. The highest tiles keep those that lie side by side, [k][rows]."""
         build, task = self.builder, self.task
         highest = self.vectors > 1 and self.rows == self.sizes.most_rows[self.vectors]
         self.kept = build.alloca(self.scalar, self.rows * SUM_BLOCK) if self.sizes.keeps_a and highest else None
-        several = build.and_(build.icmp_signed(">", task.panels, i64(1)), build.icmp_signed("<=", task.K, i64(SUM_BLOCK)))
-        self.keeps = build.and_(self.side_by_side, several)
-
-    def _rows_of_a(self, panel: Any, starts: list[Any]) -> list[Any]:
-        """Where the rows of A are: from the second panel on those that the first one kept, if they are kept."""
-        build, task, size = self.builder, self.task, self.size
-        self.a_k, self.keeping = task.A.k, ir.Constant(ir.IntType(1), 0)
-        again, distance = self.keeping, i64(A_AHEAD)
+        keeps, distance = ir.Constant(ir.IntType(1), 0), i64(A_AHEAD)
         if self.kept is not None:
-            first = build.icmp_signed("==", panel, i64(0))
-            self.keeping, again = build.and_(self.keeps, first), build.and_(self.keeps, build.not_(first))
-            kept = [self.at(self.kept, i64(n * ROWS_AT_A_POINTER * size)) for n in range(len(starts))]
-            starts = [build.select(again, *pair) for pair in zip(kept, starts, strict=True)]
-            self.a_k = build.select(again, i64(self.rows * size), task.A.k)
-            distance = build.select(self.keeping, i64(A_AHEAD_KEPT), distance)
-        self.a_ahead = build.mul(self.a_k, distance)
-        self.a_far = build.select(build.and_(self.side_by_side, build.not_(again)), i64(A_FAR), self.a_ahead)
-        return starts
+            several = build.and_(
+                build.icmp_signed(">", task.panels, i64(1)), build.icmp_signed("<=", task.K, i64(SUM_BLOCK))
+            )
+            keeps = build.and_(self.side_by_side, several)
+            distance = build.select(keeps, i64(A_AHEAD_KEPT), distance)
+        ahead = build.mul(task.A.k, distance)
+        self.keeps = keeps
+        return Reading(keeps, task.A.k, ahead, build.select(self.side_by_side, i64(A_FAR), ahead))
+
+    def _reading_again(self) -> Reading:
+        """How the other panels read them: from where they are kept, if they are."""
+        build, step = self.builder, self.task.A.k
+        if self.kept is not None:
+            step = build.select(self.keeps, i64(self.rows * self.size), step)
+        ahead = build.mul(step, i64(A_AHEAD))
+        far = build.and_(self.side_by_side, build.not_(self.keeps))
+        return Reading(ir.Constant(ir.IntType(1), 0), step, ahead, build.select(far, i64(A_FAR), ahead))
+
+    def _kept_or(self, starts: list[Any]) -> list[Any]:
+        """Where the rows begin for the other panels."""
+        if self.kept is None:
+            return starts
+        kept = (self.at(self.kept, i64(n * ROWS_AT_A_POINTER * self.size)) for n in range(len(starts)))
+        return [self.builder.select(self.keeps, *pair) for pair in zip(kept, starts, strict=True)]
 
     def _opaque(self, pointer: Any) -> Any:
         """The same pointer, of which LLVM knows nothing: it would otherwise give each row a register, and spill them."""
@@ -164,17 +194,17 @@ class TileFunction(TileEpilogue):
         count = build.select(whole, i64(SUM_BLOCK), left)
         sums: list[Any] = [ir.Constant(self.vector, None)] * (self.rows * self.vectors)
         # whole vectors of X, two steps at a time, if all are there; the other steps load what there is of the last one
-        pairs = build.sdiv(count, i64(UNROLL))
+        pairs = build.udiv(count, i64(UNROLL))
         if self.sizes.masked_loads:
             pairs = build.select(self.reaches, pairs, i64(0))
         done, kept = build.mul(pairs, i64(UNROLL)), None
         if self.kept is not None:
-            keeping = build.select(self.keeping, pairs, i64(0))
+            keeping = build.select(self.a.keeping, pairs, i64(0))
             pointers, sums = self._steps("keeping", UNROLL, keeping, pointers, sums, kept=self.kept)
             pairs, kept = build.sub(pairs, keeping), self.at(self.kept, build.mul(done, i64(self.rows * self.size)))
         pointers, sums = self._steps("many", UNROLL, pairs, pointers, sums)
-        there = build.or_(self.inside, self.splat(self.reaches)) if self.sizes.masked_loads else None
-        pointers, sums = self._steps("rest", 1, build.sub(count, done), pointers, sums, there, kept)
+        masked = self.sizes.masked_loads
+        pointers, sums = self._steps("rest", 1, build.sub(count, done), pointers, sums, masked=masked, kept=kept)
         self.now = pointers[-1]
         self.finish(sums, build.icmp_signed("!=", add, i64(0)), build.not_(whole))
         for phi, value in zip(phis, (build.sub(left, count), i64(1), *pointers), strict=True):
@@ -183,15 +213,27 @@ class TileFunction(TileEpilogue):
         build.position_at_end(after)
 
     def _steps(
-        self, name: str, unroll: int, rounds: Any, pointers: list[Any], sums: list[Any], mask: Any = None, kept: Any = None
+        self,
+        name: str,
+        unroll: int,
+        rounds: Any,
+        pointers: list[Any],
+        sums: list[Any],
+        *,
+        masked: bool = False,
+        kept: Any = None,
     ) -> tuple[list[Any], list[Any]]:
         """A loop of `rounds` rounds, each `unroll` steps of k; the pointers and sums after it.
 
-        mask: of X's last vector. kept: where numbers of A are stored on their way.
+        masked: X's last vector may not be whole. kept: where numbers of A are stored on their way.
         """
         build, initial = self.builder, [*pointers, *sums]
-        before, body, after = build.block, *(self.function.append_basic_block(name + part) for part in ("", "_done"))
-        build.cbranch(build.icmp_signed(">", rounds, i64(0)), body, after)
+        skipped = build.block
+        before, body, after = (self.function.append_basic_block(name + part) for part in ("_begin", "", "_done"))
+        build.cbranch(build.icmp_signed(">", rounds, i64(0)), before, after)
+        build.position_at_end(before)
+        mask = build.or_(self.inside(), self.splat(self.reaches)) if masked else None
+        build.branch(body)
         build.position_at_end(body)
         left, *phis = [build.phi(value.type) for value in (rounds, *initial)]
         for phi, value in zip((left, *phis), (rounds, *initial), strict=True):
@@ -206,7 +248,7 @@ class TileFunction(TileEpilogue):
             a_k = [self._opaque(pointer) for pointer in a_k]
             to = None if place is None else self.at(place, i64(n * self.rows * self.size))
             new = self._step(a_k, x_k, new, mask, to)
-            a_k, x_k = [self.at(pointer, self.a_k) for pointer in a_k], self.at(x_k, self.task.X.k)
+            a_k, x_k = [self.at(pointer, self.a.k) for pointer in a_k], self.at(x_k, self.task.X.k)
         fewer = build.sub(left, i64(1))
         for phi, value in zip((left, *phis), (fewer, *a_k, x_k, *new), strict=True):
             phi.add_incoming(value, build.block)
@@ -216,15 +258,15 @@ class TileFunction(TileEpilogue):
         results = []
         for start, value in zip(initial, (*a_k, x_k, *new), strict=True):
             results.append(build.phi(value.type))
-            results[-1].add_incoming(start, before)
+            results[-1].add_incoming(start, skipped)
             results[-1].add_incoming(value, last)
         return results[: len(pointers)], results[len(pointers) :]
 
     def _step(self, a_k: list[Any], x_k: Any, sums: list[Any], mask: Any, kept: Any) -> list[Any]:
         """One k: acc[t,j] = fma(A[t,k], X[k,j], acc[t,j]) for the whole tile. kept: where its A[t,k] are stored, if any."""
         # where rows of A lie side by side, the next k is far, and no prefetcher follows
-        self.prefetch(self.at(a_k[0], self.a_ahead))
-        self.prefetch(self.at(a_k[0], self.a_far), keep=2)
+        self.prefetch(self.at(a_k[0], self.a.ahead))
+        self.prefetch(self.at(a_k[0], self.a.far), keep=2)
         if self.vectors == 2:  # the width of tiles that read X in place, where the next row may be far away, too
             for at in range(0, self.vectors * self.sizes.lanes * self.size, LINE):
                 self.prefetch(self.at(self.at(x_k, self.x_ahead), i64(at)))

@@ -32,7 +32,7 @@ class StepFunction(Function):
     def body(self, g, g_row, rows, columns, theta, theta_row, state, settings) -> None:
         build, lanes, told = self.builder, self.sizes.lanes, self.settings(settings)
         whole, rest = build.sdiv(columns, i64(lanes)), build.srem(columns, i64(lanes))
-        inside = self.below(rest)(self.lane)
+        inside = self.first(rest)
 
         def step(gradients: Any, parameters: Any, vector: Any, mask: Any) -> None:
             offset = build.mul(vector, i64(lanes * self.size))
