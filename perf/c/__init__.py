@@ -134,6 +134,13 @@ def products(name: str, W: np.ndarray, X: np.ndarray, b: np.ndarray, dY: np.ndar
     return {op: Product(load(name), op, W, X, b, dY) for op in OPS}
 
 
+def _there(address: int | None) -> ctypes.c_void_p:
+    """What was made. Raises NotImplementedError where nothing was."""
+    if not address:
+        raise NotImplementedError("has only its reference code for this")
+    return ctypes.c_void_p(address)
+
+
 class Product:
     """One product, made once for its sizes and called with a pointer."""
 
@@ -143,14 +150,15 @@ class Product:
         self.arrays = W, X, b, dY, self.out  # alive as long as this
         self.library, self.run = library, library.product_run
         addresses = (A.ctypes.data for A in self.arrays)
-        self.made = ctypes.c_void_p(library.product_new(OPS.index(op), T, N, B, *addresses))
+        self.made = _there(library.product_new(OPS.index(op), T, N, B, *addresses))
 
     def __call__(self) -> np.ndarray:
         self.run(self.made)
         return self.out
 
     def __del__(self) -> None:
-        self.library.product_free(self.made)
+        if hasattr(self, "made"):
+            self.library.product_free(self.made)
 
 
 class Network:
@@ -160,11 +168,8 @@ class Network:
         self.library, self.batch = load(name), batch
         self.X, self.y = np.ascontiguousarray(X, np.float32), np.ascontiguousarray(y, np.int64)
         numbers = np.array(sizes, np.intc)
-        self.made = ctypes.c_void_p(
-            self.library.network_new(
-                len(sizes) - 1, numbers.ctypes.data, batch, rate, self.X.ctypes.data, self.y.ctypes.data
-            )
-        )
+        pointers = self.X.ctypes.data, self.y.ctypes.data
+        self.made = _there(self.library.network_new(len(sizes) - 1, numbers.ctypes.data, batch, rate, *pointers))
 
     def set(self, parameters: np.ndarray) -> None:
         """Take these parameters, flat, as MLP.parameters."""
@@ -180,4 +185,5 @@ class Network:
         return self.library.network_epoch(self.made, order.ctypes.data, len(order) // self.batch)
 
     def __del__(self) -> None:
-        self.library.network_free(self.made)
+        if hasattr(self, "made"):
+            self.library.network_free(self.made)

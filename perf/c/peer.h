@@ -14,6 +14,7 @@ enum { FORWARD, GRAD_W, GRAD_X };
 const char *peer_version(void);
 const char *peer_isa(void); /* the instruction set it runs with, in its own words */
 
+/* 0 where the library has no code for it that anybody would use; network_new likewise */
 void *product_new(int op, int T, int N, int B, const float *W, const float *X, const float *b, const float *dY, float *out);
 void product_run(void *product);
 void product_free(void *product);
