@@ -1,11 +1,13 @@
 """Instruction sets in perf/: who is held to one, that a setting without effect is seen, and the peers written in C."""
 
+import gc
 import json
 import os
 import re
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -307,6 +309,23 @@ def test_products_in_c_are_right_and_a_wrong_one_is_refused(library, shape):
         assert worker.errors(op, call(), *arrays)["error_over_bound"] <= 1, op
         assert worker.errors(op, call(), *arrays)["error_over_bound"] <= 1, op  # nothing is left of the first
         assert worker.errors(op, call() * np.float32(1.001), *arrays)["error_over_bound"] > 1, op
+
+
+@pytest.mark.parametrize(("said", "raised"), [(c.REFERENCE, NotImplementedError), ("no memory", RuntimeError)])
+def test_what_a_library_did_not_make_is_not_called_and_not_freed(said, raised):
+    """Reference code is a line of the report; anything else ends the run with what was said."""
+    freed = []
+    library = SimpleNamespace(
+        product_new=lambda *_: None,
+        product_run=None,
+        product_free=freed.append,
+        peer_error=said.encode,
+        peer_version=lambda: b"1.0",
+    )
+    with pytest.raises(raised, match="reference code" if said == c.REFERENCE else said):
+        c.Product(library, "forward", *worker.data(2, 3, 4, "float32"))
+    gc.collect()
+    assert freed == []
 
 
 @pytest.mark.parametrize(

@@ -54,7 +54,7 @@ SMALLEST = np.float64(2.0**-1022)  # normal number
 
 @inner
 def _at_least(lowest, x):
-    """x, or the limit where x is below it. NaN stays. In the type of x this is one instruction."""
+    """x, or the limit where x is below it; NaN stays. The limit has the type of x, so this is a single maximum."""
     limit = constant(x, lowest)
     return limit if limit > x else x
 

@@ -1,4 +1,4 @@
-"""The ways past the microkernel, for products of a single column, or of few rows or summands: gemv and axpyf.
+"""The ways past the microkernel, for a single column, sums of rows, and few rows or summands: gemv and axpyf.
 
 (In the BLAS, products with a vector are level 2.) No number is read twice there, so nothing is worth a place in registers.
 """

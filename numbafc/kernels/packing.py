@@ -192,10 +192,14 @@ def turned_row(rows):
 
 @inner
 def sums_by_gemv(A, X, Y, with_sums, rows, columns):
-    """1 where gemv costs less than the row sums of A in tiles: they would be a vector of their own, or have X packed."""
-    many = with_sums == 1 and rows > FEW_ROWS and A.shape[1] > FEW_SUMMANDS
-    apart = columns % lanes_in(Y) == 0 or not packs_x(X, Y, 0, rows, vectors_of(Y, 0, columns))
-    return int(many and apart and A.strides[1] == Y.itemsize and masked_loads(Y) == 1)
+    """1 where gemv costs less than the row sums of A in tiles: they would be a vector of their own, or have X packed.
+
+    A single column stays beside its sums in one tile: without them it would be gemv's, which has no epilogue of a step.
+    """
+    few = rows <= FEW_ROWS or A.shape[1] <= FEW_SUMMANDS or columns == 1
+    if with_sums == 0 or few or A.strides[1] != Y.itemsize or masked_loads(Y) == 0:
+        return 0
+    return int(columns % lanes_in(Y) == 0 or not packs_x(X, Y, 0, rows, vectors_of(Y, 0, columns)))
 
 
 @inner

@@ -140,5 +140,6 @@ PARALLEL_LOOPS = 250_000  # likewise in kernel="loops", which is slower
 PARALLEL_GATHER = 16_384  # numbers of a batch from which threads gather a part each
 PART = 12  # rows of a layer that threads split no further: a whole tile
 FROM_MEMORY = 6  # what a multiply-add counts for where each takes a number of its own from memory
+EXPONENTIALS = 2048  # of a loss in one loop, which is faster than many; as many numbers wait in L1 for the next loop
 FEW_SAMPLES = 32  # rows whose way through all layers is one compiled call
 CALL = 5e8  # flops of one call of the engine, about: between calls Python sees Ctrl-C

@@ -16,9 +16,8 @@ from numba.types import intp
 from .. import checks
 from .._numba import DTYPES, flat, flat_in, inner, kernel, noinline
 from ..kernels import border, elementwise
+from ..kernels.target import EXPONENTIALS
 from ..kernels.vector import span
-
-IN_L1 = 2048  # exponentials at a time, between what comes before and after them: one long loop is faster than many
 
 
 @inner
@@ -47,7 +46,7 @@ def _exponentials(y):
 @inner
 def _softmax_part(Y, B, S, top, total):
     """Fill S[t,s] = e^{Y[t,s]} / Σ_k e^{Y[k,s]} from the largest logit of each of B samples. total: for B numbers."""
-    T, rows = len(Y) // B, max(1, IN_L1 // B)
+    T, rows = len(Y) // B, max(1, EXPONENTIALS // B)
     total[:] = 0
     for first in range(0, T, rows):
         last = min(first + rows, T)

@@ -26,6 +26,7 @@ FOLDER = Path(__file__).parent
 BUILT = FOLDER.parent.parent / "build" / "perf-c"  # which git ignores
 OPS = ("forward", "grad_w", "grad_x")
 LIMITS = "float32 and SGD only"
+REFERENCE = "reference code"  # as in peer.h
 
 
 class Source(NamedTuple):
@@ -108,6 +109,7 @@ def load(name: str) -> Any:
     kinds: dict[str, tuple[Any, list[Any]]] = {
         "peer_version": (ctypes.c_char_p, []),
         "peer_isa": (ctypes.c_char_p, []),
+        "peer_error": (ctypes.c_char_p, []),
         "product_new": (pointer, [integer] * 4 + [pointer] * 5),
         "product_run": (None, [pointer]),
         "product_free": (None, [pointer]),
@@ -134,10 +136,13 @@ def products(name: str, W: np.ndarray, X: np.ndarray, b: np.ndarray, dY: np.ndar
     return {op: Product(load(name), op, W, X, b, dY) for op in OPS}
 
 
-def _there(address: int | None) -> ctypes.c_void_p:
-    """What was made. Raises NotImplementedError where nothing was."""
+def _there(library: Any, address: int | None) -> ctypes.c_void_p:
+    """What was made. Raises NotImplementedError where there is but reference code, RuntimeError for all else."""
     if not address:
-        raise NotImplementedError("has only its reference code for this")
+        said = library.peer_error().decode()
+        if said == REFERENCE:
+            raise NotImplementedError("has only its reference code for this")
+        raise RuntimeError(f"expected something made by {library.peer_version().decode()}, got the error {said!r}")
     return ctypes.c_void_p(address)
 
 
@@ -150,7 +155,7 @@ class Product:
         self.arrays = W, X, b, dY, self.out  # alive as long as this
         self.library, self.run = library, library.product_run
         addresses = (A.ctypes.data for A in self.arrays)
-        self.made = _there(library.product_new(OPS.index(op), T, N, B, *addresses))
+        self.made = _there(library, library.product_new(OPS.index(op), T, N, B, *addresses))
 
     def __call__(self) -> np.ndarray:
         self.run(self.made)
@@ -169,7 +174,9 @@ class Network:
         self.X, self.y = np.ascontiguousarray(X, np.float32), np.ascontiguousarray(y, np.int64)
         numbers = np.array(sizes, np.intc)
         pointers = self.X.ctypes.data, self.y.ctypes.data
-        self.made = _there(self.library.network_new(len(sizes) - 1, numbers.ctypes.data, batch, rate, *pointers))
+        self.made = _there(
+            self.library, self.library.network_new(len(sizes) - 1, numbers.ctypes.data, batch, rate, *pointers)
+        )
 
     def set(self, parameters: np.ndarray) -> None:
         """Take these parameters, flat, as MLP.parameters."""

@@ -21,6 +21,8 @@ cache. (Summed up on top of W itself it would be rounded as coarsely as W is, fo
 
 const char *peer_version(void) { return LIBXSMM_STRING(LIBXSMM_VERSION_MAJOR, LIBXSMM_VERSION_MINOR); }
 
+const char *peer_error(void) { return ""; }
+
 const char *peer_isa(void) {
     libxsmm_init();
     return libxsmm_get_target_arch();

@@ -1,6 +1,6 @@
 /* The layer's products and a training step with oneDNN (libdnnl 2 or 3): matmul primitives, made once for their sizes.
 
-Bias and relu are in the first product of a layer, and SGD in the last: −rate is in the loss's gradient, and the primitive
+In training bias and relu are in the first product of a layer, and SGD in the last: −rate is in the loss's gradient, and the primitive
 adds dYᵀ X to W where W is. W stays as it is given, row after row, for all three products: a format of oneDNN's own would
 serve the first and have to be turned for the second. */
 
@@ -10,6 +10,7 @@ serve the first and have to be turned for the second. */
 #include <algorithm>
 #include <cstdlib>
 #include <cstring>
+#include <memory>
 #include <stdexcept>
 #include <string>
 #include <unordered_map>
@@ -39,6 +40,10 @@ const char *peer_version(void) {
     text = std::to_string(v->major) + "." + std::to_string(v->minor) + "." + std::to_string(v->patch);
     return text.c_str();
 }
+
+static std::string error; /* what was said when something was not made */
+
+const char *peer_error(void) { return error.c_str(); }
 
 const char *peer_isa(void) {
     static std::string text;
@@ -70,7 +75,7 @@ static matmul make(memory::desc a, memory::desc b, memory::desc c, const memory:
     auto made = matmul::primitive_desc(bias ? matmul::desc(a, b, *bias, c) : matmul::desc(a, b, c), attributes, engine());
 #endif
     if (std::string(made.impl_info_str()).rfind("ref", 0) == 0) /* a hundred times slower: nobody uses it */
-        throw std::runtime_error("only its reference code");
+        throw std::runtime_error(REFERENCE);
     return matmul(made);
 }
 
@@ -93,7 +98,7 @@ static Product product(memory a, memory b, memory c, const memory *bias, Ending 
     return made;
 }
 
-/* oneDNN has a bias for each column only, so that of forward is in out before the sums are added to it. */
+/* For a bias of each row oneDNN has reference code alone: that of forward is in out, and the sums are added to it. */
 static Product *made(int op, int T, int N, int B, const float *W, const float *X, const float *b, const float *dY, float *out) {
     if (op == FORWARD) {
         Product p = product(view(rows(T, N), W), view(rows(N, B), X), view(rows(T, B), out), nullptr, ADD);
@@ -108,13 +113,15 @@ static Product *made(int op, int T, int N, int B, const float *W, const float *X
 void *product_new(int op, int T, int N, int B, const float *W, const float *X, const float *b, const float *dY, float *out) {
     try {
         return made(op, T, N, B, W, X, b, dY, out);
-    } catch (const std::exception &) { /* no exception may reach the caller, who is no C++ */
+    } catch (const std::exception &said) { /* none may reach the caller, who is no C++ */
+        error = said.what();
         return nullptr;
     }
 }
 
 void product_run(void *made) {
     Product *p = (Product *)made;
+#pragma omp parallel for if ((long)p->rows * p->columns > 65536)
     for (int t = 0; t < p->rows; t++) std::fill_n(p->out + (long)t * p->columns, p->columns, p->b[t]);
     p->run.execute(stream(), p->with);
     stream().wait();
@@ -140,7 +147,8 @@ struct Network {
 };
 
 static Network *trained(int layers, const int *sizes, int batch, float rate, const float *X, const int64_t *y) {
-    Network *net = new Network{batch, rate, X, y, std::vector<float>((long)batch * sizes[0]), std::vector<Layer>(layers)};
+    std::unique_ptr<Network> net(
+        new Network{batch, rate, X, y, std::vector<float>((long)batch * sizes[0]), std::vector<Layer>(layers)});
     for (int n = 0; n < layers; n++) {
         Layer &l = net->layers[n];
         int T = l.T = sizes[n + 1], N = l.N = sizes[n];
@@ -154,13 +162,14 @@ static Network *trained(int layers, const int *sizes, int batch, float rate, con
                 dY, view(rows(T, N), l.W.data()), view(rows(batch, N), net->layers[n - 1].dH.data()), nullptr, PLAIN));
         l.grad_w.push_back(product(view(columns(T, batch), l.dH.data()), X, view(rows(T, N), l.W.data()), nullptr, ADD));
     }
-    return net;
+    return net.release();
 }
 
 void *network_new(int layers, const int *sizes, int batch, float rate, const float *X, const int64_t *y) {
     try {
         return trained(layers, sizes, batch, rate, X, y);
-    } catch (const std::exception &) {
+    } catch (const std::exception &said) {
+        error = said.what();
         return nullptr;
     }
 }

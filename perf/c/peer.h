@@ -11,10 +11,13 @@ extern "C" {
 
 enum { FORWARD, GRAD_W, GRAD_X };
 
+#define REFERENCE "reference code"
+
 const char *peer_version(void);
+const char *peer_error(void);
 const char *peer_isa(void); /* the instruction set it runs with, in its own words */
 
-/* 0 where the library has no code for it that anybody would use; network_new likewise */
+/* 0 where it was not made, and peer_error says why: REFERENCE, if the library has no code for it that anybody would use */
 void *product_new(int op, int T, int N, int B, const float *W, const float *X, const float *b, const float *dY, float *out);
 void product_run(void *product);
 void product_free(void *product);

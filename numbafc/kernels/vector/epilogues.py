@@ -20,8 +20,8 @@ class TileEpilogue(Function):
     """A function with a tile of sums: `rows` × `vectors` of them, and the task that says what becomes of them.
 
     What the loops over tiles and panels set: y, b, row_sums, where this tile's are; last, the lanes of the last vector
-    that are Y's; panel_at, bytes from the first panel; has_sums, whether the lane behind goes to
-    the row sums; now, a number that changes from tile to tile.
+    that are Y's; panel_at, bytes from the first panel; has_sums, whether the lane behind goes to the row sums; now, a
+    number that changes from tile to tile.
     """
 
     rows: int
@@ -38,7 +38,11 @@ class TileEpilogue(Function):
     def begin(self, task: Any) -> None:
         """What is the same for all tiles of a task."""
         self.task = task
-        self.chosen = {epilogue: self.builder.icmp_signed("==", task.epilogue, i64(epilogue)) for epilogue in Epilogue}
+        self.chosen = {
+            epilogue: self.builder.icmp_signed("==", task.epilogue, i64(epilogue))
+            for epilogue, form in FORMS.items()
+            if form.b == OF_STEP
+        }
         self.steps = {
             epilogue: StepFunction(self.module, self.sizes, self.bits).build(epilogue)
             for epilogue, form in FORMS.items()

@@ -138,7 +138,10 @@ class TileFunction(TileEpilogue):
         self.y, self.now = self.at(y_t, self.panel_at), panel
 
     def _reading(self) -> Reading:
-        """How the first panel reads rows of A. The highest tiles keep those that lie side by side, [k][rows]."""
+        """How the first panel reads rows of A. The highest tiles keep those that lie side by side, [k][rows].
+
+        Sets kept, where there is place for them, if at all, and keeps, whether they go there.
+        """
         build, task = self.builder, self.task
         highest = self.vectors > 1 and self.rows == self.sizes.most_rows[self.vectors]
         self.kept = build.alloca(self.scalar, self.rows * SUM_BLOCK) if self.sizes.keeps_a and highest else None
