@@ -122,6 +122,14 @@ def test_what_is_no_longer_in_a_source_is_said():
     assert [row["line"] for row in planted.mutants(sources)] == [1]  # xavier's; the others are said to be gone
 
 
+def test_every_planted_bug_has_its_place_in_the_sources():
+    sources = {file: (ROOT / "numbafc" / file).read_text(encoding="utf-8") for file, *_ in planted.BUGS.values()}
+    gone = [
+        name for name, (file, text, changed) in planted.BUGS.items() if sources[file].count(text) != 1 or text == changed
+    ]
+    assert gone == []
+
+
 def test_a_change_that_says_the_same_is_known_by_its_line():
     line = "        return Y[:, 0] if net.sizes[-1] == 1 else Y"
     assert known.is_equivalent("nn/evaluation.py", line, line.replace("[:, 0]", "[:,  -1]"))

@@ -28,8 +28,8 @@ BUGS = {
     ),
     "elu near 0 is y": (
         "nn/activations.py",
-        "select(y > 0, y, elementwise.expm1(y))",
-        "select(y > -1e-3, y, elementwise.expm1(y))",
+        "select(y > 0, y, elementwise.expm1_below(y))",
+        "select(y > -1e-3, y, elementwise.expm1_below(y))",
     ),
     "elu's slope at 0 is 0": (
         "nn/activations.py",
@@ -74,17 +74,25 @@ BUGS = {
     "a plateau lowers the rate once only": ("nn/schedules.py", "waited, times = 0, times + 1", "waited, times = 0, 1"),
     "a plateau ends with any smaller loss": ("nn/schedules.py", "best - 1e-4 * abs(best)", "best"),
     "a plateau's threshold has the loss's sign": ("nn/schedules.py", "1e-4 * abs(best)", "1e-4 * best"),
-    "an equal loss is better": ("nn/progress.py", "if loss < self.best_loss:", "if loss <= self.best_loss:"),
-    "early stopping forgets how long it waited": ("nn/progress.py", "waited=self.waited + 1", "waited=1"),
+    "an equal loss is better": (
+        "nn/progress.py",
+        "is_best = loss < self.best_loss",
+        "is_best = loss <= self.best_loss",
+    ),
+    "early stopping forgets how long it waited": (
+        "nn/progress.py",
+        '{"waited": self.waited + 1}',
+        '{"waited": 1}',
+    ),
     "parameters after the last minibatch are not looked at": (
-        "nn/training.py",
-        "if done < batches or not np.isfinite(net.parameters).all():",
-        "if done < batches:",
+        "nn/course.py",
+        "if done == batches and np.isfinite(net.parameters).all():",
+        "if done == batches:",
     ),
     "the parameters of a divergence are kept": (
-        "nn/training.py",
-        "net.parameters[:] = progress.begun\n        keep(None)",
-        "keep(None)",
+        "nn/course.py",
+        "net.parameters[:] = progress.begun\n        self.keep(None)",
+        "self.keep(None)",
     ),
     "a long epoch goes on after a divergence": (
         "nn/engine.py",
@@ -99,24 +107,42 @@ BUGS = {
         "pass",
     ),
     "the seconds of an epoch begin anew": (
-        "nn/training.py",
+        "nn/course.py",
         "time.perf_counter() - progress.seconds",
         "time.perf_counter()",
     ),
     "callbacks end at the first that says so": (
-        "nn/training.py",
-        "stops = [callback(record) for callback in callbacks]",
-        "stops = (callback(record) for callback in callbacks)",
+        "nn/course.py",
+        "stops = [callback(record) for callback in self.callbacks]",
+        "stops = (callback(record) for callback in self.callbacks)",
     ),
-    "only the last callback may end it": ("nn/training.py", "if any(stops):", "if stops and stops[-1]:"),
-    "a split is rounded down": ("files/datasets.py", "round(share * len(order))", "int(share * len(order))"),
-    "a split is rounded up": ("files/datasets.py", "round(share * len(order))", "-int(-share * len(order) // 1)"),
+    "only the last callback may end it": ("nn/course.py", "if any(stops):", "if stops and stops[-1]:"),
+    "a split is rounded down": ("nn/splits.py", "round(share * samples)", "int(share * samples)"),
+    "a split is rounded up": ("nn/splits.py", "round(share * samples)", "-int(-share * samples // 1)"),
     "the first number that is no longer exact is whole": (
-        "files/datasets.py",
+        "files/values.py",
         "(np.abs(y) < exact)",
         "(np.abs(y) <= exact)",
     ),
     "a new file is its owner's alone": ("files/replacing.py", "0o666 if old is None else 0o600", "0o600"),
+    "e^x of a large float32 is finite": ("kernels/elementwise.py", "_at_most(89.0, ", "_at_most(88.0, "),
+    "e^x of a small float32 is not 0": ("kernels/elementwise.py", "_at_least(-104.0, x)", "_at_least(-103.0, x)"),
+    "a limit takes the place of NaN": (
+        "kernels/elementwise.py",
+        "return limit if limit > x else x",
+        "return x if x > limit else limit",
+    ),
+    "tiles after the first panel ask for rows that were not kept": (
+        "kernels/vector/microkernel.py",
+        "build.select(self.keeps, i64(self.rows * self.size), step)",
+        "build.select(self.keeps, i64(self.size), step)",
+    ),
+    "the last vector has a lane more": (
+        "kernels/vector/epilogues.py",
+        "return self.first(self.last)",
+        "return self.first(self.builder.add(self.last, i64(1)))",
+    ),
+    "parts of the loss overlap": ("nn/cross_entropy.py", "last = min(first + rows, T)", "last = min(first + rows + 1, T)"),
 }
 
 
