@@ -4,7 +4,7 @@ X is read in place where one tile is as wide as Y, A has few rows or X is small,
 [k][lanes], which stay in the L2 cache while the rows of A pass over them. A is read in place. Where its rows lie side by
 side in memory (Wᵀ), tiles ask for the next rows' numbers on their way, and SUM_BLOCK summands pass at a time, so that a
 line waits in the L2 cache for the next tile. With AVX2, a tile over several panels keeps its rows in the first of them
-(microkernel.py), for there is little time to fetch them; elsewhere rows are packed, where a power of two from k to k leaves
+(kept_rows.py), for there is little time to fetch them; elsewhere rows are packed, where a power of two from k to k leaves
 too few places for them.
 """
 

@@ -100,9 +100,8 @@ def scaled(y, n):
 def short_exponential(x):
     """e^x for float32, where it is no larger than 2¹⁰²³, and no smaller than the smallest normal number.
 
-    NaN stays, if its last bits are 0, as those of a float32 are.
-
-    n goes right to the exponent of e^r, whose bits are a whole number's: half of what `scaled` does.
+    n goes right to the exponent of e^r, whose bits are a whole number's. NaN stays, if its last bits are 0, as those of a
+    float32 are.
     """
     shifted = x * LOG2E + ROUNDER
     n = shifted - ROUNDER

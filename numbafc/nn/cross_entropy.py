@@ -14,7 +14,7 @@ import numpy as np
 from numba.types import intp
 
 from .. import checks
-from .._numba import DTYPES, flat, flat_in, inner, kernel, noinline
+from .._numba import DTYPES, flat, flat_in, inner, kernel
 from ..kernels import border, elementwise
 from ..kernels.target import EXPONENTIALS
 from ..kernels.vector import span
@@ -36,14 +36,6 @@ def _largest(Y, B, top, where):
 
 
 @inner
-def _exponentials(y):
-    """e^y in place. As a function of its own it has registers for the constants of e^y."""
-    noinline()
-    for s in range(len(y)):
-        y[s] = elementwise.exp(y[s])
-
-
-@inner
 def _softmax_part(Y, B, S, top, total):
     """Fill S[t,s] = e^{Y[t,s]} / Σ_k e^{Y[k,s]} from the largest logit of each of B samples. total: for B numbers."""
     T, rows = len(Y) // B, max(1, EXPONENTIALS // B)
@@ -54,7 +46,9 @@ def _softmax_part(Y, B, S, top, total):
             row, to = span(Y, t * B, (t + 1) * B), span(S, t * B, (t + 1) * B)
             for s in range(B):
                 to[s] = row[s] - top[s]
-        _exponentials(span(S, first * B, last * B))
+        part = span(S, first * B, last * B)
+        for n in range(len(part)):
+            part[n] = elementwise.exp(part[n])
         for t in range(first, last):
             to = span(S, t * B, (t + 1) * B)
             for s in range(B):

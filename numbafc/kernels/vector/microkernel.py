@@ -19,9 +19,9 @@ from llvmlite import ir
 from ..._numba import cgutils
 from ...formulas import SUM_BLOCK
 from ..epilogue import FORMS, OF_STEP
-from ..target import A_AHEAD, A_AHEAD_KEPT, A_FAR, LINE, ROWS_AT_A_POINTER, SHORT_SUM, UNROLL, X_AHEAD, Tiles
-from .epilogues import TileEpilogue
+from ..target import LINE, ROWS_AT_A_POINTER, SHORT_SUM, UNROLL, X_AHEAD, Tiles
 from .function import I64, POINTER, i64
+from .kept_rows import Reading, TileRows
 from .pointers import Operand, Strided
 
 
@@ -60,16 +60,7 @@ class Task(NamedTuple):
 NUMBERS = [POINTER, I64, I64] * 2 + [POINTER, I64] * 3 + [I64] * 9  # the types of a task's numbers, one by one
 
 
-class Reading(NamedTuple):
-    """How a panel reads rows of A: whether it keeps them; bytes from k to k, and to what it asks for in L1 and in L2."""
-
-    keeping: Any
-    k: Any
-    ahead: Any
-    far: Any
-
-
-class TileFunction(TileEpilogue):
+class TileFunction(TileRows):
     """Tiles of rows × vectors; its numbers are those of a Task, in order."""
 
     def __init__(self, module: Any, sizes: Tiles, bits: int, rows: int, vectors: int) -> None:
@@ -85,7 +76,7 @@ class TileFunction(TileEpilogue):
         self.begin(task)
         self.a_offsets = [build.mul(task.A.row, i64(t)) for t in range(ROWS_AT_A_POINTER)]
         self.side_by_side = build.icmp_signed("==", task.A.row, i64(self.size))
-        first, again = self._reading(), self._reading_again()
+        first, again = self.reading(), self.reading_again()
         self.x_ahead = build.mul(task.X.k, i64(X_AHEAD))
         group, wanted = build.mul(task.A.row, i64(ROWS_AT_A_POINTER)), self._wants_y()
         with cgutils.for_range(build, task.tiles) as tile:
@@ -94,7 +85,7 @@ class TileFunction(TileEpilogue):
                 self.at(operand.start, build.mul(t, operand[1])) for operand in (task.A, task.Y, task.b, task.sums)
             )
             starts = [self.at(a_t, build.mul(group, i64(n))) for n in range(-(-self.rows // ROWS_AT_A_POINTER))]
-            self._panels((*first, *starts), (*again, *self._kept_or(starts)), wanted, y_t)
+            self._panels((*first, *starts), (*again, *self.kept_or(starts)), wanted, y_t)
 
     def _panels(self, first: Any, again: Any, wanted: Any, y_t: Any) -> None:
         """The loop over panels, of which there is one at least. first, again: a Reading of A and where its rows begin."""
@@ -136,41 +127,6 @@ class TileFunction(TileEpilogue):
         self.reaches = build.or_(build.icmp_signed("!=", task.packed, i64(0)), build.not_(beyond))
         self.panel_at = build.mul(panel, i64(self.vectors * lanes * self.size))
         self.y, self.now = self.at(y_t, self.panel_at), panel
-
-    def _reading(self) -> Reading:
-        """How the first panel reads rows of A. The highest tiles keep those that lie side by side, [k][rows].
-
-        Sets kept, where there is place for them, if at all, and keeps, whether they go there.
-        """
-        build, task = self.builder, self.task
-        highest = self.vectors > 1 and self.rows == self.sizes.most_rows[self.vectors]
-        self.kept = build.alloca(self.scalar, self.rows * SUM_BLOCK) if self.sizes.keeps_a and highest else None
-        keeps, distance = ir.Constant(ir.IntType(1), 0), i64(A_AHEAD)
-        if self.kept is not None:
-            several = build.and_(
-                build.icmp_signed(">", task.panels, i64(1)), build.icmp_signed("<=", task.K, i64(SUM_BLOCK))
-            )
-            keeps = build.and_(self.side_by_side, several)
-            distance = build.select(keeps, i64(A_AHEAD_KEPT), distance)
-        ahead = build.mul(task.A.k, distance)
-        self.keeps = keeps
-        return Reading(keeps, task.A.k, ahead, build.select(self.side_by_side, i64(A_FAR), ahead))
-
-    def _reading_again(self) -> Reading:
-        """How the other panels read them: from where they are kept, if they are."""
-        build, step = self.builder, self.task.A.k
-        if self.kept is not None:
-            step = build.select(self.keeps, i64(self.rows * self.size), step)
-        ahead = build.mul(step, i64(A_AHEAD))
-        far = build.and_(self.side_by_side, build.not_(self.keeps))
-        return Reading(ir.Constant(ir.IntType(1), 0), step, ahead, build.select(far, i64(A_FAR), ahead))
-
-    def _kept_or(self, starts: list[Any]) -> list[Any]:
-        """Where the rows begin for the other panels."""
-        if self.kept is None:
-            return starts
-        kept = (self.at(self.kept, i64(n * ROWS_AT_A_POINTER * self.size)) for n in range(len(starts)))
-        return [self.builder.select(self.keeps, *pair) for pair in zip(kept, starts, strict=True)]
 
     def _opaque(self, pointer: Any) -> Any:
         """The same pointer, of which LLVM knows nothing: it would otherwise give each row a register, and spill them."""
