@@ -1,9 +1,10 @@
 """Vector code as Numba intrinsics: with the files of this folder, the kernels' only IR.
 
 function.py is what they have in common, pointers.py how compiled code hands them memory, sizes.py what it asks about the
-target. microkernel.py (kept_rows.py) makes the sums of a tile, epilogues.py and step.py what becomes of them (expression.py runs the
-formulas), dispatch.py calls the right one. gemv.py and axpyf.py are the ways past it, copy.py and transpose.py pack.
-table.py has the addresses of all of them. The dtype of the first array and the processor decide what they become.
+target. microkernel.py makes the sums of a tile, from rows that kept_rows.py reads, epilogues.py and step.py what becomes
+of them (expression.py runs the formulas), dispatch.py calls the right one. gemv.py and axpyf.py are the ways past it,
+copy.py and transpose.py pack. table.py has the addresses of all of them. The dtype of the first array and the processor
+decide what they become.
 """
 
 from .axpyf import AxpyfTask, axpyf_1, axpyf_2, axpyf_4, axpyf_8
