@@ -2,7 +2,8 @@
 
 options.py      how functions are compiled, and what kernels call
 kernel.py       a kernel: compiled on first use, once per dtype
-pipeline.py     a part of kernels: compiled with them, and never by itself
+pipeline.py     how kernels are compiled, and their parts: with them, and never by themselves
+shortcuts.py    what Numba finds out again and again while it compiles, found out once
 objects.py      functions in LLVM's IR: compiled without Numba, and called by address
 ahead.py        kernels that a second process compiles meanwhile
 cache.py        where compiled kernels are kept

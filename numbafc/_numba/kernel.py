@@ -21,8 +21,9 @@ import numpy as np
 from .arguments import refuse_argument
 from .arrays import borrowed, is_array
 from .cache import cache_for
-from .options import OPTIONS, interpreted, named, with_inlined
-from .pipeline import begin, registered
+from .options import OPTIONS, SERIAL, interpreted, named, with_inlined
+from .pipeline import begin
+from .shortcuts import shortcuts
 from .threads import compiling, launch, uninterrupted
 
 DTYPES = (np.dtype(np.float32), np.dtype(np.float64))
@@ -114,7 +115,7 @@ class Kernel:
             for tell in told:
                 tell(self, False)
             cache.wait()
-            with _without_collections():
+            with without_collections():
                 uninterrupted(lambda: _compiled(dispatcher, signature, cache.code is not None))
             for tell in told:
                 tell(self, True)
@@ -127,7 +128,8 @@ class Kernel:
         """What compiles it, with its cache, and the types of its arguments."""
         build = "parallel" if self.parallel else "serial"
         function = named(self.function, f"{self.function.__qualname__}_{build}")
-        dispatcher: Any = numba.njit(parallel=self.parallel, _nrt=self.counts, **OPTIONS)(with_inlined(function))
+        options = OPTIONS if self.parallel else SERIAL
+        dispatcher: Any = numba.njit(parallel=self.parallel, _nrt=self.counts, **options)(with_inlined(function))
         signature = tuple(map(borrowed, self.argument_types(numba.from_dtype(dtype))))
         dispatcher._cache = cache_for(function, build, signature, self.counts)
         return dispatcher, signature
@@ -197,7 +199,7 @@ def _meanwhile(work: Callable[[np.dtype], None] | None, dtype: np.dtype) -> Iter
 
 def _compiled(dispatcher: Any, signature: tuple[Any, ...], is_there: bool) -> None:
     """Compile, or load what is there, which needs nothing but that."""
-    with contextlib.nullcontext() if is_there else registered():
+    with contextlib.nullcontext() if is_there else shortcuts():
         dispatcher.compile(signature)
 
 
@@ -210,7 +212,7 @@ def _require_real(dtype: Any) -> None:
 
 
 @contextlib.contextmanager
-def _without_collections() -> Iterator[None]:
+def without_collections() -> Iterator[None]:
     """No garbage collection: it would go through the compiler's many objects again and again."""
     enabled = gc.isenabled()
     try:
@@ -218,4 +220,7 @@ def _without_collections() -> Iterator[None]:
         yield
     finally:
         if enabled:
+            if gc.get_freeze_count() == 0:  # what is new counts as old, or all of it would be gone through now
+                gc.freeze()
+                gc.unfreeze()
             gc.enable()

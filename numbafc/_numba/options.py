@@ -10,11 +10,13 @@ from numba import types
 from numba.core import config
 from numba.extending import intrinsic, overload, register_jitable
 
-from .pipeline import PartCompiler
+from .pipeline import KernelCompiler, PartCompiler
 
 # No fastmath: reassociation would break the order of sums, and NaN tests would be deleted.
 # A way in from C would only take time to compile.
 OPTIONS: dict[str, Any] = {"error_model": "numpy", "nogil": True, "no_cfunc_wrapper": True}
+# Of kernels without parallel regions.
+SERIAL: dict[str, Any] = {**OPTIONS, "pipeline_class": KernelCompiler}
 # Of what only kernels call, which is a part of them; nothing is counted (see Kernel.counts).
 INNER: dict[str, Any] = {"no_cfunc_wrapper": True, "_nrt": False, "pipeline_class": PartCompiler}
 

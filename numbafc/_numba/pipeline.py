@@ -1,4 +1,4 @@
-"""How what only kernels call is compiled: as a part of kernels, which is never run by itself.
+"""How kernels without parallel regions are compiled, and what only kernels call: their parts, which are never run alone.
 
 Numba makes a library of every function: optimised with all that it calls, then machine code with a way in from Python. A
 kernel is optimised with all that it calls once more, so of all that its parts need nothing but their code before that.
@@ -6,21 +6,20 @@ kernel is optimised with all that it calls once more, so of all that its parts n
 
 from __future__ import annotations
 
-import contextlib
-from collections.abc import Iterator
 from typing import Any
 
+from llvmlite.binding import Linkage
 from numba.core import typed_passes, untyped_passes
 from numba.core.codegen import JITCodeLibrary
 from numba.core.compiler import CompilerBase, DefaultPassBuilder
-from numba.core.compiler_lock import global_compiler_lock
-from numba.core.cpu import CPUContext
+from numba.core.compiler_machinery import PassManager
 from numba.core.registry import cpu_target
+from numba.core.targetconfig import ConfigStack
 
 from .threads import uninterrupted
 
 # Passes of Numba's that change nothing in these functions: they have no closures, generators, literal lists, `with`, or
-# expressions of whole arrays, and call nothing that is inlined.
+# expressions of whole arrays. Parts call nothing that is inlined, kernels do (options.inlined).
 LEFT_OUT = {
     untyped_passes.WithLifting,
     untyped_passes.InlineClosureLikes,
@@ -43,27 +42,6 @@ def begin() -> None:
     uninterrupted(lambda: cpu_target.target_context)
 
 
-@contextlib.contextmanager
-def registered() -> Iterator[None]:
-    """Numba's own modules are imported once, and not again while a kernel is compiled: only what is new in them is seen.
-
-    It does so for each function, and wherever it looks for something the first time: a tenth of the time of a kernel.
-    """
-
-    def see(context: Any) -> None:
-        for registry in list(context._registries):
-            context.install_registry(registry)
-
-    with global_compiler_lock:  # nobody else compiles meanwhile
-        load = CPUContext.load_additional_registries
-        cpu_target.target_context.refresh()
-        try:
-            CPUContext.load_additional_registries = see
-            yield
-        finally:
-            CPUContext.load_additional_registries = load
-
-
 class _NoEngine:
     """The codegen of what is not in the engine: there is no place for a function's environment."""
 
@@ -71,31 +49,73 @@ class _NoEngine:
         """Nothing to set."""
 
 
-class Part(JITCodeLibrary):
+class _Late(JITCodeLibrary):
+    """A library whose functions are not optimised one by one: the kernel's passes see everything at once."""
+
+    def _optimize_functions(self, ll_module: Any) -> None:
+        ll_module.data_layout = self._codegen._data_layout
+
+
+class Part(_Late):
     """A library that is linked into others and becomes no machine code."""
 
     codegen = _NoEngine()
 
-    def _optimize_functions(self, ll_module: Any) -> None:
-        """Not yet: the kernel's passes see everything at once."""
-        ll_module.data_layout = self._codegen._data_layout
-
     def finalize(self) -> None:
-        """Link what it calls; whoever links this optimises."""
+        """Make its functions such as several libraries may have. What it calls is linked by who links this."""
         self._raise_if_finalized()
-        seen = set()
-        for library in self._linking_libraries:
-            if library not in seen:
-                self._reload_init.update(library._reload_init)
-                seen.add(library)
-                self._final_module.link_in(library._get_module_for_linking(), preserve=True)
+        for function in self._final_module.functions:
+            if not function.is_declaration and function.linkage == Linkage.external:
+                function.linkage = "linkonce_odr"
         self._finalize_dynamic_globals()
+        self._reload_init.update(*(library._reload_init for library in self._linking_libraries))
         self._finalized = True
+
+    def _get_module_for_linking(self) -> Any:
+        """This and all that it calls, for a library that knows nothing of parts."""
+        self._ensure_finalized()
+        if self._shared_module is None:
+            self._shared_module = self._final_module.clone()
+            _link(self._shared_module, self._linking_libraries)
+        return self._shared_module
 
     def get_pointer_to_function(self, name: str) -> int:
         """0: there is none."""
         self._ensure_finalized()
         return 0
+
+
+class Whole(_Late):
+    """The library of a kernel. All parts that it has are linked into it, each once."""
+
+    def finalize(self) -> None:
+        """Link its parts, and theirs; optimise, and make machine code."""
+        self._reload_init.update(*(library._reload_init for library in self._linking_libraries))
+        _link(self._final_module, self._linking_libraries)
+        self._linking_libraries = []
+        super().finalize()
+
+
+def _link(module: Any, libraries: list[Any]) -> None:
+    """Link libraries into a module, and what those that are parts call."""
+    found, left = set(), libraries[::-1]
+    while left:
+        library = left.pop()
+        if library not in found:
+            found.add(library)
+            of_part = isinstance(library, Part)
+            left += library._linking_libraries[::-1] if of_part else []
+            module.link_in(library._final_module if of_part else library._get_module_for_linking(), preserve=True)
+
+
+class _Steps(PassManager):
+    """Passes one after the other, and nothing between them: what Numba does there is for who watches or debugs it."""
+
+    def _runPass(self, index: int, step: Any, state: Any) -> None:
+        step.analysis = self._analysis
+        step.run_initialization(state)
+        step.run_pass(state)
+        step.run_finalizer(state)
 
 
 class PartCompiler(CompilerBase):
@@ -106,6 +126,24 @@ class PartCompiler(CompilerBase):
         state.flags.no_cpython_wrapper = True
         if state.library is None:
             state.library = Part(state.targetctx.codegen(), state.func_id.func_qualname)
-        pipeline = DefaultPassBuilder.define_nopython_pipeline(state)
-        pipeline.passes = [step for step in pipeline.passes if step[0] not in LEFT_OUT]
-        return [pipeline]
+        return [_steps(state, LEFT_OUT)]
+
+
+class KernelCompiler(CompilerBase):
+    """The pipeline of kernels without parallel regions."""
+
+    def define_pipelines(self) -> list[Any]:
+        state = self.state
+        if state.library is None:
+            state.library = Whole(state.targetctx.codegen(), state.func_id.func_qualname)
+            state.library.enable_object_caching()
+        seen = ConfigStack().top()  # by what it calls: with the options of parts, or what both call is compiled twice
+        seen.release_gil, seen.no_cpython_wrapper = False, True
+        return [_steps(state, LEFT_OUT - {untyped_passes.InlineInlinables})]
+
+
+def _steps(state: Any, left_out: set[Any]) -> Any:
+    steps = _Steps("part")
+    steps.passes = [step for step in DefaultPassBuilder.define_nopython_pipeline(state).passes if step[0] not in left_out]
+    steps.finalize()
+    return steps
