@@ -118,7 +118,7 @@ def refusing_product(P, Q, b, R, sums, workspace, flags, state):
 
 
 def test_a_product_that_refuses_is_a_defect_and_nothing_that_is_left_undone(monkeypatch):
-    monkeypatch.setattr(engine, "on_one_thread", refusing_product)
+    monkeypatch.setattr(engine, "address", refusing_product.address)
     with pytest.raises(RuntimeError, match=r"a product refused arrays of the engine \(\d+\.0\): a defect of numbafc"):
         fc.MLP(SIZES).fit(*data())
 

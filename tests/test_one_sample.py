@@ -4,7 +4,7 @@ import re
 
 import numpy as np
 import pytest
-from helpers import assert_same_bits
+from helpers import assert_same_bits, run_python
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from processors import FEATURES, PROCESSORS
@@ -191,9 +191,36 @@ def test_few_rows_of_parameters_that_nobody_may_write_or_that_change():
     assert_same_bits(net.outputs(X), after, "outputs")
 
 
+UNTIL_LEVEL2 = """
+import numpy as np
+import numbafc as fc
+from numbafc.kernels import level2, product
+rng, dtype = np.random.default_rng(0), np.dtype(np.float32)
+W, X, x, b, none, work = (rng.standard_normal(n, dtype) for n in ((40, 70), (70, 9), (70, 1), 40, 0, 100_000))
+fc.forward(W, X, b)
+fc.grad_x(np.ones((40, 9), dtype), W)
+assert not level2.level2_kernel().entries, "products of many columns do without it"
+y = np.full((40, 1), 7, dtype)
+assert product.on_one_thread.unchecked(W, x, b, y, none, work, product.WITH_BIAS, 0) == product.WITHOUT_LEVEL2
+assert (y == 7).all(), "nothing was written"
+right = fc.forward(W, x, b, kernel="loops")
+for flags in (0, product.ANY_SIZE):
+    assert fc.forward(W, x, b).tobytes() == right.tobytes()
+    assert product.on_one_thread.unchecked(W, x, b, y, none, work, flags | product.WITH_BIAS, 0) == 0
+    assert y.tobytes() == right.tobytes()
+print("done")
+"""
+
+
+def test_the_kernel_of_products_with_a_vector_comes_when_one_is_computed():
+    done = run_python(UNTIL_LEVEL2)
+    assert done.stdout == "done\n", done.stderr
+
+
 def test_one_row_takes_no_thread_below_a_million_numbers():
     dtype = np.dtype(np.float32)
     none, work = np.empty(0, dtype), np.empty(100_000, dtype)
+    product.bring_level2(dtype)
 
     def answer(T, N):
         W, x, y = np.zeros((T, N), dtype), np.zeros((N, 1), dtype), np.zeros((T, 1), dtype)

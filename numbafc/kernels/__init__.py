@@ -26,6 +26,9 @@ masked loads (on Arm, and on x86 below AVX2) all products go the last one.
     few columns               two to four, rows of A, and of Y, in one piece  is_few_columns        few_columns.py
     gemm                      anything else; epilogues behind BIAS_RELU only here                     gemm.py
 
+What level2.py computes is a kernel of its own, compiled when a product first needs it: on_one_thread answers that it is
+not there (WITHOUT_LEVEL2), or calls it by address.
+
 Row sums beside a product (the gradient of b) are one more lane of its tiles, or gemv's where sums_by_gemv says so.
 
 Who blocks what for which cache (numbers and reasons: target.py; A is (T, K), X is (K, S), and Y is (T, S)):

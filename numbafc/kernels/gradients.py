@@ -9,7 +9,7 @@ from numba.types import intp
 
 from .._numba import DTYPES, array_in, array_out, flat, fma, interpreted, kernel
 from .packing import aligned
-from .product import LARGE, MEAN, ROW_SUMS, TILES, TRANSPOSE_P, TRANSPOSE_Q, TRANSPOSE_R, on_one_thread, product_types
+from .product import LARGE, MEAN, ROW_SUMS, TILES, TRANSPOSE_P, TRANSPOSE_Q, TRANSPOSE_R, address, product_types
 from .target import FEW_SUMMANDS
 from .tiled import grad_w_and_b, grad_x, workspaces
 from .vector import bring_tiles, call_pointer, dispatch_for, span, tiles_asked_for
@@ -53,7 +53,7 @@ def gradients(flags, dY, X, W, dW, db, dX):
         if W.dtype not in DTYPES or interpreted():
             return False
         kept = workspaces.of(W.dtype)
-        compiled = _gradients_on_one_thread.compile(W.dtype), on_one_thread.address(W.dtype)
+        compiled = _gradients_on_one_thread.compile(W.dtype), address(W.dtype)
         _gradients[W.itemsize] = compiled
     (entry, pointers), workspace = compiled, kept[1]
     try:

@@ -1,16 +1,20 @@
 """The ways past the microkernel, for a single column, sums of rows, and few rows or summands: gemv and axpyf.
 
 (In the BLAS, products with a vector are level 2.) No number is read twice there, so nothing is worth a place in registers.
+They are a kernel of their own, which is compiled when a product first needs it: on_one_thread is there sooner without.
 """
 
 from __future__ import annotations
 
-from .._numba import inner
+from numba.types import intp
+
+from .._numba import array_in, array_out, compiling, flat, inner, kernel
 from ..formulas import SUM_BLOCK
 from .epilogue import Epilogue
 from .packing import whole_lines
 from .target import GEMV_AHEAD, GEMV_FAR, L1_PERIOD, LINE
 from .vector import (
+    LEVEL2,
     AxpyfTask,
     GemvTask,
     Strided,
@@ -19,11 +23,16 @@ from .vector import (
     axpyf_2,
     axpyf_4,
     axpyf_8,
+    bring,
     gemv_1,
     gemv_2,
     gemv_3,
     gemv_lanes,
+    level2_functions,
 )
+
+# What is asked of the kernel: row sums, Y where it is a column, or a row, or some of either.
+SUMS, COLUMN, ROW, ROWS = 1, 2, 4, 8
 
 
 @inner
@@ -60,21 +69,18 @@ def _single_column(dtype, T, K, A, x, b, epilogue, y):
 
 
 @inner
-def by_gemv(with_sums, column, row, A, X, b, epilogue, Y, sums, workspace):
-    """The row sums of A, sums[t] = Σ_k 1·A[t,k]; and Y, where it is a column, or a row.
-
-    All that gemv does is here: what calls it has its code in it, and so has, compiled anew, what calls that.
-    """
+def _by_gemv(ways, A, X, b, epilogue, Y, sums, workspace):
+    """The row sums of A, sums[t] = Σ_k 1·A[t,k]; and Y, where it is a column, or a row."""
     (T, K), S = A.shape, X.shape[1]
     a, x = Strided(address(A, 0), A.strides[0]), Strided(address(X, 0), X.strides[0])
     bias, y = Strided(address(b, 0), b.strides[0]), Strided(address(Y, 0), Y.strides[0])
-    if with_sums == 1:
+    if ways & SUMS > 0:
         workspace[0] = 1
         one, to = Strided(address(workspace, 0), 0), Strided(address(sums, 0), sums.strides[0])
         _single_column(Y.dtype, T, K, a, one, one, Epilogue.NONE.value, to)  # no b: anything may stand for it
-    if column:
+    if ways & COLUMN > 0:
         _single_column(Y.dtype, T, K, a, x, bias, epilogue, y)
-    elif row:
+    elif ways & ROW > 0:
         columns, row_ = Strided(x.start, X.strides[1]), Strided(a.start, A.strides[1])
         _single_column(Y.dtype, S, K, columns, row_, Strided(bias.start, 0), epilogue, Strided(y.start, Y.strides[1]))
 
@@ -93,7 +99,7 @@ def _pass(summands, Y, task):
 
 
 @inner
-def axpyf_rows(A, X, b, biased, Y, workspace):
+def _axpyf_rows(A, X, b, biased, Y, workspace):
     """All of Y: a few rows of X at a time pass in the order of memory, however large it is.
 
     The sums of the first block are in Y from the start; those of a later one are in workspace until it adds_b.
@@ -116,3 +122,33 @@ def axpyf_rows(A, X, b, biased, Y, workspace):
             one, sums = Strided(address(workspace, 0), 0), Strided(address(workspace, LINE + t * row), 0)
             y, bias = address(Y, t * Y.strides[0]), address(b, t * b.strides[0])
             _pass(1, Y, AxpyfTask(one, sums, y, S, 0, bias, int(biased == 1 and k1 == K)))
+
+
+def level2_types(real):
+    """The types of the kernel's arguments: A, X, b, Y, sums, workspace, ways and the epilogue."""
+    inputs = array_in(real, 2), array_in(real, 2), array_in(real, 1)
+    return *inputs, array_out(real, 2), array_out(real, 1), flat(real), intp, intp
+
+
+@kernel(level2_types, parallel=False, before=level2_functions)
+def _level2(A, X, b, Y, sums, workspace, ways, epilogue):
+    """What `ways` says of Y = epilogue(A X) and of the row sums of A. workspace: as packing.workspace_for has it.
+
+    on_one_thread calls it by address, and has seen to all that it relies on.
+    """
+    if ways & (SUMS | COLUMN | ROW) > 0:
+        _by_gemv(ways, A, X, b, epilogue, Y, sums, workspace)
+    if ways & ROWS > 0:
+        _axpyf_rows(A, X, b, int(epilogue == Epilogue.BIAS), Y, workspace)
+    return 0
+
+
+def level2_kernel():
+    """The kernel, for who compiles it ahead."""
+    return _level2
+
+
+def bring_level2(dtype):
+    """Compile the kernel, or load it: on_one_thread has it from now on."""
+    with compiling:
+        bring(dtype, LEVEL2, int(_level2.address(dtype)[0]))

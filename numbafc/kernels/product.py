@@ -16,7 +16,7 @@ from ..formulas import SUM_BLOCK
 from .epilogue import ALL, FORMS, Epilogue, fits, is_of_elements, is_step
 from .few_columns import by_columns, by_turning
 from .gemm import divide, gemm
-from .level2 import axpyf_rows, by_gemv
+from .level2 import COLUMN, ROW, ROWS, SUMS, bring_level2, level2_types
 from .overlaps import overlaps
 from .packing import (
     is_axpyf,
@@ -29,7 +29,16 @@ from .packing import (
     workspace_for,
 )
 from .target import FROM_MEMORY, PARALLEL, PARALLEL_READING
-from .vector import dispatch_for, first_functions, span, tiles_asked_for, transposed_if
+from .vector import (
+    LEVEL2,
+    call_pointer,
+    dispatch_for,
+    first_functions,
+    level2_is_there,
+    span,
+    tiles_asked_for,
+    transposed_if,
+)
 
 # Flags: which of P, Q and R are the transposes of A, X and Y, and what is done besides. The epilogue is in the bits from
 # EPILOGUE on: a call from Python that reads one number more takes some 20 ns longer.
@@ -47,6 +56,7 @@ SCATTERED = -2  # rows of Y are not contiguous
 LARGE = -3  # there is work for several threads: from target.PARALLEL multiply-adds on
 OVERLAP = -4  # R may overlap
 TILES = -5  # it was done, and tiles that are not there yet are asked for: only with CHECK_OVERLAP
+WITHOUT_LEVEL2 = -6  # it needs the kernel level2, which is not there yet (bring_level2)
 
 
 def product_types(real):
@@ -78,6 +88,9 @@ def _refusal(A, X, b, epilogue, Y, sums, with_sums):
     return SCATTERED if S > 1 and T > 0 and Y.strides[1] != Y.itemsize else 0  # vectors are stored side by side
 
 
+_level2 = call_pointer(level2_types)
+
+
 @inner
 def _is_large(T, S, K):
     """Whether there is work for several threads."""
@@ -93,6 +106,7 @@ def _check(P, Q, b, R, sums, workspace, flags, state):
             f"the epilogue {Epilogue(epilogue).name} is told by `state` where memory is that nobody can check; that is for "
             "the engine alone"
         )
+    bring_level2(R.dtype)
 
 
 @kernel(product_types, parallel=False, check=_check, before=first_functions)
@@ -131,16 +145,26 @@ def on_one_thread(P, Q, b, R, sums, workspace, flags, state):
         return UNFIT
     if epilogue > Epilogue.BIAS and by_tiles and (K == 0 or (is_step(epilogue) and K > SUM_BLOCK)):
         return UNFIT
-    if sums_apart == 1 or column or row:
-        by_gemv(sums_apart, column, row, A, X, b, epilogue, Y, sums, workspace)
-    if few:
-        axpyf_rows(A, X, b, biased, Y, workspace)
+    plain = span(workspace, 0, len(workspace))  # as arrays are that were not borrowed
+    ways = (SUMS if sums_apart == 1 else 0) | (COLUMN if column else 0) | (ROW if row else 0) | (ROWS if few else 0)
+    if ways != 0:
+        if level2_is_there(dispatch) == 0:
+            return WITHOUT_LEVEL2
+        _level2(dispatch, LEVEL2, (A, X, b, Y, sums, plain, ways, epilogue))
+    if few or column or row:
+        pass
     elif turned:
-        by_turning(dispatch, A, X, b, biased, Y, sums, span(workspace, 0, len(workspace)))
+        by_turning(dispatch, A, X, b, biased, Y, sums, plain)
     elif columns and by_columns(dispatch, A, X, b, epilogue, Y) != 0:
         pass
-    elif not (column or row):
-        gemm(dispatch, A, X, b, epilogue, Y, sums, in_tiles, state, vectors, span(workspace, 0, len(workspace)))
+    else:
+        gemm(dispatch, A, X, b, epilogue, Y, sums, in_tiles, state, vectors, plain)
     if flags & MEAN and K != 1:
         divide(Y, sums, with_sums, K)
     return TILES if flags & CHECK_OVERLAP and tiles_asked_for(dispatch) != 0 else 0
+
+
+def address(dtype):
+    """Where on_one_thread is, for who calls it by address: with all that it may need."""
+    bring_level2(dtype)
+    return on_one_thread.address(dtype)

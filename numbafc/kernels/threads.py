@@ -8,7 +8,7 @@ from numba.types import intp
 from .._numba import array_in, inner, kernel
 from .epilogue import Epilogue
 from .packing import packs_x, sums_by_gemv, vectors_of, workspace_for
-from .product import ANY_SIZE, EPILOGUE, MEAN, ROW_SUMS, UNFIT, WITH_BIAS, on_one_thread, operands, product_types
+from .product import ANY_SIZE, EPILOGUE, MEAN, ROW_SUMS, UNFIT, WITH_BIAS, address, operands, product_types
 from .target import BEFORE_THREADS, PACKING_ROWS, READING
 from .vector import call_pointer, lanes_in
 
@@ -88,4 +88,4 @@ def is_worth(dtype, work):
 
 def on_threads(P, Q, b, R, sums, workspace, flags, threads):
     """As on_one_thread, with so many threads, and without epilogues beyond BIAS."""
-    return _on_threads.unchecked(P, Q, b, R, sums, workspace, flags, threads, on_one_thread.address(R.dtype))
+    return _on_threads.unchecked(P, Q, b, R, sums, workspace, flags, threads, address(R.dtype))

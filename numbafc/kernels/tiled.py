@@ -13,6 +13,7 @@ import numpy as np
 
 from .._numba import DTYPES, get_num_threads, interpreted
 from . import loops
+from .level2 import bring_level2
 from .packing import aligned
 from .product import (
     ANY_SIZE,
@@ -28,6 +29,7 @@ from .product import (
     TRANSPOSE_R,
     UNFIT,
     WITH_BIAS,
+    WITHOUT_LEVEL2,
     on_one_thread,
 )
 from .threads import is_worth, on_threads
@@ -107,6 +109,11 @@ def _again(answer: int, arrays: tuple[Any, ...], flags: int) -> bool:
     if answer == TILES:
         bring_tiles(R.dtype)
         return True
+    if answer == WITHOUT_LEVEL2:
+        bring_level2(R.dtype)
+        entry, workspace, _, _ = workspaces.of(R.dtype)
+        answer = entry(*arrays, workspace, flags, 0)
+        return answer == 0 or _again(answer, arrays, flags)
     if answer == SCATTERED:
         transposed = _transposed(arrays, flags)
         if transposed is not None:
@@ -143,8 +150,11 @@ def _with_workspace(call: Any, arrays: tuple[Any, ...], *numbers: Any) -> bool:
     """Whether the call was done, with as much workspace as it asks for."""
     dtype = arrays[3].dtype
     workspace = workspaces.of(dtype)[1]
-    while (answer := call(*arrays, workspace, *numbers)) > 0:
-        workspace = workspaces.add(dtype, aligned(answer, dtype))[1]
+    while (answer := call(*arrays, workspace, *numbers)) > 0 or answer == WITHOUT_LEVEL2:
+        if answer == WITHOUT_LEVEL2:
+            bring_level2(dtype)
+        else:
+            workspace = workspaces.add(dtype, aligned(answer, dtype))[1]
     bring_tiles(dtype)
     return answer in (0, TILES)
 

@@ -10,8 +10,9 @@ from .. import checks
 from .._numba import DTYPES, Kernel, get_num_threads, kernel
 from ..kernels import border
 from ..kernels.epilogue import LENGTH_OF_SETTINGS, Epilogue
+from ..kernels.level2 import level2_kernel
 from ..kernels.packing import aligned, whole_lines
-from ..kernels.product import on_one_thread
+from ..kernels.product import address, on_one_thread
 from ..kernels.target import CALL, PARALLEL
 from ..kernels.vector import bring_tiles
 from . import clipping
@@ -67,7 +68,8 @@ def _refuse_unfit(
 
 def kernels_of(activation: Activation, loss: Loss, optimizer: Compiled, parts: int) -> list[Kernel]:
     """The kernels of a training, by how long they take to compile."""
-    return [on_one_thread, _parallel if parts > 1 else _serial, loss.run, optimizer.update, activation.run]
+    loops = _parallel if parts > 1 else _serial
+    return [on_one_thread, loops, loss.run, level2_kernel(), optimizer.update, activation.run]
 
 
 def update_in_tiles(optimizer: Compiled, regularization: Regularization) -> Epilogue:
@@ -111,8 +113,9 @@ class Engine:
         self.batch_size, self.data, self.optimizer = B, data, optimizer.numbers
         self.steps_a_call = max(1, int(CALL // (6 * parameters.size * B)))
         self.powers = state.get("powers", np.ones(2))
-        called, none = (on_one_thread, activation.run, loss.run, optimizer.update), np.empty(0, dtype)
-        pointers, (first, second) = np.concatenate([one.address(dtype) for one in called]), [*held, none, none][:2]
+        called, none = (activation.run, loss.run, optimizer.update), np.empty(0, dtype)
+        pointers = np.concatenate([address(dtype), *(one.address(dtype) for one in called)])
+        first, second = [*held, none, none][:2]
         memory, packing = aligned(length, dtype), aligned(workspace_for_run(sizes, B) * parts, dtype)
         memory[:] = 0
         self.run = Run(pointers, layers, parameters, first, second, memory, packing)

@@ -16,7 +16,7 @@ from numba.types import intp
 
 from .._numba import array_in, flat, flat_in, get_num_threads, inner, interpreted, kernel
 from ..kernels.packing import aligned
-from ..kernels.product import ANY_SIZE, EPILOGUE, UNFIT, WITH_BIAS, on_one_thread, product_types
+from ..kernels.product import ANY_SIZE, EPILOGUE, UNFIT, WITH_BIAS, address, product_types
 from ..kernels.target import FEW_SAMPLES, PARALLEL_READING
 from ..kernels.tiled import workspaces
 from ..kernels.vector import bring_tiles, call_pointer, matrix, span
@@ -107,7 +107,7 @@ class _Call(NamedTuple):
 @functools.lru_cache(maxsize=256)
 def _call(sizes: tuple[int, ...], activation: str, itemsize: int) -> _Call:
     dtype, phi = np.dtype(f"f{itemsize}"), ACTIVATIONS[activation]
-    pointers = np.concatenate([on_one_thread.address(dtype), phi.run.address(dtype)])
+    pointers = np.concatenate([address(dtype), phi.run.address(dtype)])
     entry, none = _forward.compile(dtype), np.empty(0, dtype)
     layers = list(itertools.pairwise(sizes))
     counts = max(sizes), sum(N * T + T for N, T in layers), max(N * T for N, T in layers)

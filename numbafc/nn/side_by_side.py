@@ -17,7 +17,7 @@ from numba.types import int64
 from .._numba import Kernel, borrowed, flat_in, get_num_threads, inner, kernel, noinline
 from ..kernels.epilogue import LENGTH_OF_SETTINGS
 from ..kernels.packing import aligned, whole_lines
-from ..kernels.product import on_one_thread
+from ..kernels.product import address
 from ..kernels.target import CALL
 from ..kernels.vector import bring_tiles, call_pointer, span
 from . import clipping, interrupts
@@ -135,8 +135,9 @@ class Group:
         activation, loss, regularization = ACTIVATIONS[net.activation], LOSSES[net.loss_name], recipe.regularization
         B, dtype, P = min(recipe.batch_size, largest), net.dtype, net.parameters.size
         layers, length = places(net.sizes, B, not activation.in_h, regularization, net.scaling)
-        called = on_one_thread, activation.run, loss.run, optimizer.update, one_thread()
-        pointers, factors = np.concatenate([one.address(dtype) for one in called]), rate_factors(net, recipe)
+        called = activation.run, loss.run, optimizer.update, one_thread()
+        pointers = np.concatenate([address(dtype), *(one.address(dtype) for one in called)])
+        factors = rate_factors(net, recipe)
         self.nets, self.numbers, self.data, self.batch_size = nets, optimizer.numbers, data, B
         held = [np.empty((k, P), dtype) for _ in optimizer.states]
         for m, state in enumerate(states):

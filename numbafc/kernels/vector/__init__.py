@@ -3,13 +3,23 @@
 function.py is what they have in common, pointers.py how compiled code hands them memory, sizes.py what it asks about the
 target. microkernel.py makes the sums of a tile, from rows that kept_rows.py reads, epilogues.py and step.py what becomes
 of them (expression.py runs the formulas), dispatch.py calls the right one. gemv.py and axpyf.py are the ways past it,
-copy.py and transpose.py pack. table.py has the addresses of all of them. The dtype of the first array and the processor
+copy.py and transpose.py pack. table.py has the addresses of all of them, and of the kernel that gemv and axpyf are for (../level2.py). The dtype of the first array and the processor
 decide what they become.
 """
 
 from .axpyf import AxpyfTask, axpyf_1, axpyf_2, axpyf_4, axpyf_8
 from .copy import CopyTask, copy, gather
-from .dispatch import all_tiles, bring_tiles, dispatch_for, few_columns, first_functions, microkernel, tiles_asked_for
+from .dispatch import (
+    all_tiles,
+    bring_tiles,
+    dispatch_for,
+    few_columns,
+    first_functions,
+    level2_functions,
+    level2_is_there,
+    microkernel,
+    tiles_asked_for,
+)
 from .few_columns import ColumnsTask
 from .gemv import GemvTask, gemv_1, gemv_2, gemv_3
 from .microkernel import Task
@@ -27,9 +37,11 @@ from .sizes import (
     next_height,
     vector_bytes,
 )
+from .table import LEVEL2, bring
 from .transpose import transpose
 
 __all__ = [
+    "LEVEL2",
     "AxpyfTask",
     "ColumnsTask",
     "CopyTask",
@@ -43,6 +55,7 @@ __all__ = [
     "axpyf_2",
     "axpyf_4",
     "axpyf_8",
+    "bring",
     "bring_tiles",
     "cache_bytes",
     "call_pointer",
@@ -60,6 +73,8 @@ __all__ = [
     "half_vectors",
     "keeps_a",
     "lanes_in",
+    "level2_functions",
+    "level2_is_there",
     "masked_loads",
     "matrix",
     "microkernel",

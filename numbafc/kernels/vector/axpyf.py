@@ -78,7 +78,7 @@ class AxpyfFunction(Function):
 
 def _axpyf(summands: int) -> Any:
     """axpyf(like, AxpyfTask(…)) for so many summands at a time."""
-    return caller(f"axpyf_{summands}", functools.partial(AxpyfFunction, summands=summands))
+    return caller(f"axpyf_{summands}", functools.partial(AxpyfFunction, summands=summands), level2=True)
 
 
 axpyf_1, axpyf_2, axpyf_4, axpyf_8 = (_axpyf(summands) for summands in (1, 2, 4, 8))

@@ -20,7 +20,7 @@ from .few_columns import ColumnsFunction
 from .function import I64, i64
 from .microkernel import Task, TileFunction
 from .pointers import numbers_of
-from .table import ADDRESSES, ASKED, FIRST, FUNCTIONS, TABLES, bring, table_for, word_of
+from .table import ADDRESSES, ASKED, FIRST, FUNCTIONS, LEVEL2, OF_LEVEL2, TABLES, bring, table_for, word_of
 
 ROW = 32  # places for one width: more than any tile has rows
 COLUMNS = 5 * ROW  # behind the tiles: products of so many columns
@@ -50,19 +50,33 @@ def _few_columns(dtype: np.dtype, count: int) -> tuple[str, Any]:
 
 
 def first_functions(dtype: np.dtype) -> None:
-    """Bring what every product may need: the tiles of one row, which can stand for all, and the functions of the table."""
-    tiles, bits = tiles_for(dtype, target_features()), 8 * dtype.itemsize
+    """Bring what any product may need: the tiles of one row, which can stand for all, and functions of the table."""
     ones = [place for place in places(dtype) if place % ROW == 1]
-    builds = dict(_tile(dtype, place) for place in ones)
-    words = [ADDRESSES + place for place in ones]
+    tiles = {ADDRESSES + place: _tile(dtype, place) for place in ones}
+    _bring(dtype, "first", tiles | _functions(dtype, False))
+
+
+def level2_functions(dtype: np.dtype) -> None:
+    """Bring what the kernel level2 needs."""
+    _bring(dtype, "level2", _functions(dtype, True))
+
+
+def _functions(dtype: np.dtype, level2: bool) -> dict[int, tuple[str, Any]]:
+    """By their words in the table: the names of functions, and what builds each in a module."""
+    tiles, bits = tiles_for(dtype, target_features()), 8 * dtype.itemsize
+    found: dict[int, tuple[str, Any]] = {}
     for n, (name, make) in enumerate(FUNCTIONS.items()):
-        builds[f"numbafc_{name}_{make(None, tiles, bits).kind}"] = lambda module, make=make: make(
-            module, tiles, bits
-        ).build()
-        words.append(FIRST + n)
-    found = addresses_of(f"numbafc_first_f{bits}", builds)
-    for word, address in zip(words, found.values(), strict=True):
-        bring(dtype, word, address)
+        if (name in OF_LEVEL2) == level2:
+            built = f"numbafc_{name}_{make(None, tiles, bits).kind}"
+            found[FIRST + n] = built, lambda module, make=make: make(module, tiles, bits).build()
+    return found
+
+
+def _bring(dtype: np.dtype, name: str, functions: dict[int, tuple[str, Any]]) -> None:
+    """Make functions together, or load them, and put their addresses in these words."""
+    found = addresses_of(f"numbafc_{name}_f{8 * dtype.itemsize}", dict(functions.values()))
+    for word, (built, _) in functions.items():
+        bring(dtype, word, found[built])
 
 
 def _bring_tile(dtype: np.dtype, place: int) -> None:
@@ -97,6 +111,16 @@ def dispatch_for(typingctx: Any, A: Any) -> Any:
         return builder.bitcast(table_for(builder, signature.args[0]), context.get_value_type(types.voidptr))
 
     return types.voidptr(A), codegen
+
+
+@intrinsic
+def level2_is_there(typingctx: Any, dispatch: Any) -> Any:
+    """The address of the kernel level2, or 0."""
+
+    def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
+        return builder.load(word_of(builder, args[0], i64(LEVEL2)), align=8)
+
+    return types.intp(types.voidptr), codegen
 
 
 @intrinsic

@@ -219,7 +219,7 @@ class GemvFunction(BlockFunction):
 
 def _gemv(groups: int) -> Any:
     """gemv(like, GemvTask(…)) for so many groups of rows."""
-    return caller(f"gemv_{groups}", functools.partial(GemvFunction, groups=groups))
+    return caller(f"gemv_{groups}", functools.partial(GemvFunction, groups=groups), level2=True)
 
 
 gemv_1, gemv_2, gemv_3 = (_gemv(groups) for groups in (1, 2, 3))

@@ -40,12 +40,13 @@ def numbers_of(builder: Any, kind: Any, value: Any) -> list[Any]:
     return [number for part in parts for number in numbers_of(builder, *part)]
 
 
-def caller(name: str, make: Callable[..., Any]) -> Any:
+def caller(name: str, make: Callable[..., Any], level2: bool = False) -> Any:
     """An intrinsic f(like, task) that calls a function of the table for the dtype of an array (table.py).
 
-    make: makes the Function, from a module, tiles and bits. task: a tuple of its arguments, in tuples or not.
+    make: makes the Function, from a module, tiles and bits. level2: whether only level2.py calls it. task: a tuple of its
+    arguments, in tuples or not.
     """
-    place = table.add(name, make)
+    place = table.add(name, make, level2)
 
     @intrinsic
     def call(typingctx: Any, like: Any, task: Any) -> Any:
@@ -166,7 +167,8 @@ def row_of(typingctx: Any, A: Any, t: Any) -> Any:
 
 
 def call_pointer(argument_types: Callable[[Any], tuple[Any, ...]]) -> Any:
-    """An intrinsic f(pointers, which, (…)) that calls the Kernel whose address is number `which` in an array of them.
+    """An intrinsic f(pointers, which, (…)) that calls the Kernel whose address is number `which` in an array of them, or
+    word `which` of a table (dispatch_for).
 
     argument_types: from Numba's scalar type to the types of the Kernel's arguments, the first of which is an array of it.
     The Kernel returns intp. So kernels share compiled code.
@@ -177,7 +179,8 @@ def call_pointer(argument_types: Callable[[Any], tuple[Any, ...]]) -> Any:
         kinds = argument_types(arguments[0].dtype)
 
         def codegen(context: Any, builder: Any, signature: Any, args: Any) -> Any:
-            data = context.make_array(pointers)(context, builder, args[0]).data
+            of_table = pointers == types.voidptr
+            data = args[0] if of_table else context.make_array(pointers)(context, builder, args[0]).data
             kind = context.call_conv.get_function_type(types.intp, kinds).as_pointer()
             at = builder.gep(builder.bitcast(data, POINTER), [args[1]], source_etype=I64)
             function = builder.load(at, align=8, typ=kind)

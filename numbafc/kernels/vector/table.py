@@ -3,7 +3,8 @@
     word 0          whether any tile is asked for
     + ADDRESSES     the address of the tile in each place, or 0 (dispatch.py)
     + ASKED         whether it is asked for
-    + FIRST         the addresses of the functions that every product may need, in the order of FUNCTIONS
+    + FIRST         the addresses of the functions in FUNCTIONS, in their order
+    + LEVEL2        the address of the kernel level2, or 0 (level2.py)
 
 Kernels have no code of these functions in them: what is compiled once serves all kernels, and no pass of LLVM goes through
 it again for each.
@@ -22,14 +23,17 @@ from .function import I64
 
 PLACES = 256
 ADDRESSES, ASKED, FIRST = 1, 1 + PLACES, 1 + 2 * PLACES
-WORDS = FIRST + 32
+LEVEL2 = FIRST + 32
+WORDS = LEVEL2 + 1
 FUNCTIONS: dict[str, Callable[..., Any]] = {}  # by name: what makes a Function from a module, tiles and bits
+OF_LEVEL2: list[str] = []  # those that only level2.py needs; any product may need the others
 TABLES = {dtype.itemsize: shared(f"numbafc_table_f{8 * dtype.itemsize}", WORDS) for dtype in DTYPES}
 
 
-def add(name: str, make: Callable[..., Any]) -> int:
-    """A function that every product may need. Returns its word."""
+def add(name: str, make: Callable[..., Any], level2: bool) -> int:
+    """A function for kernels. level2: whether only level2.py needs it. Returns its word."""
     FUNCTIONS[name] = make
+    OF_LEVEL2.extend([name] if level2 else [])
     return FIRST + len(FUNCTIONS) - 1
 
 
