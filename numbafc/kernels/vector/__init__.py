@@ -2,9 +2,9 @@
 
 function.py is what they have in common, pointers.py how compiled code hands them memory, sizes.py what it asks about the
 target. microkernel.py makes the sums of a tile, from rows that kept_rows.py reads, epilogues.py and step.py what becomes
-of them (expression.py runs the formulas), dispatch.py calls the right one. gemv.py and axpyf.py are the ways past it,
-copy.py and transpose.py pack. table.py has the addresses of all of them, and of the kernel that gemv and axpyf are for (../level2.py). The dtype of the first array and the processor
-decide what they become.
+of them (expression.py runs the formulas), dispatch.py calls the right one. gemv.py and axpyf.py are the ways past it, for
+the kernel in ../level2.py; copy.py and transpose.py pack. table.py has the addresses of all of them, and that kernel's.
+The dtype of the first array and the processor decide what they become.
 """
 
 from .axpyf import AxpyfTask, axpyf_1, axpyf_2, axpyf_4, axpyf_8

@@ -38,7 +38,7 @@ class Function(abc.ABC):
         if name not in self.module.globals:
             self.function = ir.Function(self.module, ir.FunctionType(ir.VoidType(), arguments), name)
             self.function.linkage = "internal"
-            for attribute in ("noinline", "nounwind", "optsize"):  # optsize: loops are unrolled here, not by LLVM
+            for attribute in ("noinline", "nounwind"):
                 self.function.attributes.add(attribute)
             for argument in self.function.args:
                 if argument.type is POINTER:
