@@ -120,7 +120,7 @@ SHORT_SUM = 48  # so few summands end before Y's lines would come by themselves
 # once are more than the prefetchers follow. From the L3 cache they keep up, and what is asked for besides is in the way.
 GEMV_AHEAD, GEMV_FAR = 512, 100_000_000
 AXPYF_NEAR = 16384  # bytes of rows of X that axpyf asks for while it is at those before: in L1 is room, beside these and Y
-COPY_AHEAD = 8  # rows that a copy asks for: no prefetcher follows steps across pages
+COPY_AHEAD = 24  # rows that a copy asks for: no prefetcher follows steps across pages
 GATHER_ROWS, GATHER_BYTES = 2, 2048  # what a gathering of samples asks for: so many rows, and at least so many bytes
 
 # ---- from when something is worth its start -------------------------------------------------------------------------
