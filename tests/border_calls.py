@@ -412,6 +412,8 @@ def run(group, place, skipped, folder, drawn=15):
     """All calls of a group. Returns (calls, what went wrong)."""
     rng, wrong, calls = np.random.default_rng(0), [], 0
     if group == "kernels":
+        for dtype in REALS:
+            product.bring_level2(np.dtype(dtype))
         subjects = [
             (name, one, lambda *arguments, one=one: one.function(*arguments) and None, dtype, n)  # its loops in Python
             for name, one in kernels().items()

@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from helpers import run_python
 
-from numbafc._numba import Kernel, threads
+import numbafc as fc
+from numbafc._numba import Kernel, compiling, threads
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="signals and forks of POSIX")
 
@@ -205,3 +206,39 @@ print(found == (child, 0))
 def test_a_child_forked_while_another_thread_starts_threads_computes():
     """The child waited for ever for whoever had the lock: one in fifty of those that were forked as a fit began."""
     assert run_python(STARTING, PYTHONWARNINGS="ignore").stdout == "True\n"
+
+
+def test_what_is_compiled_waits_for_nothing_that_another_thread_compiles():
+    rng = np.random.default_rng(0)
+    (W, X, dY), net = rng.standard_normal((3, 400, 400), np.float32), fc.MLP((20, 30, 4))
+    calls = [
+        lambda: fc.forward(W, X[:, 0]),
+        lambda: fc.forward(W[:3], X),
+        lambda: [fc.forward(W, X) for _ in range(50)],  # with threads, if there are any
+        lambda: fc.backward(dY, X, W),
+        lambda: net.outputs(X[:1, :20]),
+    ]
+    held, done, release = (threading.Event() for _ in range(3))
+
+    def hold():
+        with compiling:
+            held.set()
+            release.wait(60)
+
+    def call():
+        for one in calls:
+            one()
+        done.set()
+
+    call()
+    done.clear()
+    both = [threading.Thread(target=target) for target in (hold, call)]
+    try:
+        both[0].start()
+        assert held.wait(60)
+        both[1].start()
+        assert done.wait(30)
+    finally:
+        release.set()
+        for one in both:
+            one.join()

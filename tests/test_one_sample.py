@@ -70,6 +70,7 @@ def test_one_column_of_any_strides(T, N, steps, backwards, gap, special, dtype, 
 @pytest.mark.parametrize("dtype", DTYPES, ids=str)
 def test_the_epilogue_bias_relu_of_one_column_is_the_formula(dtype):
     rng, none = np.random.default_rng(0), np.empty(0, dtype)
+    product.bring_level2(dtype)
     for T in ROWS:
         for N in (0, 5, 300):
             W, x, b, Y = (numbers(rng, form, dtype) for form in ((T, N), (N, 1), T, (T, 1)))

@@ -1,4 +1,4 @@
-"""How kernels are compiled sooner: the machine code is that of Numba's own way, and Numba is as it was when it is done."""
+"""What shortens compilations: the machine code is what it is without shortcuts, and Numba is as it was when it is done."""
 
 import gc
 import re
@@ -9,13 +9,14 @@ from helpers import run_python
 from numbafc._numba import shortcuts
 from numbafc._numba.kernel import without_collections
 
-# A kernel of many parts, one that allocates, and one with a parallel region; the functions that were compiled for each.
+# A small kernel, one that allocates, and one with a parallel region, of which the code is printed; then the one with the
+# most parts. Of each without parallel regions: the functions that were compiled twice for the same arguments.
 COMPILED = """
 import collections, sys
 import numpy as np
 from numba.core import event
 from numbafc._numba import shortcuts
-from numbafc.kernels.loops import _block_product
+from numbafc.kernels.loops import _block_product, _squared_norms
 from numbafc.kernels.product import on_one_thread
 from numbafc.nn.optimizers import Adam
 
@@ -30,7 +31,8 @@ if sys.argv[1] == "without":
     shortcuts.SHORTCUTS.clear()
 counts = collections.Counter()
 event.register("numba:compile", Compiled())
-for kernel in (Adam().compiled().update, _block_product, *([on_one_thread] if sys.argv[1] == "with" else [])):
+kernels = [Adam().compiled().update, _squared_norms, _block_product, on_one_thread]
+for kernel in kernels if sys.argv[1] == "with" else kernels[:-1]:
     kernel.compile(np.dtype(np.float32))
     ((_, code),) = kernel.dispatchers[4].inspect_asm().items()
     if kernel is not on_one_thread:
@@ -49,8 +51,8 @@ def without_names(code):
 
 def test_the_machine_code_is_what_it_is_without_them(tmp_path):
     found = {word: run_python(COMPILED, word, NUMBA_CACHE_DIR=str(tmp_path / word)) for word in ("with", "without")}
-    assert found["with"].stderr == "twice: []\n" * 2
-    assert found["without"].stderr == "twice: []\n"
+    assert found["with"].stderr == "twice: []\n" * 3
+    assert found["without"].stderr == "twice: []\n" * 2
     assert len(found["with"].stdout) > 10_000
     assert without_names(found["with"].stdout) == without_names(found["without"].stdout)
 
@@ -72,7 +74,7 @@ def test_numba_is_as_it_was_afterwards():
 
 def test_no_collection_goes_through_what_the_compiler_made_and_frozen_objects_stay_frozen():
     def compiled():
-        with without_collections():
+        with without_collections(compiles=True):
             assert not gc.isenabled()
             return [[] for _ in range(100_000)]
 

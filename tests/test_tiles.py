@@ -195,6 +195,7 @@ def test_panels_hold_nothing_that_nobody_wrote(dtype):
     """Subnormal numbers left in the lanes behind X, which no tile stores, made tiles several times as slow."""
     left, lanes = dtype.type(np.finfo(dtype).smallest_subnormal), target.tiles_for(dtype, target.target_features()).lanes
     packed = 0
+    product.bring_level2(dtype)
     for T, N, B in ((3, 48, 128), (48, 48, 128), (48, 64, 128), (30, 65, 50), (200, 255, 33)):
         dY = np.ones((T, B), dtype)
         for X in (np.ones((N, B), dtype).T, np.ones((B, N), dtype), np.ones((B, 2 * N), dtype)[:, ::2]):

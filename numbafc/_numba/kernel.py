@@ -101,12 +101,13 @@ class Kernel:
         _require_real(dtype)
         if interpreted():
             return np.errstate(all="ignore")(self.function)  # compiled code follows IEEE without a word
-        with compiling:
-            if dtype.itemsize not in self.entries:
-                with _meanwhile(self.before, dtype):
-                    entry = self._compile(dtype)
-                self.entries[dtype.itemsize] = entry  # not before what it calls is there
-            return self.entries[dtype.itemsize]
+        if dtype.itemsize not in self.entries:  # or who has it would wait for what others compile
+            with compiling:
+                if dtype.itemsize not in self.entries:
+                    with _meanwhile(self.before, dtype):
+                        entry = self._compile(dtype)
+                    self.entries[dtype.itemsize] = entry  # not before what it calls is there
+        return self.entries[dtype.itemsize]
 
     def _compile(self, dtype: np.dtype) -> Callable[..., Any]:
         dispatcher, signature = uninterrupted(lambda: self._dispatcher(dtype))
@@ -115,7 +116,7 @@ class Kernel:
             for tell in told:
                 tell(self, False)
             cache.wait()
-            with without_collections():
+            with without_collections(compiles=cache.code is None):
                 uninterrupted(lambda: _compiled(dispatcher, signature, cache.code is not None))
             for tell in told:
                 tell(self, True)
@@ -212,15 +213,19 @@ def _require_real(dtype: Any) -> None:
 
 
 @contextlib.contextmanager
-def without_collections() -> Iterator[None]:
-    """No garbage collection: it would go through the compiler's many objects again and again."""
+def without_collections(compiles: bool) -> Iterator[None]:
+    """No garbage collection: it would go through the compiler's many objects again and again.
+
+    compiles: whether there are so many. Then all that there is counts as old afterwards, or the next collection, which
+    comes at once, would go through it.
+    """
     enabled = gc.isenabled()
     try:
         gc.disable()
         yield
     finally:
         if enabled:
-            if gc.get_freeze_count() == 0:  # what is new counts as old, or all of it would be gone through now
+            if compiles and gc.get_freeze_count() == 0:  # the program's own frozen objects stay so
                 gc.freeze()
                 gc.unfreeze()
             gc.enable()

@@ -109,7 +109,11 @@ def _link(module: Any, libraries: list[Any]) -> None:
 
 
 class _Steps(PassManager):
-    """Passes one after the other, and nothing between them: what Numba does there is for who watches or debugs it."""
+    """Passes one after the other, and nothing between them.
+
+    Numba prints the code there for who debugs it (NUMBA_DEBUG_PRINT_AFTER), tells listeners, takes times, and checks what
+    its own passes have done.
+    """
 
     def _runPass(self, index: int, step: Any, state: Any) -> None:
         step.analysis = self._analysis

@@ -62,7 +62,7 @@ def _type_of_call(original: Callable[..., Any]) -> Callable[..., Any]:
         operator = getattr(getattr(self, "typing_key", None), "__module__", None) == "_operator"
         if kws or not operator or not all(isinstance(one, _NUMBERS) for one in args):
             return original(self, context, args, kws)
-        key = context, id(self), args
+        key = context, id(self), tuple(args)
         if key not in known:
             known[key] = self, original(self, context, args, kws)
         return known[key][1]

@@ -27,7 +27,7 @@ masked loads (on Arm, and on x86 below AVX2) all products go the last one.
     gemm                      anything else; epilogues behind BIAS_RELU only here                     gemm.py
 
 What level2.py computes is a kernel of its own, compiled when a product first needs it: on_one_thread answers that it is
-not there (WITHOUT_LEVEL2), or calls it by address.
+not there (WITHOUT_LEVEL2), or calls it by address. Threads and training have it from the start (product.address).
 
 Row sums beside a product (the gradient of b) are one more lane of its tiles, or gemv's where sums_by_gemv says so.
 

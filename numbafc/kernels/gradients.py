@@ -8,8 +8,20 @@ import numpy as np
 from numba.types import intp
 
 from .._numba import DTYPES, array_in, array_out, flat, fma, interpreted, kernel
+from .level2 import bring_level2
 from .packing import aligned
-from .product import LARGE, MEAN, ROW_SUMS, TILES, TRANSPOSE_P, TRANSPOSE_Q, TRANSPOSE_R, address, product_types
+from .product import (
+    LARGE,
+    MEAN,
+    ROW_SUMS,
+    TILES,
+    TRANSPOSE_P,
+    TRANSPOSE_Q,
+    TRANSPOSE_R,
+    WITHOUT_LEVEL2,
+    on_one_thread,
+    product_types,
+)
 from .target import FEW_SUMMANDS
 from .tiled import grad_w_and_b, grad_x, workspaces
 from .vector import bring_tiles, call_pointer, dispatch_for, span, tiles_asked_for
@@ -53,12 +65,15 @@ def gradients(flags, dY, X, W, dW, db, dX):
         if W.dtype not in DTYPES or interpreted():
             return False
         kept = workspaces.of(W.dtype)
-        compiled = _gradients_on_one_thread.compile(W.dtype), address(W.dtype)
+        compiled = _gradients_on_one_thread.compile(W.dtype), on_one_thread.address(W.dtype)
         _gradients[W.itemsize] = compiled
     (entry, pointers), workspace = compiled, kept[1]
     try:
-        while (answer := entry(dY, X, W, dW, db, dX, workspace, flags, pointers)) > 0:
-            workspace = workspaces.add(W.dtype, aligned(answer, W.dtype))[1]
+        while (answer := entry(dY, X, W, dW, db, dX, workspace, flags, pointers)) > 0 or answer == WITHOUT_LEVEL2:
+            if answer == WITHOUT_LEVEL2:  # whatever is written is written anew
+                bring_level2(W.dtype)
+            else:
+                workspace = workspaces.add(W.dtype, aligned(answer, W.dtype))[1]
     except TypeError:
         return False
     if answer == TILES:

@@ -1,7 +1,8 @@
 """The ways past the microkernel, for a single column, sums of rows, and few rows or summands: gemv and axpyf.
 
 (In the BLAS, products with a vector are level 2.) No number is read twice there, so nothing is worth a place in registers.
-They are a kernel of their own, which is compiled when a product first needs it: on_one_thread is there sooner without.
+They are a kernel of their own, which is compiled when a product first needs it, or who calls products by address asks for
+one: on_one_thread is there sooner without.
 """
 
 from __future__ import annotations
@@ -28,6 +29,7 @@ from .vector import (
     gemv_2,
     gemv_3,
     gemv_lanes,
+    is_there,
     level2_functions,
 )
 
@@ -150,5 +152,6 @@ def level2_kernel():
 
 def bring_level2(dtype):
     """Compile the kernel, or load it: on_one_thread has it from now on."""
-    with compiling:
-        bring(dtype, LEVEL2, int(_level2.address(dtype)[0]))
+    if not is_there(dtype, LEVEL2):  # or each call would wait for what others compile
+        with compiling:
+            bring(dtype, LEVEL2, int(_level2.address(dtype)[0]))

@@ -106,7 +106,6 @@ def _check(P, Q, b, R, sums, workspace, flags, state):
             f"the epilogue {Epilogue(epilogue).name} is told by `state` where memory is that nobody can check; that is for "
             "the engine alone"
         )
-    bring_level2(R.dtype)
 
 
 @kernel(product_types, parallel=False, check=_check, before=first_functions)
@@ -166,5 +165,6 @@ def on_one_thread(P, Q, b, R, sums, workspace, flags, state):
 
 def address(dtype):
     """Where on_one_thread is, for who calls it by address: with all that it may need."""
+    found = on_one_thread.address(dtype)
     bring_level2(dtype)
-    return on_one_thread.address(dtype)
+    return found

@@ -107,9 +107,9 @@ def tests_of(file: str) -> list[str]:
 # them.
 KERNELS = {"minibatches", "epochs", "_loop", "cross_entropy", "_mean_of", "_activation"}
 USERS = {
-    "formulas.py": [*map("numbafc.kernels.{}".format, ("loops", "norms", "product")), "numbafc.nn.minibatch"],
+    "formulas.py": [*map("numbafc.kernels.{}".format, ("loops", "norms", "product", "level2")), "numbafc.nn.minibatch"],
     "kernels/epilogue.py": [
-        *("numbafc.kernels.product", "numbafc.kernels.threads"),
+        *("numbafc.kernels.product", "numbafc.kernels.threads", "numbafc.kernels.level2"),
         *("numbafc.nn.activations", "numbafc.nn.minibatch", "numbafc.nn.updates"),
     ],
     "kernels/loops.py": ["numbafc.kernels.norms"],

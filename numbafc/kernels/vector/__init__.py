@@ -37,7 +37,7 @@ from .sizes import (
     next_height,
     vector_bytes,
 )
-from .table import LEVEL2, bring
+from .table import LEVEL2, bring, is_there
 from .transpose import transpose
 
 __all__ = [
@@ -71,6 +71,7 @@ __all__ = [
     "gemv_lanes",
     "group_vectors",
     "half_vectors",
+    "is_there",
     "keeps_a",
     "lanes_in",
     "level2_functions",

@@ -98,7 +98,7 @@ def bring_tiles(dtype: np.dtype) -> None:
     if table[0]:
         table[0] = 0  # before the places are read: whoever asks meanwhile asks once more
         with compiling:
-            for place in np.flatnonzero(table[ASKED:FIRST]).tolist():
+            for place in np.flatnonzero(table[ASKED:LEVEL2]).tolist():
                 _bring_tile(dtype, place)
                 table[ASKED + place] = 0
 

@@ -3,8 +3,8 @@
     word 0          whether any tile is asked for
     + ADDRESSES     the address of the tile in each place, or 0 (dispatch.py)
     + ASKED         whether it is asked for
+    word LEVEL2     the address of the kernel for products with a vector, or 0 (../level2.py)
     + FIRST         the addresses of the functions in FUNCTIONS, in their order
-    + LEVEL2        the address of the kernel level2, or 0 (level2.py)
 
 Kernels have no code of these functions in them: what is compiled once serves all kernels, and no pass of LLVM goes through
 it again for each.
@@ -22,9 +22,10 @@ from ..._numba import DTYPES, shared
 from .function import I64
 
 PLACES = 256
-ADDRESSES, ASKED, FIRST = 1, 1 + PLACES, 1 + 2 * PLACES
-LEVEL2 = FIRST + 32
-WORDS = LEVEL2 + 1
+ADDRESSES, ASKED = 1, 1 + PLACES
+LEVEL2 = ASKED + PLACES
+FIRST = LEVEL2 + 1
+WORDS = FIRST + 32
 FUNCTIONS: dict[str, Callable[..., Any]] = {}  # by name: what makes a Function from a module, tiles and bits
 OF_LEVEL2: list[str] = []  # those that only level2.py needs; any product may need the others
 TABLES = {dtype.itemsize: shared(f"numbafc_table_f{8 * dtype.itemsize}", WORDS) for dtype in DTYPES}
@@ -40,6 +41,11 @@ def add(name: str, make: Callable[..., Any], level2: bool) -> int:
 def bring(dtype: np.dtype, word: int, address: int) -> None:
     """From now on the function is there."""
     TABLES[dtype.itemsize][word] = address
+
+
+def is_there(dtype: np.dtype, word: int) -> bool:
+    """Whether it has been brought."""
+    return bool(TABLES[dtype.itemsize][word])
 
 
 def word_of(builder: Any, table: Any, word: Any, first: int = 0) -> Any:
