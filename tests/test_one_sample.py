@@ -213,8 +213,31 @@ print("done")
 """
 
 
+FIRST = """
+import sys
+import numpy as np
+import numbafc as fc
+rng, dtype = np.random.default_rng(0), np.float32
+fc.set_num_threads(1)
+(T, N, B) = map(int, sys.argv[1:4])
+W, X, dY, b = (rng.standard_normal(n, dtype) for n in ((T, N), (N, B), (T, B), T))
+if sys.argv[4] == "forward":
+    assert fc.forward(W, X, b).tobytes() == fc.forward(W, X, b, kernel="loops").tobytes()
+for one, other in zip(fc.backward(dY, X, W), fc.backward(dY, X, W, kernel="loops"), strict=True):
+    assert one.tobytes() == other.tobytes()
+print("done")
+"""
+
+
 def test_the_kernel_of_products_with_a_vector_comes_when_one_is_computed():
     done = run_python(UNTIL_LEVEL2)
+    assert done.stdout == "done\n", done.stderr
+
+
+@pytest.mark.parametrize("first", ["1100 1000 1 forward", "1100 1000 1 backward", "64 80 1 backward"])
+def test_whatever_product_needs_that_kernel_first_has_it(first):
+    """Work for threads on one of them, all gradients one by one, and at once."""
+    done = run_python(FIRST, *first.split(), timeout=60)
     assert done.stdout == "done\n", done.stderr
 
 
