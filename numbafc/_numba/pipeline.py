@@ -52,6 +52,9 @@ class _NoEngine:
 class _Late(JITCodeLibrary):
     """A library whose functions are not optimised one by one: the kernel's passes see everything at once."""
 
+    _linking_libraries: list[Any]
+    _shared_module: Any
+
     def _optimize_functions(self, ll_module: Any) -> None:
         ll_module.data_layout = self._codegen._data_layout
 
