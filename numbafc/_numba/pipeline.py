@@ -150,7 +150,7 @@ class KernelCompiler(CompilerBase):
 
 
 def _steps(state: Any, left_out: set[Any]) -> Any:
-    steps = _Steps("part")
+    steps = _Steps("numbafc")  # the name that errors of Numba give
     steps.passes = [step for step in DefaultPassBuilder.define_nopython_pipeline(state).passes if step[0] not in left_out]
     steps.finalize()
     return steps

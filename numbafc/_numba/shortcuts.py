@@ -1,7 +1,8 @@
 """What Numba finds out again and again while a kernel is compiled is found out once, with the same answers.
 
-A kernel has some fifty functions, and Numba treats each as if it were the first: a third of the time of a first call. Each
-shortcut stands for a function of Numba's, gives what that gives, and is there only while a kernel is compiled.
+A kernel has dozens of functions, and Numba treats each as if it were the first: a third of all that Python calls meanwhile
+(8.4 million times for on_one_thread without the shortcuts, 5.7 with them, counted by cProfile). Each stands for a function
+of Numba's, gives what that gives, and is there only while a kernel is compiled.
 """
 
 from __future__ import annotations
